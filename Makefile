@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# make            build/stgt-xdp          V=1 shows the commands, SAN=1 builds with ASan and UBSan
+# make demo       see it work on a veth pair of its own        (root)
+# make check      every test, all tiers                        (root; see docs/HACKING.md)
+# make bench      measure against vblade and the AF_XDP echo   (root)
+# make install    to DESTDIR/PREFIX
+#
+# The first three install what is missing with scripts/bootstrap when run as root on Debian.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+PREFIX ?= /usr/local
+CC := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
+CLANG ?= clang
+BPFTOOL ?= bpftool
+PKG_CONFIG ?= pkg-config
+PYTHON ?= /usr/bin/python3
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-8s %s\n'
+endif
+
+B := build$(if $(SAN),/san)
+
+# ---- flags ---------------------------------------------------------------------------------
+
+PKGS := libbpf libxdp liburing jansson libsystemd
+VERSION := $(shell cat VERSION)
+CPPFLAGS_ALL := -D_GNU_SOURCE -DSTGT_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(B) $(CPPFLAGS)
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wno-unused-parameter -Wvla
+CFLAGS ?= -O2 -g
+CFLAGS_ALL := -std=gnu11 $(WARN) -fno-strict-aliasing -fstack-protector-strong -pthread $(CFLAGS)
+LDFLAGS_ALL := -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
+LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS))
+ifdef SAN
+CFLAGS_ALL += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS_ALL += -fsanitize=address,undefined
+endif
+BPF_CFLAGS := -target bpf -g -O2 -mcpu=v3 -Wall -Wextra -Werror -Iinclude -I.
+
+# ---- modules, top layer first ----------------------------------------------------------------
+
+MODULES := target control worker xdp aoe ata lu state blk arena base
+MODULE_LIBS := $(MODULES:%=$(B)/lib/%.a)
+objects = $(patsubst %.c,$(B)/%.o,$(wildcard user/$(1)/*.c))
+MAIN_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard user/*.c))
+SKEL := $(B)/bpf/steer.skel.h
+
+.PHONY: all
+all: $(B)/stgt-xdp man
+
+$(B)/stgt-xdp: $(MAIN_OBJS) $(MODULE_LIBS)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(MAIN_OBJS) -Wl,--start-group $(MODULE_LIBS) \
+		-Wl,--end-group $(LIBS)
+
+define module
+$(B)/lib/$(1).a: $(call objects,$(1))
+	$$(say) AR $$@
+	$(Q)mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach m,$(MODULES) initiator,$(eval $(call module,$(m))))
+
+$(B)/%.o: %.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# Only the loader needs the skeleton; it must exist before that is compiled for the first time.
+$(call objects,xdp): | $(SKEL)
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c vmlinux.h
+	$(say) BPF $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+
+$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< > $@
+
+# ---- manual pages ----------------------------------------------------------------------------
+
+MAN := $(patsubst docs/%.scd,$(B)/docs/%,$(wildcard docs/*.scd))
+.PHONY: man
+man: $(MAN)
+
+$(B)/docs/%: docs/%.scd
+	$(say) MAN $@
+	$(Q)mkdir -p $(@D) && scdoc < $< > $@
+
+include tests/tests.mk
+
+# ---- housekeeping ----------------------------------------------------------------------------
+
+.PHONY: bootstrap demo install uninstall clean format
+bootstrap:
+	@scripts/bootstrap
+
+demo: bootstrap
+	@$(MAKE) --no-print-directory all
+	@scripts/demo $(B)/stgt-xdp
+
+install: all
+	install -D -m 0755 $(B)/stgt-xdp $(DESTDIR)$(PREFIX)/sbin/stgt-xdp
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(filter %.8,$(MAN))
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/stgt-xdp $(DESTDIR)$(PREFIX)/share/man/man8/stgt-xdp.8
+
+FORMATTED = $(shell git ls-files '*.c' '*.h' | grep -v '^vmlinux.h$$')
+format:
+	clang-format -i $(FORMATTED)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# How the tests are built; tests/run runs them. Included by the top Makefile.
+
+# ---- unit and golden: one program a file, linked with the layers from its module down ---------
+
+CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
+UNIT := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+GOLDEN := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/golden/test_*.c))
+TEST_SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+
+# The modules a test links, by the module it is named after (test_<module>_<what>.c).
+links_base := base
+links_arena := arena base
+links_state := state base
+links_blk := blk arena base
+links_lu := lu blk arena base
+links_ata := ata lu state blk arena base
+links_aoe := aoe ata lu state blk arena base
+links_initiator := initiator base
+links_classify :=
+links_target := $(MODULES)
+links_control := $(MODULES)
+links_xdp := $(MODULES)
+module_of = $(word 2,$(subst _, ,$(notdir $(1))))
+libs_of = $(links_$(call module_of,$(1)):%=$(B)/lib/%.a)
+
+define test_program
+$(1): $(B)/$(patsubst $(B)/%,%,$(1)).o $(TEST_SUPPORT) $(call libs_of,$(1))
+	$$(say) LD $$@
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) -Wl,--start-group \
+		$$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(CMOCKA_LIBS)
+endef
+$(foreach t,$(UNIT) $(GOLDEN),$(eval $(call test_program,$(t))))
+
+$(B)/tests/%.o: tests/%.c
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/lib $(CFLAGS_ALL) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
+
+.PHONY: unit golden
+unit: $(UNIT)
+golden: $(GOLDEN)
+
+# ---- the whole suite --------------------------------------------------------------------------
+
+.PHONY: check
+check: bootstrap
+	@$(MAKE) --no-print-directory all unit golden
+	@$(PYTHON) tests/run $(CHECK_ARGS)

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The AoE target (AoEr11): exports, shared by all workers, and ports, one per worker.
+ *
+ * A port is a pure state machine: frames come in through aoe_port_rx(), leave through the sink, and
+ * time is a parameter. It makes no system call and never blocks.
+ */
+#ifndef STGT_AOE_H
+#define STGT_AOE_H
+
+#include "arena/sink.h"
+#include "ata/ata.h"
+#include "state/state.h"
+#include "stgt/abi.h"
+
+/* An address as users write it: [[OUTER.]VLAN:]SHELF.SLOT */
+struct aoe_address {
+	uint32_t vlan; /* as in struct stgt_class */
+	uint16_t shelf;
+	uint8_t slot;
+};
+
+/* -EINVAL, with what is wrong, for anything but a usable address (0..65534 except 4095, 0..254). */
+int aoe_address_parse(const char *text, struct aoe_address *addr, struct error *err);
+#define AOE_ADDRESS_TEXT 32
+void aoe_address_format(const struct aoe_address *addr, char text[AOE_ADDRESS_TEXT]);
+
+/* Who may use an export. Entries with the all-ones MAC stand for everybody not listed. */
+struct aoe_acl_entry {
+	uint8_t mac[6];
+	enum stgt_access access;
+};
+
+struct aoe_acl {
+	struct aoe_acl_entry *entries;
+	unsigned int count;
+};
+
+/* Parses `any`, `any:ro` or a comma separated list of MAC[:ro|:rw]-style entries ("MAC/ro"). */
+int aoe_acl_parse(const char *text, struct aoe_acl *acl, struct error *err);
+void aoe_acl_fini(struct aoe_acl *acl);
+/* STGT_ACCESS_DENY when neither the MAC nor everybody is listed. */
+enum stgt_access aoe_acl_lookup(const struct aoe_acl *acl, const uint8_t mac[6]);
+
+/* One address served: disk, access, configuration string, mask and reserve lists. */
+struct aoe_export;
+
+/*
+ * Takes over nothing: `lu`, `ata` and `state` must outlive the export; the ACL is copied. Reads the
+ * configuration string and the lists from the state's section "aoe". Control thread.
+ */
+int aoe_export_open(const struct aoe_address *addr, struct lu *lu, struct ata_device *ata,
+		    struct state *state, const struct aoe_acl *acl, struct aoe_export **export,
+		    struct error *err);
+void aoe_export_close(struct aoe_export *export);
+const struct aoe_address *aoe_export_address(const struct aoe_export *export);
+const struct aoe_acl *aoe_export_acl(const struct aoe_export *export);
+struct lu *aoe_export_lu(struct aoe_export *export);
+
+/* A copy of what AoE commands set, for status. Any thread. */
+struct aoe_export_settings {
+	uint8_t config[AOE_CONFIG_MAX];
+	unsigned int config_len;
+	unsigned int masks, reserves;
+};
+void aoe_export_settings(struct aoe_export *export, struct aoe_export_settings *out);
+
+/* Why a frame was not executed as asked. Names by aoe_reason_name(), for stats. */
+enum aoe_reason {
+	AOE_IGNORED_SHORT,	     /* header truncated: silence */
+	AOE_IGNORED_RESPONSE,	     /* R flag set: silence */
+	AOE_IGNORED_ADDRESS,	     /* no export of ours: silence */
+	AOE_IGNORED_ACCESS,	     /* sender not on the export's access list: silence */
+	AOE_IGNORED_MASKED,	     /* sender not on the export's MAC mask list: silence */
+	AOE_IGNORED_BROADCAST_WRITE, /* a write to a wildcard address: silence */
+	AOE_IGNORED_CONFIG_TEST,     /* configuration test failed: silence */
+	AOE_IGNORED_BUSY,     /* no memory for one of several replies: silence, retransmitted */
+	AOE_REFUSED_VERSION,  /* error 5 */
+	AOE_REFUSED_COMMAND,  /* error 1 */
+	AOE_REFUSED_ARGUMENT, /* error 2 */
+	AOE_REFUSED_CONFIG_PRESENT, /* error 4 */
+	AOE_REFUSED_RESERVED,	    /* error 6 */
+	AOE_REFUSED_UNAVAILABLE,    /* error 3: state could not be saved */
+	AOE_ABORTED_COUNT,	    /* ATA abort: sector count 0 or over the advertised */
+	AOE_ABORTED_DATA,	    /* ATA abort: less data than the command needs */
+	AOE_ABORTED_READ_ONLY, /* ATA abort: a change by a read-only initiator or to a ro disk */
+	AOE_REASONS,
+};
+const char *aoe_reason_name(enum aoe_reason reason);
+
+/* Counters of one export on one port. */
+struct aoe_export_stats {
+	uint64_t reads, read_bytes;
+	uint64_t writes, write_bytes;
+	uint64_t flushes;
+	uint64_t other;	      /* ATA commands that are none of the above */
+	uint64_t queries;     /* configuration, mask and reserve commands */
+	uint64_t ata_errors;  /* replies with ERR set */
+	uint64_t retransmits; /* writes answered by the execution of an identical one in flight */
+};
+
+struct aoe_port_stats {
+	uint64_t rx_frames, tx_frames;
+	uint64_t announcements;
+	uint64_t reasons[AOE_REASONS];
+};
+
+struct aoe_port;
+
+struct aoe_port_config {
+	struct sink *sink;	 /* and its arena: a run a request */
+	struct blk_queue *queue; /* of the same arena */
+	struct mailbox *mailbox; /* of the port's thread, for saves; NULL with synchronous states */
+	unsigned int requests;	 /* most in flight: at most the arena's runs */
+	uint8_t mac[6];
+	unsigned int mtu;
+	bool multi_buffer; /* frames may span several arena frames in both directions */
+};
+
+/* 0 or negative errno. Everything below is for the port's thread once it is running. */
+int aoe_port_open(const struct aoe_port_config *config, struct aoe_port **port, struct error *err);
+/* Only when aoe_port_busy() is false. */
+void aoe_port_close(struct aoe_port *port);
+bool aoe_port_busy(const struct aoe_port *port);
+
+/* Serves `export` on this port; -EEXIST when its address is taken. The export outlives the port. */
+int aoe_port_add(struct aoe_port *port, struct aoe_export *export);
+
+/*
+ * One received frame, on which the caller holds a reference. 0: done with (answered, ignored or
+ * executing; the port took references on what it still needs). -EAGAIN: no request is free, nothing
+ * was done; offer the same frame again after a request was released.
+ */
+int aoe_port_rx(struct aoe_port *port, const struct frame_view *view, uint64_t now_ns);
+
+/* Broadcasts a configuration response for every export: at start, after a resize or MTU change. */
+void aoe_port_announce(struct aoe_port *port);
+void aoe_port_set_mtu(struct aoe_port *port, unsigned int mtu);
+
+/* What is advertised for untagged exports. */
+unsigned int aoe_port_sectors(const struct aoe_port *port);
+unsigned int aoe_port_buffers(const struct aoe_port *port);
+
+const struct aoe_port_stats *aoe_port_stats(const struct aoe_port *port);
+/* Of the i-th export added, or NULL past the last. */
+const struct aoe_export_stats *aoe_port_export_stats(const struct aoe_port *port, unsigned int i,
+						     struct aoe_export **export);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a kind of store provides. A backstore sees checked ranges and requests that do not conflict
+ * with any other in flight; it knows nothing of SCSI, ATA, initiators or ordering.
+ */
+#ifndef STGT_BLK_BACKSTORE_H
+#define STGT_BLK_BACKSTORE_H
+
+#include "blk/blk.h"
+
+struct backstore_ops {
+	const char *name;
+	size_t instance; /* bytes of the backstore's own struct, which begins with `struct disk` */
+	/*
+	 * Opens disk->spec and sets nblocks, physical_block, read_only, writeback, can_unmap,
+	 * serial and wwn. 0 or negative errno with `err` set. Control thread.
+	 */
+	int (*open)(struct disk *disk, struct error *err);
+	void (*close)(struct disk *disk);
+	/* The size in sectors as the store has it now, or negative errno. Control thread. */
+	int64_t (*size)(struct disk *disk, struct error *err);
+	/* Starts the request; ends in one blk_complete(), perhaps before it returns. */
+	void (*submit)(struct disk *disk, struct blk_io *io);
+};
+
+extern const struct backstore_ops backstore_uring; /* files and block devices */
+extern const struct backstore_ops backstore_mem;   /* ram: */
+extern const struct backstore_ops backstore_null;  /* null: */
+
+#endif

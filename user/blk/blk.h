@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Block I/O: what device models ask of a disk, and all that a backstore sees.
+ *
+ * A `struct disk` is one store opened once in the process, however many exports, transports and
+ * workers use it. blk checks bounds and read-only, keeps overlapping requests in arrival order
+ * (overlap.h), and hands what may run to the disk's backstore.
+ *
+ * Units: addresses and lengths are in sectors of 512 bytes (BLK_SECTOR), whatever block size the
+ * disk presents to initiators.
+ */
+#ifndef STGT_BLK_H
+#define STGT_BLK_H
+
+#include "arena/arena.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/mailbox.h"
+#include "base/ring.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define BLK_SECTOR	 512u
+#define BLK_SECTOR_SHIFT 9
+#define BLK_MAX_SPANS	 8 /* of one request's sgl */
+
+enum blk_op {
+	BLK_READ,
+	BLK_WRITE,
+	BLK_FLUSH, /* everything completed before is durable; no range */
+	BLK_UNMAP, /* the range reads as zeroes afterwards or keeps its data; space is freed */
+	BLK_WRITE_ZEROES, /* the range reads as zeroes afterwards */
+};
+
+enum blk_status {
+	BLK_OK,
+	BLK_ERANGE,  /* outside the disk: nothing was done */
+	BLK_EROFS,   /* a change to a read-only disk: nothing was done */
+	BLK_EIO,     /* the medium failed; the range's content is undefined */
+	BLK_ENOSPC,  /* no space behind a thin disk; the range's content is undefined */
+	BLK_ENOTSUP, /* this backstore cannot do it: nothing was done */
+};
+
+enum blk_flags {
+	BLK_FUA = 1 << 0,   /* durable before `done` */
+	BLK_DEDUP = 1 << 1, /* a write that may be a retransmission: see overlap.h */
+};
+
+struct disk;
+struct blk_queue;
+
+/*
+ * One request. The submitter owns it and everything its sgl names until `done`, which runs once, on
+ * the queue's thread, possibly before blk_submit() returns.
+ */
+struct blk_io {
+	enum blk_op op;
+	unsigned int flags; /* enum blk_flags */
+	uint64_t lba;
+	uint64_t nblocks;
+	struct sgl sgl;	 /* READ, WRITE: exactly nblocks sectors, in the queue's arena */
+	uint64_t origin; /* with BLK_DEDUP: who sent it (any value that tells initiators apart) */
+	void (*done)(struct blk_io *io);
+	enum blk_status status; /* valid in done */
+
+	/* From here on: blk's own while the request is submitted. */
+	struct disk *disk;
+	struct blk_queue *queue;
+	struct {
+		uint64_t seq;
+		uint32_t blockers; /* earlier conflicting requests not completed yet */
+		bool wide;
+		struct list all;       /* disk: every request in arrival order */
+		struct list bucket[2]; /* disk: requests by granule, or [0] in the wide list */
+		struct list twins;     /* identical writes answered with this one */
+	} overlap;
+	struct list ready;	/* queue: may run now */
+	struct message message; /* to the queue's thread from another */
+	struct ring_event event;
+	struct iovec iov[BLK_MAX_SPANS];
+	uint32_t parts; /* backstore: outstanding pieces */
+};
+
+/* A worker's side of block I/O: what backstores submit through. One thread. */
+struct blk_queue {
+	struct arena *arena;
+	struct ring *ring;	 /* NULL: only backstores that need none (mem, null) */
+	struct mailbox *mailbox; /* of the thread, for requests that another thread releases */
+	struct list ready;	 /* requests to start */
+	bool running;		 /* blk_queue_run() is on the stack */
+	uint32_t inflight;	 /* submitted and not done */
+	uint64_t bounces;	 /* payloads that could not go straight from or to the arena */
+};
+
+void blk_queue_init(struct blk_queue *queue, struct arena *arena, struct ring *ring,
+		    struct mailbox *mailbox);
+
+enum disk_cache {
+	DISK_CACHE_DEFAULT, /* what the transport's durability asks for */
+	DISK_WRITETHROUGH,
+	DISK_WRITEBACK,
+};
+
+enum disk_kind {
+	DISK_FILE,
+	DISK_BLOCK,
+	DISK_RAM,
+	DISK_NULL,
+};
+
+/* A disk as its administrator describes it; what 0, NULL or "default" mean is said per field. */
+struct disk_spec {
+	enum disk_kind kind;
+	char *path;    /* file, block */
+	uint64_t size; /* bytes; 0: as it is. A file is created sparse or grown to it */
+	bool read_only;
+	enum disk_cache cache;
+	int direct;	     /* -1: off for files, on for block devices */
+	uint32_t block_size; /* 512 or 4096, presented as the physical block; 0: the backstore's own
+			      */
+	char serial[21];     /* empty: derived from what is stored, stable over restarts */
+	uint64_t wwn;	     /* NAA; 0: derived likewise */
+};
+
+struct backstore_ops;
+struct overlap;
+
+struct disk {
+	char *name; /* the words that the administrator used */
+	struct disk_spec spec;
+	const struct backstore_ops *ops;
+	_Atomic uint64_t nblocks; /* capacity in sectors; changes at disk_resize() */
+	uint32_t physical_block;  /* bytes */
+	bool read_only;
+	bool writeback; /* completed writes may be volatile until a flush */
+	bool can_unmap;
+	char serial[21]; /* NUL terminated, printable ASCII */
+	uint64_t wwn;
+	struct overlap *overlap;
+	unsigned int refs;
+	struct list link; /* in the target's table of disks */
+};
+
+/*
+ * Parses DISK as the command line spells it: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE,
+ * each with ",opt=value" options (ro, size=, cache=, direct=, block_size=, serial=, wwn=). SIZE
+ * takes K, M, G, T and KiB, MiB, GiB, TiB, all powers of 1024. A comma in a path is written ",,".
+ * -EINVAL with the offending word named. disk_spec_fini() frees what it holds.
+ */
+int disk_spec_parse(const char *text, struct disk_spec *spec, struct error *err);
+void disk_spec_fini(struct disk_spec *spec);
+
+/*
+ * Opens the store and takes its lock (a second writer in any process is refused with -EBUSY).
+ * `disks` is the list of open disks: a spec that names a store already open yields that disk with
+ * one more reference, or -EBUSY when the options differ. Control thread. disk_put() drops one.
+ */
+int disk_get(struct list *disks, const char *text, struct disk **disk, struct error *err);
+void disk_put(struct disk *disk);
+
+/* Reads the store's size anew. 1: it changed, 0: it did not, negative errno. Control thread. */
+int disk_resize(struct disk *disk, struct error *err);
+
+/*
+ * Fills in disk, queue and the rest of blk's own fields and runs the request; never fails: what
+ * cannot be done is said by io->status in io->done.
+ */
+void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io);
+
+/* Backstores call this once a request has ended, on its queue's thread. */
+void blk_complete(struct blk_io *io, enum blk_status status);
+
+/* The range check of every layer: true when [lba, lba + n) lies within `capacity`. */
+static inline bool blk_in_range(uint64_t lba, uint64_t n, uint64_t capacity)
+{
+	return lba <= capacity && n <= capacity - lba;
+}
+
+#endif

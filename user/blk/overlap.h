@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Overlapping requests execute in the order they arrived, across workers and transports.
+ *
+ * Every request of a disk is in this table from blk_submit() to its completion. Two requests
+ * conflict when their ranges meet and at least one of them changes data; a FLUSH conflicts with
+ * nothing (it promises only what was completed before it came). A request runs once the conflicting
+ * ones that arrived before it have ended.
+ *
+ * Retransmissions (BLK_DEDUP): AoE initiators send a request again under a new tag when the answer
+ * is late. A write that equals the latest conflicting request (same origin, lba, nblocks, bytes),
+ * still in the table and itself a write, becomes its twin: executed once, both are answered with
+ * the one result. Nothing is remembered after completion, so no write is ever skipped because of
+ * what was written earlier.
+ *
+ * The table takes a lock because its disk may be shared by workers; a request's `done` never runs
+ * under it. Lookups cost the requests in the same 64 KiB granule, not all that are in flight.
+ */
+#ifndef STGT_BLK_OVERLAP_H
+#define STGT_BLK_OVERLAP_H
+
+#include "blk/blk.h"
+
+enum overlap_verdict {
+	OVERLAP_RUN,  /* no conflict: start it now */
+	OVERLAP_WAIT, /* it will be in a later overlap_leave()'s list */
+	OVERLAP_TWIN, /* it will be in the original's twins */
+};
+
+struct overlap *overlap_open(void);
+void overlap_close(struct overlap *table);
+
+/* Takes `io` into the table. Any worker. */
+enum overlap_verdict overlap_enter(struct overlap *table, struct blk_io *io);
+
+/*
+ * Takes `io`, which has ended, out of the table. Requests that may run now are appended to
+ * `runnable` (by blk_io.ready), the twins it answers to `twins` (by blk_io.ready likewise).
+ */
+void overlap_leave(struct overlap *table, struct blk_io *io, struct list *runnable,
+		   struct list *twins);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One command's life between a transport and a device model.
+ *
+ * The transport embeds `struct command` in its own request (aoe_request, later fcp_exchange and
+ * iscsi_task), fills the first part and calls the device model's execute function. The model asks
+ * for memory through transport_ops.place, runs block I/O through `io`, leaves its result in the
+ * union and calls transport_ops.deliver exactly once. Wire tags never enter it.
+ *
+ * Everything runs on the thread of `queue`.
+ */
+#ifndef STGT_LU_COMMAND_H
+#define STGT_LU_COMMAND_H
+
+#include "ata/taskfile.h"
+#include "blk/blk.h"
+
+struct command;
+struct lu;
+
+/* The relation of one initiator port to one target port (SAM-5 4.7, "I_T nexus"). */
+struct nexus {
+	uint64_t id; /* tells initiators of one transport apart; for AoE the MAC and VLAN */
+};
+
+struct transport_ops {
+	/*
+	 * Says where `len` bytes of data-in must land, as spans of the queue's arena that stay
+	 * valid until release. 0, or -EMSGSIZE when the transport's reply cannot carry so much.
+	 */
+	int (*place)(struct command *cmd, uint32_t len, struct sgl *data_in);
+	/*
+	 * Asks the initiator for data-out of [off, off + len) (XFER_RDY, R2T, RDMA READ). NULL
+	 * where the data comes with the command, as in AoE.
+	 */
+	int (*solicit)(struct command *cmd, uint32_t off, uint32_t len);
+	/* The result is complete: send it. The model does not touch the command afterwards. */
+	void (*deliver)(struct command *cmd);
+	/* The last transmission ended: the transport frees the request. */
+	void (*release)(struct command *cmd);
+};
+
+enum command_state {
+	COMMAND_IDLE,	    /* not in use */
+	COMMAND_EXECUTING,  /* with the device model */
+	COMMAND_DELIVERING, /* reply being sent */
+};
+
+struct command {
+	const struct transport_ops *ops;
+	struct nexus *nexus;
+	struct lu *lu;
+	struct blk_queue *queue;
+	enum command_state state;
+	struct sgl data_out; /* what came with the command; its frames are held until release */
+	struct sgl data_in;  /* set by the model through place(); len is what the reply carries */
+	struct blk_io io;
+	union {
+		struct ata_taskfile
+			ata; /* in: the registers as sent; out: as the device leaves them */
+	};
+};
+
+#endif

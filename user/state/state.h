@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What an export must remember over a restart: one JSON file per export in the state directory,
+ * replaced atomically (temporary file, fsync, rename, fsync of the directory).
+ *
+ * Workers never touch the disk for it: a save is a message to the control thread's mailbox, and its
+ * completion a message back to the worker's. Saves of one file happen in the order asked for.
+ */
+#ifndef STGT_STATE_H
+#define STGT_STATE_H
+
+#include "base/error.h"
+#include "base/mailbox.h"
+#include <jansson.h>
+
+struct state; /* one export's file */
+
+/*
+ * Opens `key`.json below `dir` (made when missing, mode 0700) and reads it; a missing file is an
+ * empty state. A file that is not ours (syntax, version) is refused with -EINVAL and left alone.
+ * `writer` is drained by the thread that will write; NULL: saves happen at once, in the caller
+ * (tests). -EACCES, -EROFS, -ENOSPC: the directory cannot be written, found out now and not later.
+ */
+int state_open(const char *dir, const char *key, struct mailbox *writer, struct state **state,
+	       struct error *err);
+void state_close(struct state *state);
+
+/* The section as loaded, or NULL; borrowed, valid until state_close(). Control thread, at start. */
+const json_t *state_section(const struct state *state, const char *section);
+
+/* One save, embedded in what waits for it. */
+struct state_save {
+	struct message message; /* to the writer, then back */
+	struct mailbox *reply;	/* whose thread `done` runs on; set by the caller */
+	struct state *state;
+	const char *section; /* a literal */
+	json_t *value;	     /* owned by the save until done */
+	int result;	     /* 0 or negative errno; on failure the old file is still in place */
+	void (*done)(struct state_save *save);
+};
+
+/*
+ * Replaces `section` by `value` (ownership passes; no other thread may hold a reference) and calls
+ * save->done on the thread of save->reply once that is durable or has failed. Any worker; `save`
+ * must live until done. NULL `value` means out of memory at the caller: ends with -ENOMEM.
+ */
+void state_save(struct state *state, struct state_save *save, const char *section, json_t *value);
+
+#endif
