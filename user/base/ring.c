@@ -6,6 +6,12 @@
 #ifndef IORING_SETUP_SINGLE_ISSUER
 #define IORING_SETUP_SINGLE_ISSUER (1U << 12)
 #endif
+#ifndef IORING_SETUP_TASKRUN_FLAG
+#define IORING_SETUP_TASKRUN_FLAG (1U << 9)
+#endif
+#ifndef IORING_SQ_TASKRUN
+#define IORING_SQ_TASKRUN (1U << 2)
+#endif
 #ifndef IORING_SETUP_DEFER_TASKRUN
 #define IORING_SETUP_DEFER_TASKRUN (1U << 13)
 #endif
@@ -28,8 +34,9 @@ static bool ring_has_op(struct ring *ring, int op)
 int ring_open(struct ring *ring, unsigned int entries)
 {
 	static const unsigned int flags[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, /* Linux 6.1 */
-		IORING_SETUP_COOP_TASKRUN,				 /* Linux 5.19 */
+		/* Linux 6.1 */
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, /* Linux 5.19 */
 		0,
 	};
 	int ret = -EINVAL;
@@ -95,14 +102,31 @@ static unsigned int ring_reap(struct ring *ring)
 	return n;
 }
 
+bool ring_pending(struct ring *ring)
+{
+	const unsigned int wants = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+
+	return io_uring_sq_ready(&ring->uring) || io_uring_cq_ready(&ring->uring) ||
+	       (__atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED) & wants);
+}
+
 unsigned int ring_run(struct ring *ring)
 {
 	io_uring_submit_and_get_events(&ring->uring);
 	return ring_reap(ring);
 }
 
-unsigned int ring_wait(struct ring *ring)
+unsigned int ring_wait(struct ring *ring, uint64_t timeout_ns)
 {
-	io_uring_submit_and_wait(&ring->uring, 1);
+	struct __kernel_timespec limit = {
+		.tv_sec = (long long)(timeout_ns / 1000000000u),
+		.tv_nsec = (long long)(timeout_ns % 1000000000u),
+	};
+	struct io_uring_cqe *cqe;
+
+	if (timeout_ns)
+		io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, &limit, NULL);
+	else
+		io_uring_submit_and_wait(&ring->uring, 1);
 	return ring_reap(ring);
 }

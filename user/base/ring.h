@@ -10,6 +10,7 @@
 
 #include <liburing.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Embedded in whatever waits for a completion; `res` and `flags` are the CQE's. */
 struct ring_event {
@@ -33,10 +34,16 @@ int ring_register_buffer(struct ring *ring, void *base, size_t len);
 /* A submission entry for `ev`; submits what waits when the queue is full, so it never fails. */
 struct io_uring_sqe *ring_sqe(struct ring *ring, struct ring_event *ev);
 
+/* True when ring_run() would find something to do; reads shared memory, makes no system call. */
+bool ring_pending(struct ring *ring);
+
 /* Submits what was prepared, runs `done` of what completed; returns the number of completions. */
 unsigned int ring_run(struct ring *ring);
 
-/* The same, but sleeps until at least one completion is there. */
-unsigned int ring_wait(struct ring *ring);
+/*
+ * The same, but sleeps until at least one completion is there or `timeout_ns` have passed
+ * (0: no limit).
+ */
+unsigned int ring_wait(struct ring *ring, uint64_t timeout_ns);
 
 #endif
