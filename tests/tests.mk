@@ -46,5 +46,4 @@ golden: $(GOLDEN)
 
 .PHONY: check
 check: bootstrap
-	@$(MAKE) --no-print-directory all unit golden
 	@$(PYTHON) tests/run $(CHECK_ARGS)
