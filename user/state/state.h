@@ -25,16 +25,19 @@ int state_open(const char *dir, const char *key, struct mailbox *writer, struct 
 	       struct error *err);
 void state_close(struct state *state);
 
-/* The section as loaded, or NULL; borrowed, valid until state_close(). Control thread, at start. */
+/*
+ * The section as loaded, or NULL; borrowed, valid until the section's first save. Control thread,
+ * at start: from then on the document is the writer's.
+ */
 const json_t *state_section(const struct state *state, const char *section);
 
 /* One save, embedded in what waits for it. */
 struct state_save {
 	struct message message; /* to the writer, then back */
-	struct mailbox *reply;	/* whose thread `done` runs on; set by the caller */
+	struct mailbox *reply;	/* whose thread `done` runs on; the caller sets it and `done` */
 	struct state *state;
 	const char *section; /* a literal */
-	json_t *value;	     /* owned by the save until done */
+	json_t *value;	     /* taken over by the writer; NULL in done */
 	int result;	     /* 0 or negative errno; on failure the old file is still in place */
 	void (*done)(struct state_save *save);
 };

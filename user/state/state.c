@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "state/state.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define STATE_VERSION 1
+
+/* After state_open() everything but the names belongs to the thread that writes. */
+struct state {
+	int dir;
+	char *key;
+	char *file; /* names within `dir` */
+	char *temp;
+	struct mailbox *writer;
+	json_t *document; /* what the file holds */
+	bool failing;	  /* the last save failed, and the log says so */
+};
+
+static bool key_valid(const char *key)
+{
+	return key[0] && key[0] != '.' && !strchr(key, '/') && strlen(key) < 200;
+}
+
+static json_t *document_new(const char *key)
+{
+	return json_pack("{s:i, s:s, s:{}}", "version", STATE_VERSION, "key", key, "sections");
+}
+
+static int document_check(json_t *document, const char *key, struct error *err)
+{
+	json_error_t why;
+	const char *stored;
+	json_t *sections;
+	int version;
+
+	if (json_unpack_ex(document, &why, JSON_STRICT, "{s:i, s:s, s:o}", "version", &version,
+			   "key", &stored, "sections", &sections) ||
+	    !json_is_object(sections))
+		return error_set(err, EINVAL, "not a state file");
+	if (version != STATE_VERSION)
+		return error_set(err, EINVAL, "state version %d, this program writes version %d",
+				 version, STATE_VERSION);
+	if (strcmp(stored, key))
+		return error_set(err, EINVAL, "it is the state of '%s'", stored);
+	return 0;
+}
+
+static int document_read(struct state *state, struct error *err)
+{
+	_cleanup_close_ int fd = openat(state->dir, state->file, O_RDONLY | O_CLOEXEC);
+	json_error_t why;
+
+	if (fd < 0 && errno == ENOENT) {
+		state->document = document_new(state->key);
+		return state->document ? 0 : error_set(err, ENOMEM, "out of memory");
+	}
+	if (fd < 0)
+		return error_set(err, errno, "%s", strerror(errno));
+	state->document = json_loadfd(fd, JSON_REJECT_DUPLICATES, &why);
+	if (!state->document)
+		return error_set(err, EINVAL, "line %d: %s", why.line, why.text);
+	return document_check(state->document, state->key, err);
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Writes the document to the temporary file, durably; nothing is left behind on failure. */
+static int temp_write(struct state *state)
+{
+	_cleanup_free_ char *text =
+		json_dumps(state->document, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
+	_cleanup_close_ int fd = -1;
+	int ret;
+
+	if (!text)
+		return -ENOMEM;
+	fd = openat(state->dir, state->temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
+	if (fd < 0)
+		return -errno;
+	ret = write_all(fd, text, strlen(text));
+	if (!ret && fsync(fd))
+		ret = -errno;
+	if (ret)
+		unlinkat(state->dir, state->temp, 0);
+	return ret;
+}
+
+static int document_write(struct state *state)
+{
+	int ret = temp_write(state);
+
+	if (ret)
+		return ret;
+	if (renameat(state->dir, state->temp, state->dir, state->file)) {
+		ret = -errno;
+		unlinkat(state->dir, state->temp, 0);
+		return ret;
+	}
+	return fsync(state->dir) ? -errno : 0;
+}
+
+static int dir_open(const char *dir, struct error *err)
+{
+	int fd;
+
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return error_set(err, errno, "cannot make the state directory %s: %s", dir,
+				 strerror(errno));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, errno, "cannot open the state directory %s: %s", dir,
+				 strerror(errno));
+	return fd;
+}
+
+static int state_load(struct state *state, const char *dir, struct error *err)
+{
+	int ret = document_read(state, err);
+
+	if (ret)
+		return error_prefix(err, -ret, "state file %s/%s", dir, state->file);
+	/* A rehearsal of the next save; it also takes away what a crash may have left. */
+	ret = temp_write(state);
+	if (ret)
+		return error_set(err, -ret, "cannot write to the state directory %s: %s", dir,
+				 strerror(-ret));
+	unlinkat(state->dir, state->temp, 0);
+	return 0;
+}
+
+int state_open(const char *dir, const char *key, struct mailbox *writer, struct state **state,
+	       struct error *err)
+{
+	struct state *s;
+	int ret;
+
+	if (!key_valid(key))
+		return error_set(err, EINVAL, "'%s' cannot name a state file", key);
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return error_set(err, ENOMEM, "out of memory");
+	s->writer = writer;
+	s->dir = dir_open(dir, err);
+	if (s->dir < 0) {
+		ret = s->dir;
+		goto out;
+	}
+	s->key = strdup(key);
+	if (!s->key || asprintf(&s->file, "%s.json", key) < 0 ||
+	    asprintf(&s->temp, "%s.json.tmp", key) < 0) {
+		ret = error_set(err, ENOMEM, "out of memory");
+		goto out;
+	}
+	ret = state_load(s, dir, err);
+	if (!ret) {
+		*state = s;
+		return 0;
+	}
+out:
+	state_close(s);
+	return ret;
+}
+
+void state_close(struct state *state)
+{
+	if (!state)
+		return;
+	json_decref(state->document);
+	if (state->dir >= 0)
+		close(state->dir);
+	free(state->temp);
+	free(state->file);
+	free(state->key);
+	free(state);
+}
+
+static json_t *state_sections(const struct state *state)
+{
+	return json_object_get(state->document, "sections");
+}
+
+const json_t *state_section(const struct state *state, const char *section)
+{
+	return json_object_get(state_sections(state), section);
+}
+
+/* The document is put back when it cannot be written, so that no later save brings it along. */
+static int section_replace(struct state *state, const char *section, json_t *value)
+{
+	json_t *sections = state_sections(state);
+	json_t *before = json_incref(json_object_get(sections, section));
+	int ret = json_object_set(sections, section, value) ? -ENOMEM : document_write(state);
+
+	if (ret && before)
+		json_object_set(sections, section, before);
+	else if (ret)
+		json_object_del(sections, section);
+	json_decref(before);
+	return ret;
+}
+
+static void save_reply(struct message *message)
+{
+	struct state_save *save = container_of(message, struct state_save, message);
+
+	save->done(save);
+}
+
+static void save_write(struct state_save *save)
+{
+	struct state *state = save->state;
+
+	save->result = save->value ? section_replace(state, save->section, save->value) : -ENOMEM;
+	json_decref(save->value);
+	save->value = NULL;
+	if (save->result && !state->failing)
+		log_error("cannot save the state of %s: %s", state->key, strerror(-save->result));
+	state->failing = save->result;
+}
+
+static void save_run(struct message *message)
+{
+	struct state_save *save = container_of(message, struct state_save, message);
+
+	save_write(save);
+	message->run = save_reply;
+	mailbox_post(save->reply, message);
+}
+
+void state_save(struct state *state, struct state_save *save, const char *section, json_t *value)
+{
+	save->state = state;
+	save->section = section;
+	save->value = value;
+	save->message.run = save_run;
+	if (state->writer) {
+		mailbox_post(state->writer, &save->message);
+		return;
+	}
+	save_write(save);
+	save->done(save);
+}
