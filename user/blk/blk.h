@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #define BLK_SECTOR	 512u
@@ -76,6 +77,7 @@ struct blk_io {
 		struct list bucket[2]; /* disk: requests by granule, or [0] in the wide list */
 		struct list twins;     /* identical writes answered with this one */
 	} overlap;
+	bool decided;		/* the status is known: only done is left to do */
 	struct list ready;	/* queue: may run now */
 	struct message message; /* to the queue's thread from another */
 	struct ring_event event;
@@ -127,6 +129,12 @@ struct disk_spec {
 struct backstore_ops;
 struct overlap;
 
+/* A file's device and inode, a block device's number (ino 0), or all 0: shared with nobody. */
+struct disk_store {
+	dev_t dev;
+	ino_t ino;
+};
+
 struct disk {
 	char *name; /* the words that the administrator used */
 	struct disk_spec spec;
@@ -138,7 +146,9 @@ struct disk {
 	bool can_unmap;
 	char serial[21]; /* NUL terminated, printable ASCII */
 	uint64_t wwn;
+	uint32_t atom; /* sectors that the backstore can only rewrite together: see overlap.h */
 	struct overlap *overlap;
+	struct disk_store store;
 	unsigned int refs;
 	struct list link; /* in the target's table of disks */
 };

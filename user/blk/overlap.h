@@ -27,7 +27,12 @@ enum overlap_verdict {
 	OVERLAP_TWIN, /* it will be in the original's twins */
 };
 
-struct overlap *overlap_open(void);
+/*
+ * `atom` is a power of two, at most 128: a store that can only rewrite that many sectors together
+ * makes requests meet that touch the same atom. NULL: no memory.
+ */
+struct overlap *overlap_open(uint32_t atom);
+/* NULL is fine. The table must be empty. */
 void overlap_close(struct overlap *table);
 
 /* Takes `io` into the table. Any worker. */

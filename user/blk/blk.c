@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "blk/backstore.h"
+#include "blk/overlap.h"
+
+void blk_queue_init(struct blk_queue *queue, struct arena *arena, struct ring *ring,
+		    struct mailbox *mailbox)
+{
+	*queue = (struct blk_queue){.arena = arena, .ring = ring, .mailbox = mailbox};
+	list_init(&queue->ready);
+}
+
+static void blk_finish(struct blk_io *io)
+{
+	io->queue->inflight--;
+	io->done(io);
+}
+
+/*
+ * Starts what is ready, one after the other. Backstores may complete a request before submit
+ * returns, which makes others ready, and `done` may submit more: all of that only lengthens the
+ * list, so the stack does not grow with the number of requests.
+ */
+static void blk_queue_run(struct blk_queue *queue)
+{
+	if (queue->running)
+		return;
+	queue->running = true;
+	while (!list_empty(&queue->ready)) {
+		struct blk_io *io = container_of(list_pop(&queue->ready), struct blk_io, ready);
+
+		if (io->decided)
+			blk_finish(io);
+		else
+			io->disk->ops->submit(io->disk, io);
+	}
+	queue->running = false;
+}
+
+static void blk_message_run(struct message *msg)
+{
+	struct blk_io *io = container_of(msg, struct blk_io, message);
+
+	list_add_tail(&io->queue->ready, &io->ready);
+	blk_queue_run(io->queue);
+}
+
+/* Lets `io` go on, on the thread of its own queue; `here` is the queue of this thread. */
+static void blk_release(struct blk_queue *here, struct blk_io *io)
+{
+	if (io->queue == here || !io->queue->mailbox)
+		list_add_tail(&here->ready, &io->ready);
+	else
+		mailbox_post(io->queue->mailbox, &io->message);
+}
+
+static enum blk_status blk_check(const struct disk *disk, const struct blk_io *io)
+{
+	uint64_t capacity = atomic_load_explicit(&disk->nblocks, memory_order_relaxed);
+
+	if (io->op == BLK_FLUSH)
+		return BLK_OK;
+	if (!blk_in_range(io->lba, io->nblocks, capacity))
+		return BLK_ERANGE;
+	if (io->op != BLK_READ && disk->read_only)
+		return BLK_EROFS;
+	if (io->op == BLK_UNMAP && !disk->can_unmap)
+		return BLK_ENOTSUP;
+	return BLK_OK;
+}
+
+void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
+{
+	io->disk = disk;
+	io->queue = queue;
+	io->message.run = blk_message_run;
+	queue->inflight++;
+	io->status = blk_check(disk, io);
+	io->decided = io->status != BLK_OK || (io->op != BLK_FLUSH && !io->nblocks);
+	if (!io->decided) {
+		/* A promise of the device model, whatever came over the wire. */
+		if (io->op == BLK_READ || io->op == BLK_WRITE)
+			assert(io->sgl.nspans <= BLK_MAX_SPANS &&
+			       io->sgl.len == io->nblocks << BLK_SECTOR_SHIFT);
+		if (overlap_enter(disk->overlap, io) != OVERLAP_RUN)
+			return;
+	}
+	list_add_tail(&queue->ready, &io->ready);
+	blk_queue_run(queue);
+}
+
+void blk_complete(struct blk_io *io, enum blk_status status)
+{
+	struct blk_queue *queue = io->queue;
+	struct list runnable, twins;
+
+	list_init(&runnable);
+	list_init(&twins);
+	overlap_leave(io->disk->overlap, io, &runnable, &twins);
+	while (!list_empty(&twins)) {
+		struct blk_io *twin = container_of(list_pop(&twins), struct blk_io, ready);
+
+		twin->status = status;
+		twin->decided = true;
+		blk_release(queue, twin);
+	}
+	while (!list_empty(&runnable))
+		blk_release(queue, container_of(list_pop(&runnable), struct blk_io, ready));
+	io->status = status;
+	blk_finish(io);
+	blk_queue_run(queue);
+}

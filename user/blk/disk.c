@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "base/log.h"
+#include "blk/backstore.h"
+#include "blk/overlap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const struct backstore_ops *const disk_backstores[] = {
+	[DISK_RAM] = &backstore_mem,
+	[DISK_NULL] = &backstore_null,
+};
+
+static bool disk_options_equal(const struct disk_spec *a, const struct disk_spec *b)
+{
+	return a->kind == b->kind && a->size == b->size && a->read_only == b->read_only &&
+	       a->cache == b->cache && a->direct == b->direct && a->block_size == b->block_size &&
+	       !strcmp(a->serial, b->serial) && a->wwn == b->wwn;
+}
+
+/* What tells one store from another, whatever path leads to it; all 0 for memory. */
+static struct disk_store disk_store_find(const struct disk_spec *spec)
+{
+	struct stat st;
+
+	if (!spec->path || stat(spec->path, &st))
+		return (struct disk_store){0};
+	if (S_ISBLK(st.st_mode))
+		return (struct disk_store){.dev = st.st_rdev};
+	return (struct disk_store){.dev = st.st_dev, .ino = st.st_ino};
+}
+
+static struct disk *disk_find(struct list *disks, const struct disk_store *store)
+{
+	struct disk *disk;
+
+	if (!store->dev && !store->ino)
+		return NULL;
+	list_for_each_entry (disk, disks, link)
+		if (disk->store.dev == store->dev && disk->store.ino == store->ino)
+			return disk;
+	return NULL;
+}
+
+static int disk_open(const char *text, struct disk_spec *spec, struct disk **out, struct error *err)
+{
+	const struct backstore_ops *ops = disk_backstores[spec->kind];
+	struct disk *disk = ops ? calloc(1, ops->instance) : NULL;
+	int ret;
+
+	if (!disk)
+		return error_set(err, ENOMEM, "no memory");
+	disk->name = strdup(text);
+	disk->ops = ops;
+	disk->refs = 1;
+	disk->atom = 1;
+	disk->spec = *spec;
+	if (!disk->name) {
+		free(disk);
+		return error_set(err, ENOMEM, "no memory");
+	}
+	ret = ops->open(disk, err);
+	if (ret)
+		goto free;
+	disk->overlap = overlap_open(disk->atom);
+	if (!disk->overlap) {
+		ret = error_set(err, ENOMEM, "no memory");
+		goto close;
+	}
+	/* From here on the disk owns the spec's path. */
+	*spec = (struct disk_spec){.direct = -1};
+	disk->store = disk_store_find(&disk->spec);
+	*out = disk;
+	return 0;
+close:
+	ops->close(disk);
+free:
+	free(disk->name);
+	free(disk);
+	return ret;
+}
+
+int disk_get(struct list *disks, const char *text, struct disk **disk, struct error *err)
+{
+	struct disk_store store;
+	struct disk_spec spec;
+	int ret = disk_spec_parse(text, &spec, err);
+
+	if (ret)
+		return ret;
+	store = disk_store_find(&spec);
+	*disk = disk_find(disks, &store);
+	if (!*disk) {
+		ret = disk_open(text, &spec, disk, err);
+		if (!ret)
+			list_add_tail(disks, &(*disk)->link);
+	} else if (disk_options_equal(&(*disk)->spec, &spec)) {
+		(*disk)->refs++;
+	} else {
+		ret = error_set(err, EBUSY,
+				"it is already open as '%s': give both the same options",
+				(*disk)->name);
+	}
+	disk_spec_fini(&spec);
+	return ret ? error_prefix(err, -ret, "disk '%s'", text) : 0;
+}
+
+void disk_put(struct disk *disk)
+{
+	if (--disk->refs)
+		return;
+	list_del(&disk->link);
+	disk->ops->close(disk);
+	overlap_close(disk->overlap);
+	disk_spec_fini(&disk->spec);
+	free(disk->name);
+	free(disk);
+}
+
+int disk_resize(struct disk *disk, struct error *err)
+{
+	uint64_t before = atomic_load(&disk->nblocks);
+	int64_t now = disk->ops->size(disk, err);
+
+	if (now < 0)
+		return error_prefix(err, (int)-now, "disk '%s'", disk->name);
+	if ((uint64_t)now == before)
+		return 0;
+	if ((uint64_t)now < before)
+		log_warning("disk '%s' shrank from %llu to %llu sectors: what was beyond is gone",
+			    disk->name, (unsigned long long)before, (unsigned long long)now);
+	atomic_store(&disk->nblocks, (uint64_t)now);
+	return 1;
+}

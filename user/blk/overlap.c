@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "blk/overlap.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define OVERLAP_GRANULE_SHIFT 7 /* sectors: 64 KiB */
+#define OVERLAP_BUCKETS	      256u
+
+/*
+ * A request that touches one or two granules is linked once for each, by its overlap.bucket[k] into
+ * the k-th list of the granule's bucket. A request that touches more is in the wide list instead,
+ * which everyone scans; it scans everyone. So each pair of requests can meet.
+ */
+struct overlap_bucket {
+	struct list kth[2];
+};
+
+struct overlap {
+	pthread_mutex_t lock;
+	uint32_t atom;
+	uint64_t seq;
+	struct list all; /* in arrival order */
+	struct list wide;
+	struct overlap_bucket buckets[OVERLAP_BUCKETS];
+};
+
+/* What a scan does with each conflicting request. */
+struct overlap_visit {
+	struct blk_io *io;
+	void (*found)(struct overlap_visit *visit, struct blk_io *other);
+	struct blk_io *latest; /* entering: the conflicting request with the highest seq */
+	struct list *runnable; /* leaving: those that nothing blocks any more */
+};
+
+struct overlap *overlap_open(uint32_t atom)
+{
+	struct overlap *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return NULL;
+	assert(atom && !(atom & (atom - 1)) && atom <= 1u << OVERLAP_GRANULE_SHIFT);
+	table->atom = atom;
+	pthread_mutex_init(&table->lock, NULL);
+	list_init(&table->all);
+	list_init(&table->wide);
+	for (unsigned int i = 0; i < OVERLAP_BUCKETS; i++) {
+		list_init(&table->buckets[i].kth[0]);
+		list_init(&table->buckets[i].kth[1]);
+	}
+	return table;
+}
+
+void overlap_close(struct overlap *table)
+{
+	if (!table)
+		return;
+	assert(list_empty(&table->all));
+	pthread_mutex_destroy(&table->lock);
+	free(table);
+}
+
+static uint64_t overlap_first(const struct blk_io *io)
+{
+	return io->lba >> OVERLAP_GRANULE_SHIFT;
+}
+
+static uint64_t overlap_last(const struct blk_io *io)
+{
+	return (io->lba + io->nblocks - 1) >> OVERLAP_GRANULE_SHIFT;
+}
+
+static struct overlap_bucket *overlap_bucket(struct overlap *table, uint64_t granule)
+{
+	/* Fibonacci hashing: neighbouring granules, the common case, never collide. */
+	return &table->buckets[granule * 0x9e3779b97f4a7c15ull >> 56];
+}
+
+static bool overlap_conflict(const struct overlap *table, const struct blk_io *a,
+			     const struct blk_io *b)
+{
+	uint64_t mask = ~(uint64_t)(table->atom - 1);
+
+	return (a->op != BLK_READ || b->op != BLK_READ) &&
+	       (a->lba & mask) <= ((b->lba + b->nblocks - 1) & mask) &&
+	       (b->lba & mask) <= ((a->lba + a->nblocks - 1) & mask);
+}
+
+static void overlap_visit_all(struct overlap *table, struct overlap_visit *visit)
+{
+	struct blk_io *other;
+
+	list_for_each_entry (other, &table->all, overlap.all)
+		if (other != visit->io && overlap_conflict(table, visit->io, other))
+			visit->found(visit, other);
+}
+
+static void overlap_visit_granule(struct overlap *table, struct overlap_visit *visit,
+				  uint64_t granule)
+{
+	struct overlap_bucket *bucket = overlap_bucket(table, granule);
+	struct blk_io *io = visit->io, *other;
+
+	for (unsigned int k = 0; k < 2; k++) {
+		list_for_each_entry (other, &bucket->kth[k], overlap.bucket[k]) {
+			uint64_t first = overlap_first(other);
+
+			/*
+			 * Two requests that share both granules meet in both: they are seen in
+			 * the lowest one that they share.
+			 */
+			if (other == io || first + k != granule ||
+			    granule != (first > overlap_first(io) ? first : overlap_first(io)))
+				continue;
+			if (overlap_conflict(table, io, other))
+				visit->found(visit, other);
+		}
+	}
+}
+
+/* Calls visit->found once for every request in the table that conflicts with visit->io. */
+static void overlap_scan(struct overlap *table, struct overlap_visit *visit)
+{
+	struct blk_io *io = visit->io, *other;
+	uint64_t granule;
+
+	if (io->overlap.wide) {
+		overlap_visit_all(table, visit);
+		return;
+	}
+	for (granule = overlap_first(io); granule <= overlap_last(io); granule++)
+		overlap_visit_granule(table, visit, granule);
+	list_for_each_entry (other, &table->wide, overlap.bucket[0])
+		if (overlap_conflict(table, io, other))
+			visit->found(visit, other);
+}
+
+static void overlap_found_earlier(struct overlap_visit *visit, struct blk_io *other)
+{
+	visit->io->overlap.blockers++;
+	if (!visit->latest || other->overlap.seq > visit->latest->overlap.seq)
+		visit->latest = other;
+}
+
+static void overlap_found_later(struct overlap_visit *visit, struct blk_io *other)
+{
+	if (other->overlap.seq < visit->io->overlap.seq)
+		return;
+	assert(other->overlap.blockers);
+	if (--other->overlap.blockers == 0)
+		list_add_tail(visit->runnable, &other->ready);
+}
+
+static void overlap_link(struct overlap *table, struct blk_io *io)
+{
+	uint64_t first = overlap_first(io), last = overlap_last(io);
+
+	io->overlap.seq = table->seq++;
+	list_add_tail(&table->all, &io->overlap.all);
+	list_init(&io->overlap.bucket[0]);
+	list_init(&io->overlap.bucket[1]);
+	if (io->overlap.wide) {
+		list_add_tail(&table->wide, &io->overlap.bucket[0]);
+		return;
+	}
+	list_add_tail(&overlap_bucket(table, first)->kth[0], &io->overlap.bucket[0]);
+	if (last != first)
+		list_add_tail(&overlap_bucket(table, last)->kth[1], &io->overlap.bucket[1]);
+}
+
+/* Both flags the same: the original must promise what the retransmission asks for. */
+static bool overlap_is_twin(const struct blk_io *io, const struct blk_io *original)
+{
+	return (io->flags & BLK_DEDUP) && io->op == BLK_WRITE && original->op == BLK_WRITE &&
+	       io->flags == original->flags && io->origin == original->origin &&
+	       io->lba == original->lba && io->nblocks == original->nblocks &&
+	       sgl_equal(io->queue->arena, &io->sgl, original->queue->arena, &original->sgl);
+}
+
+static enum overlap_verdict overlap_enter_locked(struct overlap *table, struct blk_io *io)
+{
+	struct overlap_visit visit = {.io = io, .found = overlap_found_earlier};
+
+	io->overlap.wide = overlap_last(io) - overlap_first(io) > 1;
+	io->overlap.blockers = 0;
+	list_init(&io->overlap.twins);
+	overlap_scan(table, &visit);
+	if (visit.latest && overlap_is_twin(io, visit.latest)) {
+		io->overlap.blockers = 0;
+		list_add_tail(&visit.latest->overlap.twins, &io->ready);
+		return OVERLAP_TWIN;
+	}
+	overlap_link(table, io);
+	return io->overlap.blockers ? OVERLAP_WAIT : OVERLAP_RUN;
+}
+
+enum overlap_verdict overlap_enter(struct overlap *table, struct blk_io *io)
+{
+	enum overlap_verdict verdict;
+
+	if (io->op == BLK_FLUSH)
+		return OVERLAP_RUN;
+	assert(io->nblocks);
+	pthread_mutex_lock(&table->lock);
+	verdict = overlap_enter_locked(table, io);
+	pthread_mutex_unlock(&table->lock);
+	return verdict;
+}
+
+void overlap_leave(struct overlap *table, struct blk_io *io, struct list *runnable,
+		   struct list *twins)
+{
+	struct overlap_visit visit = {.io = io, .found = overlap_found_later, .runnable = runnable};
+
+	if (io->op == BLK_FLUSH)
+		return;
+	pthread_mutex_lock(&table->lock);
+	assert(!io->overlap.blockers);
+	list_del(&io->overlap.all);
+	list_del(&io->overlap.bucket[0]);
+	list_del(&io->overlap.bucket[1]);
+	overlap_scan(table, &visit);
+	list_splice_tail(twins, &io->overlap.twins);
+	pthread_mutex_unlock(&table->lock);
+}
