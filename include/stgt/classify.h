@@ -12,14 +12,12 @@
 #include "stgt/wire/aoe.h"
 #include "stgt/wire/eth.h"
 
-#ifdef __BPF__
-#define classify_be16(x) __builtin_bswap16(x)
-#define classify_inline	 static __attribute__((always_inline)) inline
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define classify_be16(x) ((__u16)(x))
 #else
-#include <endian.h>
-#define classify_be16(x) be16toh(x)
-#define classify_inline	 static inline
+#define classify_be16(x) __builtin_bswap16(x)
 #endif
+#define classify_inline static inline __attribute__((always_inline))
 
 enum stgt_proto {
 	STGT_PROTO_NONE, /* not ours: another EtherType, more than two tags, or too short to tell */
