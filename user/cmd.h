@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The subcommands. Each runs with its own name as argv[0] and returns an exit status.
+ */
+#ifndef STGT_CMD_H
+#define STGT_CMD_H
+
+#include "base/error.h"
+
+enum exit_status {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1, /* one line on stderr said what and what to do */
+	EXIT_USAGE = 2,	 /* wrong usage */
+};
+
+#define STATE_DIR_DEFAULT "/var/lib/stgt-xdp"
+
+int cmd_attach(int argc, char **argv);
+int cmd_detach(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
+
+/* Prints one line, "stgt-xdp COMMAND: TEXT", on stderr and returns the status. */
+int cmd_failed(const char *command, const struct error *err);
+int cmd_usage(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * `stgt-xdp detach IFACE`: asks the process that serves it; cleans up after one that was killed.
+ */
+#include "cmd.h"
+#include "servers.h"
+#include "xdp/steer.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+
+static const char detach_help[] =
+	"usage: stgt-xdp detach IFACE [--socket PATH]\n"
+	"\n"
+	"Stops serving on an interface; its process ends with its last one.\n"
+	"After a crash, removes the XDP program and maps left behind.\n";
+
+/* 0, or negative errno: the interface was neither served nor left over. */
+static int detach(const char *socket, const char *interface, struct error *err)
+{
+	int ret = servers_detach(socket, interface, err);
+	struct error stale;
+
+	if (ret != -ENODEV)
+		return ret;
+	ret = steer_remove_stale(interface, &stale);
+	if (ret > 0)
+		return 0;
+	if (ret < 0)
+		return error_set(err, -ret, "%s", stale.text);
+	return -ENODEV;
+}
+
+int cmd_detach(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"socket", required_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	const char *socket = NULL;
+	struct error err;
+	int option;
+
+	optind = 0;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(detach_help, stdout);
+			return EXIT_DONE;
+		}
+		if (option != 's')
+			return cmd_usage("detach", "unknown option: %s", argv[optind - 1]);
+		socket = optarg;
+	}
+	if (optind + 1 != argc)
+		return cmd_usage("detach", "one interface is wanted");
+	if (detach(socket, argv[optind], &err))
+		return cmd_failed("detach", &err);
+	return EXIT_DONE;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "control/control.h"
+
+#include "base/cleanup.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+struct control_client {
+	int fd; /* -1: free */
+	char *in;
+	size_t in_len;
+	char *out; /* answer not sent yet; while there is one no further request is read */
+	size_t out_len, out_sent;
+};
+
+struct control_server {
+	int fd;
+	char *path;
+	const struct control_command *commands;
+	void *ctx;
+	struct control_client clients[CONTROL_CLIENTS];
+};
+
+static int control_address(const char *path, struct sockaddr_un *addr, struct error *err)
+{
+	memset(addr, 0, sizeof(*addr));
+	addr->sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(addr->sun_path))
+		return error_set(err, ENAMETOOLONG, "socket path too long: %s", path);
+	strcpy(addr->sun_path, path);
+	return 0;
+}
+
+/* True when some process answers behind the socket file. */
+static bool control_alive(const struct sockaddr_un *addr)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0;
+}
+
+static int control_listen(const char *path, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+	struct sockaddr_un addr;
+	int ret = control_address(path, &addr, err);
+
+	if (ret)
+		return ret;
+	if (strncmp(path, CONTROL_DIR "/", strlen(CONTROL_DIR) + 1) == 0 &&
+	    mkdir(CONTROL_DIR, 0755) && errno != EEXIST)
+		return error_set(err, errno, "cannot make %s: %s", CONTROL_DIR, strerror(errno));
+	if (control_alive(&addr))
+		return error_set(err, EADDRINUSE, "another process answers on %s", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(err, errno, "cannot make a control socket: %s", strerror(errno));
+	unlink(path);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || chmod(path, 0600) ||
+	    listen(fd, CONTROL_CLIENTS))
+		return error_set(err, errno, "cannot listen on %s: %s", path, strerror(errno));
+	return cleanup_steal_fd(&fd);
+}
+
+int control_server_open(const char *path, const struct control_command *commands, void *ctx,
+			struct control_server **server, struct error *err)
+{
+	struct control_server *s;
+	int fd = control_listen(path, err);
+
+	if (fd < 0)
+		return fd;
+	s = calloc(1, sizeof(*s));
+	if (s)
+		s->path = strdup(path);
+	if (!s || !s->path) {
+		free(s);
+		close(fd);
+		unlink(path);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	s->fd = fd;
+	s->commands = commands;
+	s->ctx = ctx;
+	for (unsigned int i = 0; i < CONTROL_CLIENTS; i++)
+		s->clients[i].fd = -1;
+	*server = s;
+	return 0;
+}
+
+static void control_client_close(struct control_client *client)
+{
+	close(client->fd);
+	free(client->in);
+	free(client->out);
+	memset(client, 0, sizeof(*client));
+	client->fd = -1;
+}
+
+void control_server_close(struct control_server *server)
+{
+	for (unsigned int i = 0; i < CONTROL_CLIENTS; i++)
+		if (server->clients[i].fd >= 0)
+			control_client_close(&server->clients[i]);
+	unlink(server->path);
+	close(server->fd);
+	free(server->path);
+	free(server);
+}
+
+unsigned int control_server_pollfds(const struct control_server *server, struct pollfd *fds)
+{
+	unsigned int n = 0;
+
+	fds[n++] = (struct pollfd){.fd = server->fd, .events = POLLIN};
+	for (unsigned int i = 0; i < CONTROL_CLIENTS; i++) {
+		const struct control_client *client = &server->clients[i];
+
+		if (client->fd >= 0)
+			fds[n++] = (struct pollfd){.fd = client->fd,
+						   .events = client->out ? POLLOUT : POLLIN};
+	}
+	return n;
+}
+
+/* Root and the server's own user may give orders. */
+static bool control_peer_allowed(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void control_accept(struct control_server *server)
+{
+	int fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	for (unsigned int i = 0; control_peer_allowed(fd) && i < CONTROL_CLIENTS; i++) {
+		struct control_client *client = &server->clients[i];
+
+		if (client->fd >= 0)
+			continue;
+		client->in = malloc(CONTROL_LINE_MAX);
+		if (!client->in)
+			break;
+		client->fd = fd;
+		return;
+	}
+	close(fd);
+}
+
+static json_t *control_execute(struct control_server *server, const json_t *request,
+			       struct error *err)
+{
+	const char *name = json_string_value(json_object_get(request, "command"));
+
+	if (json_integer_value(json_object_get(request, "version")) != CONTROL_VERSION) {
+		error_set(err, EPROTO, "this server speaks version %d of the control protocol",
+			  CONTROL_VERSION);
+		return NULL;
+	}
+	for (const struct control_command *c = server->commands; name && c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c->run(server->ctx, request, err);
+	error_set(err, ENOSYS, "unknown command: %s", name ? name : "(none)");
+	return NULL;
+}
+
+/* Runs one request line; the answer waits in client->out. False: out of memory. */
+static bool control_answer(struct control_server *server, struct control_client *client, size_t len)
+{
+	struct error err = {.text = "not a JSON object"};
+	json_t *request = json_loadb(client->in, len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *result = json_is_object(request) ? control_execute(server, request, &err) : NULL;
+	json_t *answer = result ? json_pack("{s:b, s:o}", "ok", 1, "result", result)
+				: json_pack("{s:b, s:s}", "ok", 0, "error", err.text);
+
+	json_decref(request);
+	client->out = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	json_decref(answer);
+	if (!client->out)
+		return false;
+	client->out_len = strlen(client->out);
+	client->out_sent = 0;
+	client->out[client->out_len++] = '\n'; /* in place of the terminator */
+	return true;
+}
+
+/* False: the connection has ended. */
+static bool control_send(struct control_client *client)
+{
+	ssize_t n = send(client->fd, client->out + client->out_sent,
+			 client->out_len - client->out_sent, MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	client->out_sent += (size_t)n;
+	if (client->out_sent == client->out_len) {
+		free(client->out);
+		client->out = NULL;
+	}
+	return true;
+}
+
+/* Answers the first whole line that has arrived. False: the connection has ended. */
+static bool control_next_line(struct control_server *server, struct control_client *client)
+{
+	char *newline = memchr(client->in, '\n', client->in_len);
+	size_t used;
+
+	if (!newline)
+		return client->in_len < CONTROL_LINE_MAX;
+	if (!control_answer(server, client, (size_t)(newline - client->in)))
+		return false;
+	used = (size_t)(newline - client->in) + 1;
+	client->in_len -= used;
+	memmove(client->in, client->in + used, client->in_len);
+	return control_send(client);
+}
+
+static bool control_receive(struct control_server *server, struct control_client *client)
+{
+	ssize_t n =
+		recv(client->fd, client->in + client->in_len, CONTROL_LINE_MAX - client->in_len, 0);
+
+	if (n == 0)
+		return false;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	client->in_len += (size_t)n;
+	return control_next_line(server, client);
+}
+
+static bool control_client_ready(struct control_server *server, struct control_client *client,
+				 short events)
+{
+	if (client->out) {
+		if (events & (POLLERR | POLLHUP))
+			return false;
+		if (!control_send(client))
+			return false;
+	} else if (!control_receive(server, client)) {
+		return false;
+	}
+	/* Lines that came along with the one just answered. */
+	while (!client->out && memchr(client->in, '\n', client->in_len))
+		if (!control_next_line(server, client))
+			return false;
+	return true;
+}
+
+void control_server_dispatch(struct control_server *server, const struct pollfd *fds,
+			     unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		if (!fds[i].revents)
+			continue;
+		if (fds[i].fd == server->fd) {
+			control_accept(server);
+			continue;
+		}
+		for (unsigned int c = 0; c < CONTROL_CLIENTS; c++) {
+			struct control_client *client = &server->clients[c];
+
+			if (client->fd == fds[i].fd &&
+			    !control_client_ready(server, client, fds[i].revents))
+				control_client_close(client);
+		}
+	}
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The documents of `status` and `stats` as tables for people. Members that an older or newer server
+ * does not send are shown as "-".
+ */
+#ifndef STGT_REPORT_TEXT_H
+#define STGT_REPORT_TEXT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+void report_print_status(const json_t *document, FILE *out);
+void report_print_stats(const json_t *document, FILE *out);
+
+#endif

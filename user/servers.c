@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "servers.h"
+
+#include "base/cleanup.h"
+#include "control/control.h"
+#include <errno.h>
+#include <glob.h>
+#include <string.h>
+
+struct sockets {
+	glob_t found;
+	const char *only; /* in place of a search */
+};
+
+static void sockets_find(struct sockets *sockets, const char *only)
+{
+	memset(sockets, 0, sizeof(*sockets));
+	sockets->only = only;
+	if (!only && glob(CONTROL_DIR "/*.sock", 0, NULL, &sockets->found))
+		sockets->found.gl_pathc = 0;
+}
+
+static size_t sockets_count(const struct sockets *sockets)
+{
+	return sockets->only ? 1 : sockets->found.gl_pathc;
+}
+
+static const char *sockets_path(const struct sockets *sockets, size_t i)
+{
+	return sockets->only ? sockets->only : sockets->found.gl_pathv[i];
+}
+
+static void sockets_free(struct sockets *sockets)
+{
+	if (!sockets->only)
+		globfree(&sockets->found);
+}
+
+/* A socket file left behind by a process that was killed is no server. */
+static bool is_nobody(int code)
+{
+	return code == -ENOENT || code == -ECONNREFUSED;
+}
+
+static void join_answers(json_t *all, const json_t *answer)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)answer, key, value) {
+		json_t *have = json_object_get(all, key);
+
+		if (json_is_array(have) && json_is_array(value))
+			json_array_extend(have, value);
+		else if (!have)
+			json_object_set(all, key, value);
+	}
+}
+
+json_t *servers_ask_all(const char *socket, const char *command, struct error *err)
+{
+	json_t *request = json_pack("{s:i, s:s}", "version", CONTROL_VERSION, "command", command);
+	json_t *all = json_object();
+	struct sockets sockets;
+	bool failed = false;
+	size_t answers = 0;
+
+	sockets_find(&sockets, socket);
+	for (size_t i = 0; i < sockets_count(&sockets) && !failed; i++) {
+		int code;
+		json_t *answer = control_call(sockets_path(&sockets, i), request, &code, err);
+
+		if (answer) {
+			join_answers(all, answer);
+			json_decref(answer);
+			answers++;
+		} else {
+			failed = socket || !is_nobody(code);
+		}
+	}
+	sockets_free(&sockets);
+	json_decref(request);
+	if (!failed && answers)
+		return all;
+	if (!failed)
+		error_set(err, ENOENT,
+			  "nothing is being served; start with 'stgt-xdp attach' (see --help)");
+	json_decref(all);
+	return NULL;
+}
+
+int servers_detach(const char *socket, const char *interface, struct error *err)
+{
+	json_t *request = json_pack("{s:i, s:s, s:s}", "version", CONTROL_VERSION, "command",
+				    "detach", "interface", interface);
+	int ret = error_set(err, ENODEV, "%s is not being served", interface);
+	struct sockets sockets;
+
+	sockets_find(&sockets, socket);
+	for (size_t i = 0; i < sockets_count(&sockets) && ret == -ENODEV; i++) {
+		struct error mine;
+		int code;
+		json_t *answer = control_call(sockets_path(&sockets, i), request, &code, &mine);
+
+		if (answer)
+			ret = 0;
+		json_decref(answer);
+	}
+	sockets_free(&sockets);
+	json_decref(request);
+	return ret;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One interface served: program attached, a worker per RX queue, and what it is told. */
+#include "target/internal.h"
+
+#include "base/log.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t aoe_map_address(const struct aoe_address *addr)
+{
+	return (uint32_t)addr->shelf << 8 | addr->slot;
+}
+
+/*
+ * Tells the program about an export: first who may use it, then that it is ours, so that no frame
+ * is dropped for want of an entry that is about to come.
+ */
+static int interface_steer_export(struct target_interface *interface,
+				  const struct target_export *export)
+{
+	const struct stgt_export_key key = {
+		.proto = STGT_PROTO_AOE,
+		.vlan = export->addr.vlan,
+		.address = aoe_map_address(&export->addr),
+	};
+	const struct aoe_acl *acl = aoe_export_acl(export->aoe);
+	int ret = 0;
+
+	for (unsigned int i = 0; i < acl->count && !ret; i++) {
+		struct stgt_acl_key entry = {
+			.proto = key.proto,
+			.vlan = key.vlan,
+			.address = key.address,
+		};
+
+		memcpy(entry.mac, acl->entries[i].mac, sizeof(entry.mac));
+		ret = steer_acl_set(interface->steer, &entry, acl->entries[i].access);
+	}
+	if (!ret)
+		ret = steer_export_set(interface->steer, &key,
+				       export->disk->read_only ? STGT_EXPORT_READ_ONLY : 0);
+	return ret;
+}
+
+/* VLANs that cannot be told apart are not served: that would be no isolation at all. */
+static int interface_check_vlans(const struct target_interface *interface, struct error *err)
+{
+	if (steer_vlan(interface->steer) != STEER_VLAN_BLIND)
+		return 0;
+	for (unsigned int i = 0; i < interface->nexports; i++) {
+		if (interface->exports[i]->addr.vlan)
+			return error_set(
+				err, EOPNOTSUPP,
+				"%s takes VLAN tags out of frames before XDP sees them, and "
+				"they can neither be read nor left in (ethtool -K %s rxvlan "
+				"off): exports with a VLAN cannot be served on it",
+				interface->netif.name, interface->netif.name);
+	}
+	log_warning("%s: VLAN tags are invisible here; untagged exports answer on every VLAN",
+		    interface->netif.name);
+	return 0;
+}
+
+static int interface_start_workers(struct target *target, struct target_interface *interface,
+				   struct error *err)
+{
+	interface->workers = calloc(interface->netif.rx_queues, sizeof(struct worker *));
+	if (!interface->workers)
+		return error_set(err, ENOMEM, "out of memory");
+	for (unsigned int q = 0; q < interface->netif.rx_queues; q++) {
+		const struct worker_config config = {
+			.netif = &interface->netif,
+			.queue = q,
+			.xdp = interface->request.xdp,
+			.generic = steer_generic(interface->steer),
+			.busy_poll_us = interface->request.busy_poll_us,
+			.exports = interface->aoe_exports,
+			.nexports = interface->nexports,
+		};
+		int ret = worker_open(&config, &interface->workers[q], err);
+
+		if (ret)
+			return ret;
+		interface->nworkers++;
+	}
+	return 0;
+}
+
+static void interface_stop_workers(struct target *target, struct target_interface *interface)
+{
+	while (interface->nworkers)
+		worker_close(interface->workers[--interface->nworkers], &target->mailbox);
+	free(interface->workers);
+	interface->workers = NULL;
+}
+
+/* From here on frames come: exports are known before the sockets are. */
+static int interface_steer(struct target_interface *interface, struct error *err)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < interface->nexports && !ret; i++)
+		ret = interface_steer_export(interface, interface->exports[i]);
+	for (unsigned int q = 0; q < interface->nworkers && !ret; q++)
+		ret = steer_xsk_set(interface->steer, q, worker_xsk_fd(interface->workers[q]));
+	if (ret)
+		return error_set(err, -ret, "cannot fill the maps of %s: %s%s",
+				 interface->netif.name, strerror(-ret),
+				 ret == -E2BIG ? " (too many exports or access entries)" : "");
+	return 0;
+}
+
+int target_interface_start(struct target *target, struct target_interface *interface,
+			   struct error *err)
+{
+	int ret;
+
+	if (interface->netif.rx_queues > STGT_MAX_QUEUES)
+		return error_set(err, E2BIG,
+				 "%s has %u RX queues, at most %u can be served: "
+				 "ethtool -L %s combined %u",
+				 interface->netif.name, interface->netif.rx_queues, STGT_MAX_QUEUES,
+				 interface->netif.name, STGT_MAX_QUEUES);
+	ret = steer_open(&interface->netif, interface->request.xdp, &interface->steer, err);
+	if (ret)
+		return ret;
+	ret = interface_check_vlans(interface, err);
+	if (!ret)
+		ret = interface_start_workers(target, interface, err);
+	if (!ret)
+		ret = interface_steer(interface, err);
+	if (ret) {
+		target_interface_stop(target, interface);
+		return ret;
+	}
+	if (steer_taken_over(interface->steer))
+		log_notice("%s: took over from a process that did not end cleanly",
+			   interface->netif.name);
+	if (!interface->netif.up)
+		log_warning("%s is down; it is served once it is up (ip link set %s up)",
+			    interface->netif.name, interface->netif.name);
+	return 0;
+}
+
+void target_interface_stop(struct target *target, struct target_interface *interface)
+{
+	/* First the program: what comes from now on is the kernel's. */
+	steer_close(interface->steer);
+	interface_stop_workers(target, interface);
+}
+
+void target_interface_run(struct target_interface *interface,
+			  void (*fn)(const struct worker_view *view, void *arg), void *arg)
+{
+	for (unsigned int q = 0; q < interface->nworkers; q++)
+		worker_run(interface->workers[q], fn, arg);
+}
+
+static void announce(const struct worker_view *view, void *arg)
+{
+	aoe_port_announce(view->port);
+}
+
+void target_interface_announce(struct target_interface *interface)
+{
+	/* All queues transmit to the same network: one announcement is enough. */
+	if (interface->nworkers)
+		worker_run(interface->workers[0], announce, NULL);
+}
+
+static void set_mtu(const struct worker_view *view, void *arg)
+{
+	aoe_port_set_mtu(view->port, *(unsigned int *)arg);
+}
+
+static void set_mac(const struct worker_view *view, void *arg)
+{
+	aoe_port_set_mac(view->port, arg);
+}
+
+void target_interface_changed(struct target_interface *interface, const struct netif_event *event)
+{
+	struct netif *netif = &interface->netif;
+	bool mtu = event->mtu != netif->mtu;
+	bool mac = memcmp(event->mac, netif->mac, sizeof(netif->mac)) != 0;
+	bool came_up = event->up && !netif->up;
+
+	netif->up = event->up;
+	if (mtu) {
+		netif->mtu = event->mtu;
+		target_interface_run(interface, set_mtu, &netif->mtu);
+	}
+	if (mac) {
+		memcpy(netif->mac, event->mac, sizeof(netif->mac));
+		target_interface_run(interface, set_mac, netif->mac);
+		steer_port_update(interface->steer, netif->mac);
+	}
+	if (mtu || mac || came_up)
+		target_interface_announce(interface);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What one process serves: disks, exports, and the interfaces (with a worker per RX queue) that
+ * exports are reached through. The only module that knows them all; front ends (the command line,
+ * later a configuration file and the control socket) speak to it.
+ *
+ * Control thread only.
+ */
+#ifndef STGT_TARGET_H
+#define STGT_TARGET_H
+
+#include "aoe/aoe.h"
+#include "base/error.h"
+#include "base/mailbox.h"
+#include "xdp/steer.h"
+#include <jansson.h>
+
+struct target;
+struct target_export;
+
+struct target_options {
+	const char *state_dir; /* where exports keep what they must remember */
+};
+
+/* An AoE export as asked for; everything is copied. */
+struct export_request {
+	struct aoe_address addr;
+	const char *disk; /* DISK as the command line spells it */
+	struct aoe_acl acl;
+};
+
+/* An interface as asked for. */
+struct interface_request {
+	const char *name;
+	enum steer_request xdp;
+	unsigned int busy_poll_us; /* spin so long after the last frame before sleeping; 0: never */
+};
+
+int target_open(const struct target_options *options, struct target **target, struct error *err);
+/* Detaches every interface, waits for what is in flight, closes the disks. */
+void target_close(struct target *target);
+
+/* Opens the export's disk and state. -EEXIST when the address is served already. */
+int target_add_export(struct target *target, const struct export_request *request,
+		      struct target_export **export, struct error *err);
+
+/*
+ * Attaches to the interface, serves `exports` there and announces them. On failure the interface is
+ * as it was. The exports stay the target's.
+ */
+int target_add_interface(struct target *target, const struct interface_request *request,
+			 struct target_export *const *exports, unsigned int nexports,
+			 struct error *err);
+
+/* Detaches: new frames pass to the kernel at once, what is in flight ends. -ENODEV: not ours. */
+int target_remove_interface(struct target *target, const char *name, struct error *err);
+unsigned int target_interfaces(const struct target *target);
+
+/* Reads the size of every disk anew and announces what changed. */
+void target_refresh_disks(struct target *target);
+
+/*
+ * Descriptors the control loop waits on for reading, and what to call when they are readable: the
+ * mailbox (workers' requests to save state) and the link monitor.
+ */
+struct mailbox *target_mailbox(struct target *target);
+int target_monitor_fd(const struct target *target);
+void target_monitor_dispatch(struct target *target);
+
+/* One line for the ready message: what is served where. Caller frees. */
+char *target_summary(const struct target *target);
+
+/* The documents behind `status --json` and `stats --json` (docs/stgt-xdp.8.scd); caller owns. */
+json_t *target_status(struct target *target);
+json_t *target_stats(struct target *target);
+
+#endif

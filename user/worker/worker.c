@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "worker/worker.h"
+
+#include "base/ring.h"
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define WORKER_RX_FRAMES    4096u
+#define WORKER_RUN_FRAMES   3u /* 8 KiB of payload, its header, and what alignment takes */
+#define WORKER_RING_ENTRIES 256u
+#define WORKER_RX_BATCH	    64u	    /* frames between two looks at completions */
+#define WORKER_RETRY_NS	    200000u /* how often to look again for what has no wake-up */
+
+struct worker {
+	struct worker_config config;
+	pthread_t thread;
+	sem_t opened;
+	int open_result;
+	struct error open_error;
+
+	struct mailbox mailbox;
+	struct arena arena;
+	struct ring ring;
+	struct blk_queue blk;
+	struct xsk *xsk;
+	struct aoe_port *port;
+
+	struct ring_event rx_event, mail_event; /* one-shot polls, armed before sleeping */
+	bool rx_armed, mail_armed;
+	bool rx_stalled; /* a frame waits because no request was free */
+	bool tx_backlog; /* frames wait because the kernel took no more */
+	bool stopping;
+	uint64_t last_work_ns;
+};
+
+static uint64_t worker_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void worker_rx_ready(struct ring_event *ev, int res, unsigned int flags)
+{
+	container_of(ev, struct worker, rx_event)->rx_armed = false;
+}
+
+static void worker_mail_ready(struct ring_event *ev, int res, unsigned int flags)
+{
+	container_of(ev, struct worker, mail_event)->mail_armed = false;
+}
+
+/* ---- opening, on the worker's own thread: an io_uring belongs to the thread that makes it ---- */
+
+static int worker_open_port(struct worker *w, struct error *err)
+{
+	const struct aoe_port_config config = {
+		.sink = xsk_sink(w->xsk),
+		.queue = &w->blk,
+		.mailbox = &w->mailbox,
+		.requests = WORKER_REQUESTS,
+		.mac = {w->config.netif->mac[0], w->config.netif->mac[1], w->config.netif->mac[2],
+			w->config.netif->mac[3], w->config.netif->mac[4], w->config.netif->mac[5]},
+		.mtu = w->config.netif->mtu,
+		.multi_buffer = xsk_multi_buffer(w->xsk),
+	};
+	int ret = aoe_port_open(&config, &w->port, err);
+
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < w->config.nexports && !ret; i++)
+		ret = aoe_port_add(w->port, w->config.exports[i]);
+	if (ret) {
+		aoe_port_close(w->port);
+		return error_set(err, -ret, "cannot serve an export on %s: %s",
+				 w->config.netif->name, strerror(-ret));
+	}
+	return 0;
+}
+
+static int worker_open_memory(struct worker *w, struct error *err)
+{
+	const struct arena_config config = {
+		.rx_frames = WORKER_RX_FRAMES,
+		.runs = WORKER_REQUESTS,
+		.run_frames = WORKER_RUN_FRAMES,
+	};
+	int ret = arena_open(&w->arena, &config, err);
+
+	if (ret)
+		return ret;
+	ret = ring_open(&w->ring, WORKER_RING_ENTRIES);
+	if (ret) {
+		arena_close(&w->arena);
+		return error_set(err, -ret, "cannot set up io_uring: %s%s", strerror(-ret),
+				 ret == -EPERM ? " (see sysctl kernel.io_uring_disabled)" : "");
+	}
+	/* Without it everything works, with one more copy of page tables per I/O. */
+	ring_register_buffer(&w->ring, w->arena.base, w->arena.size);
+	blk_queue_init(&w->blk, &w->arena, &w->ring, &w->mailbox);
+	return 0;
+}
+
+static int worker_open_parts(struct worker *w, struct error *err)
+{
+	const struct xsk_config config = {
+		.netif = w->config.netif,
+		.queue = w->config.queue,
+		.request = w->config.xdp,
+		.generic = w->config.generic,
+		.busy_poll = w->config.busy_poll_us != 0,
+		.spans = BLK_MAX_SPANS,
+	};
+	int ret = worker_open_memory(w, err);
+
+	if (ret)
+		return ret;
+	ret = xsk_open(&config, &w->arena, &w->xsk, err);
+	if (ret)
+		goto out_memory;
+	ret = worker_open_port(w, err);
+	if (ret)
+		goto out_xsk;
+	xsk_fill(w->xsk);
+	return 0;
+out_xsk:
+	xsk_close(w->xsk);
+out_memory:
+	ring_close(&w->ring);
+	arena_close(&w->arena);
+	return ret;
+}
+
+static void worker_close_parts(struct worker *w)
+{
+	aoe_port_close(w->port);
+	xsk_close(w->xsk);
+	ring_close(&w->ring);
+	arena_close(&w->arena);
+}
+
+/* ---- the loop ---- */
+
+/* Hands received frames to the transport; true when there were any. */
+static bool worker_receive(struct worker *w)
+{
+	struct frame_view view;
+	unsigned int n = 0;
+	uint64_t now = 0;
+
+	w->rx_stalled = false;
+	while (n < WORKER_RX_BATCH && xsk_rx_peek(w->xsk, &view)) {
+		if (!n)
+			now = worker_now();
+		if (aoe_port_rx(w->port, &view, now) == -EAGAIN) {
+			w->rx_stalled = true;
+			break;
+		}
+		xsk_rx_release(w->xsk);
+		n++;
+	}
+	if (n)
+		xsk_fill(w->xsk);
+	return n != 0;
+}
+
+static void worker_arm(struct worker *w, struct ring_event *ev, int fd, bool *armed)
+{
+	if (*armed)
+		return;
+	io_uring_prep_poll_add(ring_sqe(&w->ring, ev), fd, POLLIN);
+	*armed = true;
+}
+
+/* One turn; true when there was something to do. */
+static bool worker_turn(struct worker *w)
+{
+	bool worked = xsk_complete(w->xsk) != 0;
+
+	worked |= worker_receive(w);
+	if (!w->mail_armed) {
+		/* Armed even while busy: asking the ring is free, asking the eventfd is not. */
+		worked |= mailbox_drain(&w->mailbox);
+		worker_arm(w, &w->mail_event, w->mailbox.eventfd, &w->mail_armed);
+	}
+	if (ring_pending(&w->ring))
+		worked |= ring_run(&w->ring) != 0;
+	w->tx_backlog = xsk_kick(w->xsk);
+	return worked;
+}
+
+/*
+ * Nothing to do: sleep until a frame, a message or a completed I/O. The kernel does not say when a
+ * transmitted frame comes back, so a worker that waits for one (no request is free, the kernel took
+ * no more frames, or it is stopping) looks again shortly. A poll that is armed while a frame is
+ * already there completes at once, so nothing is missed between the last look and the sleep.
+ */
+static void worker_sleep(struct worker *w)
+{
+	bool retry = w->rx_stalled || w->tx_backlog || w->stopping;
+
+	/* A stalled frame is there all the time; only a freed request makes it worth a look. */
+	if (!w->rx_stalled)
+		worker_arm(w, &w->rx_event, xsk_fd(w->xsk), &w->rx_armed);
+	ring_wait(&w->ring, retry ? WORKER_RETRY_NS : 0);
+}
+
+static void worker_idle(struct worker *w)
+{
+	uint64_t spin_ns = (uint64_t)w->config.busy_poll_us * 1000u;
+
+	if (spin_ns && worker_now() - w->last_work_ns < spin_ns)
+		xsk_busy_poll(w->xsk);
+	else
+		worker_sleep(w);
+}
+
+static bool worker_busy(const struct worker *w)
+{
+	return aoe_port_busy(w->port) || w->blk.inflight || xsk_tx_pending(w->xsk);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	w->open_result = worker_open_parts(w, &w->open_error);
+	sem_post(&w->opened);
+	if (w->open_result)
+		return NULL;
+	while (!w->stopping || worker_busy(w)) {
+		if (!worker_turn(w))
+			worker_idle(w);
+		else if (w->config.busy_poll_us)
+			w->last_work_ns = worker_now();
+	}
+	worker_close_parts(w);
+	return NULL;
+}
+
+/* ---- the control thread's side ---- */
+
+int worker_open(const struct worker_config *config, struct worker **worker, struct error *err)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	int ret;
+
+	if (!w)
+		return error_set(err, ENOMEM, "out of memory");
+	w->config = *config;
+	w->rx_event.done = worker_rx_ready;
+	w->mail_event.done = worker_mail_ready;
+	sem_init(&w->opened, 0, 0);
+	ret = mailbox_open(&w->mailbox);
+	if (ret) {
+		error_set(err, -ret, "cannot make an eventfd: %s", strerror(-ret));
+		goto out_free;
+	}
+	ret = -pthread_create(&w->thread, NULL, worker_main, w);
+	if (ret) {
+		error_set(err, -ret, "cannot start a thread: %s", strerror(-ret));
+		goto out_mailbox;
+	}
+	while (sem_wait(&w->opened))
+		;
+	ret = w->open_result;
+	if (!ret) {
+		*worker = w;
+		return 0;
+	}
+	pthread_join(w->thread, NULL);
+	if (err)
+		*err = w->open_error;
+out_mailbox:
+	mailbox_close(&w->mailbox);
+out_free:
+	sem_destroy(&w->opened);
+	free(w);
+	return ret;
+}
+
+/* ---- calls from other threads ---- */
+
+struct worker_call {
+	struct message message;
+	struct worker *worker;
+	void (*fn)(const struct worker_view *view, void *arg);
+	void *arg;
+	sem_t done;
+};
+
+static void worker_call_run(struct message *msg)
+{
+	struct worker_call *call = container_of(msg, struct worker_call, message);
+	struct worker *w = call->worker;
+	const struct worker_view view = {.port = w->port, .xsk = w->xsk, .blk = &w->blk};
+
+	call->fn(&view, call->arg);
+	sem_post(&call->done);
+}
+
+void worker_run(struct worker *worker, void (*fn)(const struct worker_view *view, void *arg),
+		void *arg)
+{
+	struct worker_call call = {
+		.message.run = worker_call_run,
+		.worker = worker,
+		.fn = fn,
+		.arg = arg,
+	};
+
+	sem_init(&call.done, 0, 0);
+	mailbox_post(&worker->mailbox, &call.message);
+	while (sem_wait(&call.done))
+		;
+	sem_destroy(&call.done);
+}
+
+struct worker_stop {
+	struct message message;
+	struct worker *worker;
+};
+
+static void worker_stop_run(struct message *msg)
+{
+	container_of(msg, struct worker_stop, message)->worker->stopping = true;
+}
+
+void worker_close(struct worker *worker, struct mailbox *control)
+{
+	struct worker_stop stop = {.message.run = worker_stop_run, .worker = worker};
+	struct timespec soon;
+
+	mailbox_post(&worker->mailbox, &stop.message);
+	do {
+		mailbox_drain(control);
+		clock_gettime(CLOCK_REALTIME, &soon);
+		soon.tv_nsec += 10000000;
+		soon.tv_sec += soon.tv_nsec / 1000000000;
+		soon.tv_nsec %= 1000000000;
+	} while (pthread_timedjoin_np(worker->thread, NULL, &soon));
+	mailbox_close(&worker->mailbox);
+	sem_destroy(&worker->opened);
+	free(worker);
+}
+
+int worker_xsk_fd(const struct worker *worker)
+{
+	return xsk_fd(worker->xsk);
+}
+
+enum xsk_mode worker_xsk_mode(const struct worker *worker)
+{
+	return xsk_mode(worker->xsk);
+}
+
+unsigned int worker_queue(const struct worker *worker)
+{
+	return worker->config.queue;
+}
