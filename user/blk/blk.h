@@ -82,7 +82,9 @@ struct blk_io {
 	struct message message; /* to the queue's thread from another */
 	struct ring_event event;
 	struct iovec iov[BLK_MAX_SPANS];
-	uint32_t parts; /* backstore: outstanding pieces */
+	uint8_t step;	   /* backstore: what it is at */
+	uint32_t progress; /* backstore: bytes of that done */
+	void *bounce;	   /* backstore: aligned copy of the payload, or NULL */
 };
 
 /* A worker's side of block I/O: what backstores submit through. One thread. */

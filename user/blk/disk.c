@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 static const struct backstore_ops *const disk_backstores[] = {
+	[DISK_FILE] = &backstore_uring,
+	[DISK_BLOCK] = &backstore_uring,
 	[DISK_RAM] = &backstore_mem,
 	[DISK_NULL] = &backstore_null,
 };
@@ -47,7 +49,7 @@ static struct disk *disk_find(struct list *disks, const struct disk_store *store
 static int disk_open(const char *text, struct disk_spec *spec, struct disk **out, struct error *err)
 {
 	const struct backstore_ops *ops = disk_backstores[spec->kind];
-	struct disk *disk = ops ? calloc(1, ops->instance) : NULL;
+	struct disk *disk = calloc(1, ops->instance);
 	int ret;
 
 	if (!disk)

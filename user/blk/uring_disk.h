@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A file or block device served through io_uring: shared by its opening (uring_open.c), its
+ * requests (backstore_uring.c) and the plan for direct I/O (uring_direct.c).
+ */
+#ifndef STGT_BLK_URING_DISK_H
+#define STGT_BLK_URING_DISK_H
+
+#include "blk/backstore.h"
+
+struct uring_disk {
+	struct disk disk;
+	int fd; /* holds the lock */
+	/* Direct I/O, from STATX_DIOALIGN, in bytes; offset_align 0: through the page cache. */
+	uint32_t mem_align;
+	uint32_t offset_align;
+	uint32_t punch_align;	       /* bytes: what holes begin and end at; a power of two */
+	_Atomic uint64_t inline_after; /* CLOCK_MONOTONIC, ns: see uring_write_inline() */
+	_Atomic uint64_t warn_after;   /* the same clock: when the next failure is logged */
+	_Atomic uint64_t unlogged;     /* failures since the last one logged */
+};
+
+static inline struct uring_disk *uring_disk(struct disk *disk)
+{
+	return container_of(disk, struct uring_disk, disk);
+}
+
+/* The backstore's open, close and size: see struct backstore_ops. */
+int uring_open(struct disk *disk, struct error *err);
+void uring_close(struct disk *disk);
+int64_t uring_size(struct disk *disk, struct error *err);
+
+/* The bytes of the store that a transfer covers. */
+struct uring_extent {
+	uint64_t off;
+	uint32_t len;
+};
+
+/* Of the payload, or with io->bounce of the aligned blocks around it. */
+struct uring_extent uring_extent(const struct blk_io *io);
+
+/* True when the payload's address, offset and lengths suit the store as they are. */
+bool uring_direct_fits(const struct blk_io *io);
+
+/*
+ * Gives a READ or WRITE a bounce buffer and counts it. False: no memory. The buffer of a WRITE is
+ * not filled yet. It is freed by whoever ends the request.
+ */
+bool uring_bounce_get(struct blk_io *io);
+
+/* True when a WRITE's ends cut blocks in two, so that the blocks must be read first. */
+bool uring_bounce_partial(const struct blk_io *io);
+
+/* Copies the payload from the bounce buffer (READ) or into it (WRITE). */
+void uring_bounce_copy(const struct blk_io *io);
+
+#endif

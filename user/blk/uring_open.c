@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Opening a file or block device: what it is, whose it is, how large, and what it can do.
+ */
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "blk/identity.h"
+#include "blk/uring_disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+static int store_check_kind(const struct disk_spec *spec, const struct stat *st, struct error *err)
+{
+	if (S_ISDIR(st->st_mode))
+		return error_set(err, EISDIR, "it is a directory");
+	if (spec->kind == DISK_BLOCK && !S_ISBLK(st->st_mode))
+		return error_set(err, ENOTBLK, "it is not a block device");
+	if (spec->kind == DISK_FILE && S_ISBLK(st->st_mode))
+		return error_set(err, EINVAL, "it is a block device: write block:%s", spec->path);
+	if (spec->kind == DISK_FILE && !S_ISREG(st->st_mode))
+		return error_set(err, EINVAL, "it is neither a regular file nor a block device");
+	return 0;
+}
+
+static int store_open_failed(const struct disk_spec *spec, int code, struct error *err)
+{
+	bool denied = code == EACCES || code == EROFS || code == EPERM;
+
+	if (denied && !spec->read_only && access(spec->path, R_OK) == 0)
+		return error_set(err, code,
+				 "it cannot be written (%s): add ro to serve it read-only",
+				 strerror(code));
+	if (code == EBUSY)
+		return error_set(err, code, "it is in use by another process, or mounted");
+	return error_set(err, code, "cannot open it: %s", strerror(code));
+}
+
+/* Opens what is there; a missing file is left for store_create(). */
+static int store_open(const struct disk_spec *spec, int *fd, struct error *err)
+{
+	int flags = O_CLOEXEC | (spec->read_only ? O_RDONLY : O_RDWR);
+	struct stat st;
+	int ret;
+
+	/* Looked at before it is opened, because opening a FIFO would wait for its other end. */
+	if (stat(spec->path, &st))
+		return store_open_failed(spec, errno, err);
+	ret = store_check_kind(spec, &st, err);
+	if (ret)
+		return ret;
+	/* O_EXCL on a block device keeps file systems and other exclusive users out. */
+	if (spec->kind == DISK_BLOCK && !spec->read_only)
+		flags |= O_EXCL;
+	*fd = open(spec->path, flags);
+	if (*fd < 0)
+		return store_open_failed(spec, errno, err);
+	if (fstat(*fd, &st))
+		return error_set(err, errno, "cannot look at it: %s", strerror(errno));
+	return store_check_kind(spec, &st, err);
+}
+
+/* Readers share, a writer is alone; an OFD lock goes when the process does, however it ends. */
+static int store_lock(const struct disk_spec *spec, int fd, struct error *err)
+{
+	struct flock lock = {
+		.l_type = spec->read_only ? F_RDLCK : F_WRLCK,
+		.l_whence = SEEK_SET,
+	};
+
+	if (!fcntl(fd, F_OFD_SETLK, &lock))
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return error_set(err, EBUSY, "it is in use by another process");
+	return error_set(err, errno, "cannot lock it: %s", strerror(errno));
+}
+
+static int store_set_size(const struct disk_spec *spec, int fd, struct error *err)
+{
+	if (ftruncate(fd, (off_t)spec->size) || fsync(fd))
+		return error_set(err, errno, "cannot make it %llu bytes large: %s",
+				 (unsigned long long)spec->size, strerror(errno));
+	return 0;
+}
+
+/* The new name must survive a power failure as well as the file. */
+static int store_sync_directory(const struct disk_spec *spec, struct error *err)
+{
+	_cleanup_free_ char *copy = strdup(spec->path);
+	_cleanup_close_ int dir = -1;
+
+	if (!copy)
+		return error_set(err, ENOMEM, "no memory");
+	dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || fsync(dir))
+		return error_set(err, errno, "cannot sync its directory: %s", strerror(errno));
+	return 0;
+}
+
+static int store_create(const struct disk_spec *spec, int *fd, struct error *err)
+{
+	int ret;
+
+	*fd = open(spec->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return error_set(err, errno, "cannot create it: %s", strerror(errno));
+	ret = store_lock(spec, *fd, err);
+	if (ret)
+		return ret;
+	ret = store_set_size(spec, *fd, err);
+	if (!ret)
+		ret = store_sync_directory(spec, err);
+	/* Nobody else can have put anything there: it was ours and locked. */
+	if (ret)
+		unlink(spec->path);
+	return ret;
+}
+
+static int store_grow(const struct disk_spec *spec, int fd, struct error *err)
+{
+	struct stat st;
+
+	if (!spec->size)
+		return 0;
+	if (fstat(fd, &st))
+		return error_set(err, errno, "cannot look at it: %s", strerror(errno));
+	if ((uint64_t)st.st_size == spec->size)
+		return 0;
+	if ((uint64_t)st.st_size > spec->size)
+		return error_set(err, EINVAL,
+				 "it has %llu bytes, more than size= says; files are never shrunk",
+				 (unsigned long long)st.st_size);
+	if (spec->read_only)
+		return error_set(err, EINVAL,
+				 "it is smaller than size= says, and ro forbids growing it");
+	return store_set_size(spec, fd, err);
+}
+
+static int store_open_or_create(const struct disk_spec *spec, int *fd, struct error *err)
+{
+	int ret;
+
+	if (spec->kind == DISK_FILE && access(spec->path, F_OK) && errno == ENOENT) {
+		if (!spec->size)
+			return error_set(err, ENOENT, "it does not exist: add size= to create it");
+		if (spec->read_only)
+			return error_set(err, ENOENT,
+					 "it does not exist, and ro forbids creating it");
+		return store_create(spec, fd, err);
+	}
+	ret = store_open(spec, fd, err);
+	if (!ret)
+		ret = store_lock(spec, *fd, err);
+	if (!ret && spec->kind == DISK_FILE)
+		ret = store_grow(spec, *fd, err);
+	return ret;
+}
+
+/* 0 means that there is no direct I/O; the atoms of the overlap table need a power of two. */
+static bool store_aligns(uint32_t align)
+{
+	return align && align <= 65536 && !(align & (align - 1));
+}
+
+static int store_plan_direct(struct uring_disk *u, struct error *err)
+{
+	struct statx stx;
+	int flags;
+
+	if (statx(u->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx))
+		return error_set(err, errno, "cannot look at it: %s", strerror(errno));
+	if (!(stx.stx_mask & STATX_DIOALIGN))
+		return error_set(
+			err, EOPNOTSUPP,
+			"the kernel does not say how to align direct I/O here: use direct=off");
+	flags = fcntl(u->fd, F_GETFL);
+	if (!store_aligns(stx.stx_dio_mem_align) || !store_aligns(stx.stx_dio_offset_align) ||
+	    flags < 0 || fcntl(u->fd, F_SETFL, flags | O_DIRECT))
+		return error_set(err, EOPNOTSUPP,
+				 "its file system has no direct I/O: use direct=off");
+	u->mem_align = stx.stx_dio_mem_align;
+	u->offset_align = stx.stx_dio_offset_align;
+	if (u->offset_align > BLK_SECTOR)
+		u->disk.atom = u->offset_align >> BLK_SECTOR_SHIFT;
+	return 0;
+}
+
+static int store_open_direct(struct uring_disk *u, struct error *err)
+{
+	const struct disk_spec *spec = &u->disk.spec;
+	int ret;
+
+	if (spec->direct == 0 || (spec->direct < 0 && spec->kind == DISK_FILE))
+		return 0;
+	ret = store_plan_direct(u, err);
+	return ret && spec->direct < 0 ? 0 : ret;
+}
+
+int64_t uring_size(struct disk *disk, struct error *err)
+{
+	struct uring_disk *u = uring_disk(disk);
+	uint64_t unit = u->offset_align > BLK_SECTOR ? u->offset_align : BLK_SECTOR;
+	uint64_t bytes;
+	struct stat st;
+
+	if (fstat(u->fd, &st))
+		return error_set(err, errno, "cannot look at it: %s", strerror(errno));
+	bytes = (uint64_t)st.st_size;
+	if (S_ISBLK(st.st_mode) && ioctl(u->fd, BLKGETSIZE64, &bytes))
+		return error_set(err, errno, "cannot read its size: %s", strerror(errno));
+	if (bytes % unit)
+		log_warning("disk '%s': its last %llu bytes are not a whole block and not served",
+			    disk->name, (unsigned long long)(bytes % unit));
+	return (int64_t)((bytes - bytes % unit) >> BLK_SECTOR_SHIFT);
+}
+
+/* Holes behind the end change nothing, but only a file system that can make them says yes. */
+static bool store_file_unmaps(int fd, uint64_t nblocks)
+{
+	off_t beyond = (off_t)(((nblocks << BLK_SECTOR_SHIFT) + 65535) & ~65535ull);
+
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, beyond, 65536) == 0;
+}
+
+/* The kernel frees blocks by fallocate() where the device can write zeroes without data. */
+static bool store_block_unmaps(const struct stat *st)
+{
+	static const char *const where[] = {"", "/.."}; /* a disk, or a partition of one */
+	char path[96], text[32] = "";
+
+	for (unsigned int i = 0; i < 2; i++) {
+		_cleanup_fclose_ FILE *f = NULL;
+
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u%s/queue/write_zeroes_max_bytes",
+			 major(st->st_rdev), minor(st->st_rdev), where[i]);
+		f = fopen(path, "re");
+		if (f && fgets(text, sizeof(text), f))
+			return text[0] != '0';
+	}
+	return false;
+}
+
+static int store_describe(struct uring_disk *u, struct error *err)
+{
+	struct disk *disk = &u->disk;
+	int64_t nblocks = uring_size(disk, err);
+	unsigned int block = 4096;
+	int logical = BLK_SECTOR;
+	struct stat st;
+
+	if (nblocks < 0)
+		return (int)nblocks;
+	if (!nblocks)
+		return error_set(err, EINVAL,
+				 disk->spec.kind == DISK_FILE ? "it is empty: add size= to grow it"
+							      : "the device is empty (no medium?)");
+	if (fstat(u->fd, &st))
+		return error_set(err, errno, "cannot look at it: %s", strerror(errno));
+	if (S_ISBLK(st.st_mode) &&
+	    (ioctl(u->fd, BLKPBSZGET, &block) || ioctl(u->fd, BLKSSZGET, &logical)))
+		return error_set(err, errno, "cannot read its block size: %s", strerror(errno));
+	disk->nblocks = (uint64_t)nblocks;
+	disk->physical_block = disk->spec.block_size ? disk->spec.block_size : block;
+	disk->read_only = disk->spec.read_only;
+	disk->writeback = true;
+	u->punch_align = (uint32_t)logical;
+	if (!disk->read_only)
+		disk->can_unmap = S_ISBLK(st.st_mode) ? store_block_unmaps(&st)
+						      : store_file_unmaps(u->fd, disk->nblocks);
+	return 0;
+}
+
+int uring_open(struct disk *disk, struct error *err)
+{
+	_cleanup_free_ char *canonical = NULL;
+	struct uring_disk *u = uring_disk(disk);
+	int ret;
+
+	u->fd = -1;
+	ret = store_open_or_create(&disk->spec, &u->fd, err);
+	if (!ret)
+		ret = store_open_direct(u, err);
+	if (!ret)
+		ret = store_describe(u, err);
+	if (ret) {
+		cleanup_close(&u->fd);
+		return ret;
+	}
+	canonical = realpath(disk->spec.path, NULL);
+	disk_identity_init(disk, canonical ? canonical : disk->spec.path);
+	return 0;
+}
+
+void uring_close(struct disk *disk)
+{
+	close(uring_disk(disk)->fd);
+}
