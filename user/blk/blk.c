@@ -72,6 +72,7 @@ void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
 {
 	io->disk = disk;
 	io->queue = queue;
+	io->twin = false;
 	io->message.run = blk_message_run;
 	queue->inflight++;
 	io->status = blk_check(disk, io);

@@ -65,6 +65,7 @@ struct blk_io {
 	uint64_t origin; /* with BLK_DEDUP: who sent it (any value that tells initiators apart) */
 	void (*done)(struct blk_io *io);
 	enum blk_status status; /* valid in done */
+	bool twin;		/* valid in done: an identical write's execution answers this one */
 
 	/* From here on: blk's own while the request is submitted. */
 	struct disk *disk;

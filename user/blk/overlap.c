@@ -187,6 +187,7 @@ static enum overlap_verdict overlap_enter_locked(struct overlap *table, struct b
 	overlap_scan(table, &visit);
 	if (visit.latest && overlap_is_twin(io, visit.latest)) {
 		io->overlap.blockers = 0;
+		io->twin = true;
 		list_add_tail(&visit.latest->overlap.twins, &io->ready);
 		return OVERLAP_TWIN;
 	}
