@@ -25,7 +25,10 @@ int aoe_address_parse(const char *text, struct aoe_address *addr, struct error *
 #define AOE_ADDRESS_TEXT 32
 void aoe_address_format(const struct aoe_address *addr, char text[AOE_ADDRESS_TEXT]);
 
-/* Who may use an export. Entries with the all-ones MAC stand for everybody not listed. */
+/*
+ * Who may use an export, sorted by MAC. The entry with the all-ones MAC stands for everybody not
+ * listed.
+ */
 struct aoe_acl_entry {
 	uint8_t mac[6];
 	enum stgt_access access;
@@ -36,8 +39,13 @@ struct aoe_acl {
 	unsigned int count;
 };
 
-/* Parses `any`, `any:ro` or a comma separated list of MAC[:ro|:rw]-style entries ("MAC/ro"). */
+/*
+ * Parses a comma separated list of MACs and `any`, each read-write or with its suffix `/ro` or
+ * `/rw` (`:ro`, `:rw` are taken too). -EINVAL names the word that is wrong or listed twice.
+ */
 int aoe_acl_parse(const char *text, struct aoe_acl *acl, struct error *err);
+/* A sorted copy, for aoe_acl_fini(). 0 or -ENOMEM. */
+int aoe_acl_copy(const struct aoe_acl *from, struct aoe_acl *to);
 void aoe_acl_fini(struct aoe_acl *acl);
 /* STGT_ACCESS_DENY when neither the MAC nor everybody is listed. */
 enum stgt_access aoe_acl_lookup(const struct aoe_acl *acl, const uint8_t mac[6]);
@@ -69,7 +77,8 @@ void aoe_export_settings(struct aoe_export *export, struct aoe_export_settings *
 enum aoe_reason {
 	AOE_IGNORED_SHORT,	     /* header truncated: silence */
 	AOE_IGNORED_RESPONSE,	     /* R flag set: silence */
-	AOE_IGNORED_ADDRESS,	     /* no export of ours: silence */
+	AOE_IGNORED_ADDRESS,	     /* no export of ours, or another station's frame: silence */
+	AOE_IGNORED_SOURCE,	     /* sender is a group address or zero: silence */
 	AOE_IGNORED_ACCESS,	     /* sender not on the export's access list: silence */
 	AOE_IGNORED_MASKED,	     /* sender not on the export's MAC mask list: silence */
 	AOE_IGNORED_BROADCAST_WRITE, /* a write to a wildcard address: silence */
@@ -81,6 +90,8 @@ enum aoe_reason {
 	AOE_REFUSED_CONFIG_PRESENT, /* error 4 */
 	AOE_REFUSED_RESERVED,	    /* error 6 */
 	AOE_REFUSED_UNAVAILABLE,    /* error 3: state could not be saved */
+	AOE_REFUSED_READ_ONLY,	    /* error 3: settings changed by a read-only initiator */
+	AOE_REFUSED_DIRECTIVE,	    /* a mask list directive failed: said in MError */
 	AOE_ABORTED_COUNT,	    /* ATA abort: sector count 0 or over the advertised */
 	AOE_ABORTED_DATA,	    /* ATA abort: less data than the command needs */
 	AOE_ABORTED_READ_ONLY, /* ATA abort: a change by a read-only initiator or to a ro disk */
@@ -99,9 +110,21 @@ struct aoe_export_stats {
 	uint64_t retransmits; /* writes answered by the execution of an identical one in flight */
 };
 
+/* Counters of one initiator (MAC and VLAN) on one port. */
+struct aoe_initiator_stats {
+	uint8_t mac[6];
+	uint32_t vlan;
+	uint64_t requests;
+	uint64_t read_bytes, write_bytes;
+	uint64_t errors;      /* replies with an ATA or AoE error */
+	uint64_t retransmits; /* see struct aoe_export_stats */
+	uint64_t last_seen_ns;
+};
+
 struct aoe_port_stats {
 	uint64_t rx_frames, tx_frames;
 	uint64_t announcements;
+	uint64_t announcements_lost; /* no request was free */
 	uint64_t reasons[AOE_REASONS];
 };
 
@@ -136,6 +159,8 @@ int aoe_port_rx(struct aoe_port *port, const struct frame_view *view, uint64_t n
 /* Broadcasts a configuration response for every export: at start, after a resize or MTU change. */
 void aoe_port_announce(struct aoe_port *port);
 void aoe_port_set_mtu(struct aoe_port *port, unsigned int mtu);
+/* The source of every frame from now on. */
+void aoe_port_set_mac(struct aoe_port *port, const uint8_t mac[6]);
 
 /* What is advertised for untagged exports. */
 unsigned int aoe_port_sectors(const struct aoe_port *port);
@@ -145,5 +170,8 @@ const struct aoe_port_stats *aoe_port_stats(const struct aoe_port *port);
 /* Of the i-th export added, or NULL past the last. */
 const struct aoe_export_stats *aoe_port_export_stats(const struct aoe_port *port, unsigned int i,
 						     struct aoe_export **export);
+
+/* Of the i-th initiator remembered, in no particular order, or NULL past the last. */
+const struct aoe_initiator_stats *aoe_port_initiator(const struct aoe_port *port, unsigned int i);
 
 #endif

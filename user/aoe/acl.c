@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "aoe/aoe.h"
+#include "aoe/mac.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint8_t everybody[WIRE_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+static int entry_compare(const void *a, const void *b)
+{
+	const struct aoe_acl_entry *x = a, *y = b;
+
+	return memcmp(x->mac, y->mac, WIRE_MAC_LEN);
+}
+
+static bool word_is(const char *word, size_t len, const char *name)
+{
+	return len == strlen(name) && !strncmp(word, name, len);
+}
+
+/* Cuts a trailing "/ro" or "/rw" (":ro", ":rw") off the word; read-write when there is none. */
+static enum stgt_access access_suffix(const char *word, size_t *len)
+{
+	const char *suffix = word + *len - 3;
+
+	if (*len < 3 || (suffix[0] != '/' && suffix[0] != ':') || suffix[1] != 'r' ||
+	    (suffix[2] != 'o' && suffix[2] != 'w'))
+		return STGT_ACCESS_RW;
+	*len -= 3;
+	return suffix[2] == 'o' ? STGT_ACCESS_RO : STGT_ACCESS_RW;
+}
+
+static int entry_parse(const char *word, size_t len, struct aoe_acl_entry *entry, struct error *err)
+{
+	size_t name = len;
+
+	entry->access = access_suffix(word, &name);
+	if (word_is(word, name, "any")) {
+		memcpy(entry->mac, everybody, WIRE_MAC_LEN);
+		return 0;
+	}
+	if (!mac_parse(word, name, entry->mac))
+		return error_set(err, EINVAL,
+				 "'%.*s' is neither 'any' nor a MAC address (with /ro or /rw)",
+				 (int)len, word);
+	if (!mac_is_station(entry->mac))
+		return error_set(err, EINVAL, "'%.*s' is not the address of one station", (int)len,
+				 word);
+	return 0;
+}
+
+static int acl_check_unique(const struct aoe_acl *acl, struct error *err)
+{
+	for (unsigned int i = 1; i < acl->count; i++) {
+		char text[MAC_TEXT];
+
+		if (entry_compare(&acl->entries[i - 1], &acl->entries[i]))
+			continue;
+		mac_format(acl->entries[i].mac, text);
+		return error_set(err, EINVAL, "%s is listed twice in the access list",
+				 memcmp(acl->entries[i].mac, everybody, WIRE_MAC_LEN) ? text
+										      : "any");
+	}
+	return 0;
+}
+
+int aoe_acl_parse(const char *text, struct aoe_acl *acl, struct error *err)
+{
+	unsigned int words = 1;
+	int ret = 0;
+
+	for (const char *c = text; *c; c++)
+		words += *c == ',';
+	acl->count = 0;
+	acl->entries = calloc(words, sizeof(*acl->entries));
+	if (!acl->entries)
+		return error_set(err, ENOMEM, "out of memory");
+	while (!ret) {
+		size_t len = strcspn(text, ",");
+
+		ret = entry_parse(text, len, &acl->entries[acl->count++], err);
+		if (!text[len])
+			break;
+		text += len + 1;
+	}
+	if (!ret) {
+		qsort(acl->entries, acl->count, sizeof(*acl->entries), entry_compare);
+		ret = acl_check_unique(acl, err);
+	}
+	if (ret)
+		aoe_acl_fini(acl);
+	return ret;
+}
+
+int aoe_acl_copy(const struct aoe_acl *from, struct aoe_acl *to)
+{
+	to->count = from->count;
+	to->entries = calloc(from->count ? from->count : 1, sizeof(*to->entries));
+	if (!to->entries)
+		return -ENOMEM;
+	if (from->count)
+		memcpy(to->entries, from->entries, from->count * sizeof(*to->entries));
+	qsort(to->entries, to->count, sizeof(*to->entries), entry_compare);
+	return 0;
+}
+
+void aoe_acl_fini(struct aoe_acl *acl)
+{
+	free(acl->entries);
+	acl->entries = NULL;
+	acl->count = 0;
+}
+
+enum stgt_access aoe_acl_lookup(const struct aoe_acl *acl, const uint8_t mac[6])
+{
+	struct aoe_acl_entry key;
+	const struct aoe_acl_entry *found;
+
+	if (!acl->count)
+		return STGT_ACCESS_DENY;
+	memcpy(key.mac, mac, WIRE_MAC_LEN);
+	found = bsearch(&key, acl->entries, acl->count, sizeof(key), entry_compare);
+	if (found)
+		return found->access;
+	/* Entries are sorted: the one for everybody else, all ones, is the last. */
+	found = &acl->entries[acl->count - 1];
+	return memcmp(found->mac, everybody, WIRE_MAC_LEN) ? STGT_ACCESS_DENY : found->access;
+}

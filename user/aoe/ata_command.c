@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* AoE command 0: an ATA taskfile to the export's device, and its registers back (AoEr11 3.1). */
+#include "aoe/port.h"
+
+#include "aoe/mac.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct aoe_request *request_of(struct command *cmd)
+{
+	return container_of(cmd, struct aoe_request, cmd);
+}
+
+static int ata_place(struct command *cmd, uint32_t len, struct sgl *data_in)
+{
+	struct aoe_request *request = request_of(cmd);
+	uint32_t room = arena_run_payload(request->port->config.sink->arena);
+
+	if (len > room || len > request->served->sectors * BLK_SECTOR)
+		return -EMSGSIZE;
+	request->placed = (struct span){.addr = request->tx.run + ARENA_PAYLOAD, .len = len};
+	*data_in = (struct sgl){.spans = &request->placed, .nspans = 1, .len = len};
+	return 0;
+}
+
+static void ata_registers_in(const struct wire_aoe_ata *wire, struct ata_taskfile *tf)
+{
+	*tf = (struct ata_taskfile){
+		.command = wire->command,
+		.feature = wire->feature,
+		.count = wire->count,
+		.device = wire->aflags & (AOE_ATA_LBA48 | AOE_ATA_DEVICE),
+		.extended = wire->aflags & AOE_ATA_LBA48,
+	};
+	for (unsigned int i = 0; i < sizeof(wire->lba); i++)
+		tf->lba |= (uint64_t)wire->lba[i] << 8 * i;
+}
+
+static void ata_registers_out(const struct ata_taskfile *tf, struct wire_aoe_ata *wire)
+{
+	wire->feature = tf->error;
+	wire->command = tf->status;
+	wire->count = (uint8_t)tf->count;
+	for (unsigned int i = 0; i < sizeof(wire->lba); i++)
+		wire->lba[i] = (uint8_t)(tf->lba >> 8 * i);
+}
+
+static void ata_count_done(struct aoe_request *request)
+{
+	struct aoe_export_stats *stats = &request->served->stats;
+	struct aoe_initiator_stats *initiator = &request->initiator->stats;
+	const struct ata_taskfile *tf = &request->cmd.ata;
+
+	switch (ata_command_class(request->ata.command)) {
+	case ATA_CLASS_READ:
+		stats->reads++;
+		stats->read_bytes += request->payload_len;
+		initiator->read_bytes += request->payload_len;
+		break;
+	case ATA_CLASS_WRITE:
+		stats->writes++;
+		if (tf->status & ATA_ERR)
+			break;
+		stats->write_bytes += request->ata.count * BLK_SECTOR;
+		initiator->write_bytes += request->ata.count * BLK_SECTOR;
+		if (request->cmd.io.twin) {
+			stats->retransmits++;
+			initiator->retransmits++;
+		}
+		break;
+	case ATA_CLASS_FLUSH:
+		stats->flushes++;
+		break;
+	case ATA_CLASS_OTHER:
+		stats->other++;
+		break;
+	}
+}
+
+/* Says which of the rules of a frame a refused READ or WRITE broke, if it broke one of those. */
+static void ata_count_error(struct aoe_request *request)
+{
+	struct aoe_port *port = request->port;
+	enum ata_class class = ata_command_class(request->ata.command);
+	unsigned int count = request->ata.count;
+
+	request->failed = true;
+	request->served->stats.ata_errors++;
+	if (request->cmd.ata.error != ATA_ABRT)
+		return;
+	if (class != ATA_CLASS_READ && class != ATA_CLASS_WRITE)
+		return;
+	if (!count || count > request->served->sectors)
+		aoe_count(port, AOE_ABORTED_COUNT);
+	else if (class == ATA_CLASS_WRITE && request->cmd.data_out.len < count * BLK_SECTOR)
+		aoe_count(port, AOE_ABORTED_DATA);
+	else if (class == ATA_CLASS_WRITE && request->cmd.lu->disk->read_only)
+		aoe_count(port, AOE_ABORTED_READ_ONLY);
+}
+
+/* Received payload goes back to the network card as soon as the medium has it. */
+static void ata_release_frames(struct aoe_request *request)
+{
+	struct arena *arena = request->port->config.sink->arena;
+
+	while (request->nheld)
+		arena_frame_put(arena, request->held[--request->nheld].addr);
+}
+
+static void ata_reply(struct aoe_request *request)
+{
+	ata_registers_out(&request->cmd.ata, &request->ata);
+	aoe_request_append(request, &request->ata, sizeof(request->ata));
+	aoe_request_reply(request);
+}
+
+static void ata_deliver(struct command *cmd)
+{
+	struct aoe_request *request = request_of(cmd);
+
+	cmd->state = COMMAND_DELIVERING;
+	request->payload_len = cmd->data_in.len;
+	if (cmd->ata.status & ATA_ERR)
+		ata_count_error(request);
+	ata_count_done(request);
+	ata_release_frames(request);
+	ata_reply(request);
+}
+
+static const struct transport_ops ata_transport = {
+	.place = ata_place,
+	.deliver = ata_deliver,
+};
+
+static void ata_refuse(struct aoe_request *request, enum aoe_reason reason)
+{
+	request->cmd.ata.status = ATA_DRDY | ATA_ERR;
+	request->cmd.ata.error = ATA_ABRT;
+	request->failed = true;
+	request->served->stats.ata_errors++;
+	aoe_count(request->port, reason);
+	ata_reply(request);
+}
+
+/* Takes the payload as it lies in the received frames; false when it lies in too many pieces. */
+static bool ata_hold_payload(struct aoe_request *request, const struct aoe_frame *frame)
+{
+	struct arena *arena = request->port->config.sink->arena;
+	uint32_t len;
+	int n = aoe_frame_spans(frame, sizeof(struct wire_aoe_ata), request->held, BLK_MAX_SPANS,
+				&len);
+
+	if (n < 0)
+		return false;
+	for (request->nheld = 0; request->nheld < (unsigned int)n; request->nheld++)
+		arena_frame_hold(arena, request->held[request->nheld].addr);
+	request->cmd.data_out =
+		(struct sgl){.spans = request->held, .nspans = (uint32_t)n, .len = len};
+	return true;
+}
+
+static bool addressed_to_many(const struct aoe_frame *frame)
+{
+	return frame->class.aoe_shelf == AOE_SHELF_ANY || frame->class.aoe_slot == AOE_SLOT_ANY ||
+	       mac_is_group(aoe_frame_eth(frame)->dst);
+}
+
+static void ata_execute_request(struct aoe_request *request)
+{
+	struct command *cmd = &request->cmd;
+
+	cmd->ops = &ata_transport;
+	cmd->nexus = &request->initiator->nexus;
+	cmd->lu = aoe_export_lu(aoe_request_export(request));
+	cmd->queue = request->port->config.queue;
+	cmd->state = COMMAND_EXECUTING;
+	cmd->io.twin = false;
+	ata_execute(aoe_export_ata(aoe_request_export(request)), cmd, request->served->sectors);
+}
+
+void aoe_ata_start(struct aoe_request *request, const struct aoe_frame *frame)
+{
+	const uint8_t *src = aoe_frame_eth(frame)->src;
+	struct wire_aoe_ata *ata = &request->ata;
+	bool writes;
+
+	aoe_frame_copy(frame, 0, ata, sizeof(*ata));
+	writes = ata_command_writes(ata->command, ata->feature);
+	if (writes && addressed_to_many(frame)) {
+		aoe_count(request->port, AOE_IGNORED_BROADCAST_WRITE);
+		aoe_request_drop(request);
+		return;
+	}
+	ata_registers_in(ata, &request->cmd.ata);
+	request->cmd.data_out = (struct sgl){};
+	if (ata->command != ATA_IDENTIFY_DEVICE &&
+	    aoe_export_reserved(aoe_request_export(request), src)) {
+		aoe_request_fail(request, AOE_ERR_RESERVED, AOE_REFUSED_RESERVED);
+		aoe_request_append(request, ata, sizeof(*ata));
+		aoe_request_reply(request);
+	} else if (writes && request->access != STGT_ACCESS_RW) {
+		ata_refuse(request, AOE_ABORTED_READ_ONLY);
+	} else if (writes && !ata_hold_payload(request, frame)) {
+		ata_refuse(request, AOE_ABORTED_DATA);
+	} else {
+		ata_execute_request(request);
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "aoe/mac.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+static int hex_digit(char c)
+{
+	if (!isxdigit((unsigned char)c))
+		return -1;
+	return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
+}
+
+bool mac_parse(const char *text, size_t len, uint8_t mac[WIRE_MAC_LEN])
+{
+	if (len != MAC_TEXT - 1)
+		return false;
+	for (unsigned int i = 0; i < WIRE_MAC_LEN; i++, text += 3) {
+		int high = hex_digit(text[0]), low = hex_digit(text[1]);
+
+		if (high < 0 || low < 0 || (i < WIRE_MAC_LEN - 1 && text[2] != ':'))
+			return false;
+		mac[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+void mac_format(const uint8_t mac[WIRE_MAC_LEN], char text[MAC_TEXT])
+{
+	snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		 mac[4], mac[5]);
+}
+
+bool mac_is_station(const uint8_t mac[WIRE_MAC_LEN])
+{
+	static const uint8_t zero[WIRE_MAC_LEN];
+
+	return !mac_is_group(mac) && memcmp(mac, zero, WIRE_MAC_LEN);
+}

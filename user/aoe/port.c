@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "aoe/port.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const reason_names[AOE_REASONS] = {
+	[AOE_IGNORED_SHORT] = "ignored_short",
+	[AOE_IGNORED_RESPONSE] = "ignored_response",
+	[AOE_IGNORED_ADDRESS] = "ignored_address",
+	[AOE_IGNORED_SOURCE] = "ignored_source",
+	[AOE_IGNORED_ACCESS] = "ignored_access",
+	[AOE_IGNORED_MASKED] = "ignored_masked",
+	[AOE_IGNORED_BROADCAST_WRITE] = "ignored_broadcast_write",
+	[AOE_IGNORED_CONFIG_TEST] = "ignored_config_test",
+	[AOE_IGNORED_BUSY] = "ignored_busy",
+	[AOE_REFUSED_VERSION] = "refused_version",
+	[AOE_REFUSED_COMMAND] = "refused_command",
+	[AOE_REFUSED_ARGUMENT] = "refused_argument",
+	[AOE_REFUSED_CONFIG_PRESENT] = "refused_config_present",
+	[AOE_REFUSED_RESERVED] = "refused_reserved",
+	[AOE_REFUSED_UNAVAILABLE] = "refused_unavailable",
+	[AOE_REFUSED_READ_ONLY] = "refused_read_only",
+	[AOE_REFUSED_DIRECTIVE] = "refused_directive",
+	[AOE_ABORTED_COUNT] = "aborted_count",
+	[AOE_ABORTED_DATA] = "aborted_data",
+	[AOE_ABORTED_READ_ONLY] = "aborted_read_only",
+};
+
+const char *aoe_reason_name(enum aoe_reason reason)
+{
+	return reason_names[reason];
+}
+
+int aoe_port_open(const struct aoe_port_config *config, struct aoe_port **out, struct error *err)
+{
+	struct aoe_port *port;
+
+	if (config->mtu < AOE_MTU_MIN)
+		return error_set(err, EINVAL,
+				 "an MTU of %u carries no AoE sector: set it to at least %d",
+				 config->mtu, AOE_MTU_MIN);
+	if (!config->requests || config->requests > config->sink->arena->config.runs)
+		return error_set(err, EINVAL, "%u requests do not fit an arena of %u runs",
+				 config->requests, config->sink->arena->config.runs);
+	port = calloc(1, sizeof(*port));
+	if (!port)
+		return error_set(err, ENOMEM, "out of memory");
+	port->config = *config;
+	list_init(&port->free);
+	port->requests = calloc(config->requests, sizeof(*port->requests));
+	if (!port->requests || aoe_initiators_init(&port->initiators, config->requests)) {
+		free(port->requests);
+		free(port);
+		return error_set(err, ENOMEM, "no memory for %u requests", config->requests);
+	}
+	for (unsigned int i = 0; i < config->requests; i++)
+		list_add_tail(&port->free, &port->requests[i].free);
+	aoe_advertise_update(port);
+	*out = port;
+	return 0;
+}
+
+void aoe_port_close(struct aoe_port *port)
+{
+	if (!port)
+		return;
+	assert(!aoe_port_busy(port));
+	for (unsigned int i = 0; i < port->nserved; i++)
+		free(port->served[i]);
+	free(port->served);
+	aoe_initiators_fini(&port->initiators);
+	free(port->requests);
+	free(port);
+}
+
+bool aoe_port_busy(const struct aoe_port *port)
+{
+	return port->inflight != 0;
+}
+
+static bool address_equal(const struct aoe_address *a, const struct aoe_address *b)
+{
+	return a->vlan == b->vlan && a->shelf == b->shelf && a->slot == b->slot;
+}
+
+int aoe_port_add(struct aoe_port *port, struct aoe_export *export)
+{
+	struct aoe_served **table, *served;
+
+	for (unsigned int i = 0; i < port->nserved; i++)
+		if (address_equal(aoe_export_address(port->served[i]->export),
+				  aoe_export_address(export)))
+			return -EEXIST;
+	table = realloc(port->served, (port->nserved + 1) * sizeof(struct aoe_served *));
+	if (!table)
+		return -ENOMEM;
+	port->served = table;
+	served = calloc(1, sizeof(*served));
+	if (!served)
+		return -ENOMEM;
+	served->export = export;
+	port->served[port->nserved++] = served;
+	aoe_advertise_update(port);
+	return 0;
+}
+
+const struct aoe_port_stats *aoe_port_stats(const struct aoe_port *port)
+{
+	return &port->stats;
+}
+
+const struct aoe_export_stats *aoe_port_export_stats(const struct aoe_port *port, unsigned int i,
+						     struct aoe_export **export)
+{
+	if (i >= port->nserved)
+		return NULL;
+	*export = port->served[i]->export;
+	return &port->served[i]->stats;
+}
+
+const struct aoe_initiator_stats *aoe_port_initiator(const struct aoe_port *port, unsigned int i)
+{
+	return i < port->initiators.used ? &port->initiators.all[i].stats : NULL;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "aoe/port.h"
+
+#include <string.h>
+
+struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *served)
+{
+	struct aoe_request *request;
+
+	if (list_empty(&port->free))
+		return NULL;
+	request = container_of(list_pop(&port->free), struct aoe_request, free);
+	request->tx.run = arena_run_get(port->config.sink->arena);
+	/* The port has no more requests than the arena has runs. */
+	assert(request->tx.run != ARENA_NONE);
+	request->port = port;
+	request->served = served;
+	request->initiator = NULL;
+	request->head_len = 0;
+	request->payload_len = 0;
+	request->failed = false;
+	request->nheld = 0;
+	request->error = 0;
+	port->inflight++;
+	return request;
+}
+
+void aoe_request_drop(struct aoe_request *request)
+{
+	struct aoe_port *port = request->port;
+
+	for (unsigned int i = 0; i < request->nheld; i++)
+		arena_frame_put(port->config.sink->arena, request->held[i].addr);
+	arena_run_put(port->config.sink->arena, request->tx.run);
+	if (request->initiator)
+		request->initiator->inflight--;
+	request->cmd.state = COMMAND_IDLE;
+	port->inflight--;
+	/* The last one used is the one whose memory is warm. */
+	list_add_head(&port->free, &request->free);
+}
+
+uint8_t *aoe_request_payload(const struct aoe_request *request)
+{
+	return arena_ptr(request->port->config.sink->arena, request->tx.run + ARENA_PAYLOAD);
+}
+
+uint32_t aoe_request_room(const struct aoe_request *request)
+{
+	const struct aoe_port *port = request->port;
+	uint32_t run = arena_run_payload(port->config.sink->arena);
+	/* The MTU counts what follows the Ethernet header; tags are part of that header. */
+	uint32_t aoe = sizeof(struct wire_aoe) + sizeof(struct wire_aoe_ata);
+	uint32_t mtu = port->config.mtu > aoe ? port->config.mtu - aoe : 0;
+
+	return mtu < run ? mtu : run;
+}
+
+void aoe_request_append(struct aoe_request *request, const void *header, uint32_t len)
+{
+	assert(len <= sizeof(request->head) - request->head_len);
+	memcpy(request->head + request->head_len, header, len);
+	request->head_len += len;
+}
+
+void aoe_request_fail(struct aoe_request *request, enum aoe_error error, enum aoe_reason reason)
+{
+	aoe_frame_set_error(request->head, request->head_len, (uint8_t)error);
+	request->failed = true;
+	aoe_count(request->port, reason);
+}
+
+static void request_sent(struct tx *tx)
+{
+	aoe_request_drop(container_of(tx, struct aoe_request, tx));
+}
+
+void aoe_request_reply(struct aoe_request *request)
+{
+	struct aoe_port *port = request->port;
+	uint8_t *payload = aoe_request_payload(request);
+	uint32_t len = request->head_len + request->payload_len;
+
+	memcpy(payload - request->head_len, request->head, request->head_len);
+	if (len < WIRE_ETH_MIN) {
+		memset(payload + request->payload_len, 0, WIRE_ETH_MIN - len);
+		len = WIRE_ETH_MIN;
+	}
+	if (request->initiator && request->failed)
+		request->initiator->stats.errors++;
+	request->tx.addr = request->tx.run + ARENA_PAYLOAD - request->head_len;
+	request->tx.len = len;
+	request->tx.done = request_sent;
+	port->stats.tx_frames++;
+	port->config.sink->ops->send(port->config.sink, &request->tx);
+}
+
+struct aoe_request *aoe_request_of_change(struct aoe_change *change)
+{
+	return container_of(change, struct aoe_request, change);
+}
+
+void aoe_request_change(struct aoe_request *request,
+			void (*apply)(struct aoe_change *change, struct aoe_settings *settings),
+			void (*done)(struct aoe_change *change, int result))
+{
+	request->change.mailbox = request->port->config.mailbox;
+	request->change.apply = apply;
+	request->change.done = done;
+	aoe_export_change(aoe_request_export(request), &request->change);
+}
