@@ -14,6 +14,7 @@
 
 #include "ata/taskfile.h"
 #include "blk/blk.h"
+#include "state/state.h"
 
 struct command;
 struct lu;
@@ -46,6 +47,22 @@ enum command_state {
 	COMMAND_DELIVERING, /* reply being sent */
 };
 
+/* The device model's own between execute and deliver; transports leave it alone. */
+struct command_model {
+	void *device;
+	unsigned int limit; /* sectors that one reply of the transport carries */
+	/* A command that takes several block requests, one after the other. */
+	bool (*submit)(struct command *cmd); /* the next one; false: none is left */
+	void (*finish)(struct command *cmd); /* all ended, or `status` is the first failure */
+	uint64_t next, left;		     /* where submit is */
+	enum blk_status status;
+	bool stepping, stepped;		  /* keeps requests that end at once from nesting */
+	struct span spans[BLK_MAX_SPANS]; /* the part of data_out or data_in that io.sgl names */
+	/* A command that ends once a setting is saved. */
+	struct list waiting; /* its turn */
+	struct state_save save;
+};
+
 struct command {
 	const struct transport_ops *ops;
 	struct nexus *nexus;
@@ -55,6 +72,7 @@ struct command {
 	struct sgl data_out; /* what came with the command; its frames are held until release */
 	struct sgl data_in;  /* set by the model through place(); len is what the reply carries */
 	struct blk_io io;
+	struct command_model model;
 	union {
 		struct ata_taskfile
 			ata; /* in: the registers as sent; out: as the device leaves them */
