@@ -28,7 +28,7 @@ struct stgt_port {
 	__u64 netns;		 /* inode of the network namespace */
 	__u8 mac[6];		 /* frames to other unicast addresses pass */
 	__u8 vlan_from_metadata; /* 1: stripped tags are read by the kfunc and put back */
-	__u8 reserved;
+	__u8 restore_rxvlan;	 /* 1: whoever detaches the program turns rxvlan on again */
 };
 
 /* `exports`: hash; says which addresses are ours */

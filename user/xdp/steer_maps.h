@@ -3,7 +3,8 @@
  * Reading the steering program's maps: by the process that serves the interface, and through the
  * pins by any other (status, stats).
  *
- * Any thread. Iterating reads maps that change meanwhile: an entry may be missed, never torn.
+ * Any thread. Iterating reads maps that change meanwhile: an entry may be missed or
+ * come twice.
  */
 #ifndef STGT_XDP_STEER_MAPS_H
 #define STGT_XDP_STEER_MAPS_H

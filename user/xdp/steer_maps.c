@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "xdp/steer_maps.h"
+#include "base/cleanup.h"
+#include "xdp/pins.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+int steer_maps_open(const char *name, struct steer_maps *maps, struct error *err)
+{
+	const struct {
+		const char *entry;
+		int *fd;
+	} pins[] = {
+		{"port", &maps->port},
+		{"exports", &maps->exports},
+		{"acl", &maps->acl},
+		{"counters", &maps->counters},
+		{"initiators", &maps->initiators},
+	};
+	struct stgt_port port;
+	unsigned int i;
+	int rc = 0;
+
+	*maps = (struct steer_maps){-1, -1, -1, -1, -1};
+	for (i = 0; i < sizeof(pins) / sizeof(pins[0]); i++) {
+		int fd = pins_get(name, pins[i].entry);
+
+		if (fd < 0) {
+			rc = error_set(err, -fd, "%s is not served: no " STGT_BPFFS "/%s/%s (%s)",
+				       name, name, pins[i].entry, strerror(-fd));
+			break;
+		}
+		*pins[i].fd = fd;
+		/* Readers of another version must not read even the port past its version. */
+		if (pins[i].fd == &maps->port && steer_port_read(maps, &port)) {
+			rc = error_set(err, EPROTO,
+				       "%s is served by another version of stgt-xdp than this",
+				       name);
+			break;
+		}
+	}
+	if (rc)
+		steer_maps_close(maps);
+	return rc;
+}
+
+void steer_maps_close(struct steer_maps *maps)
+{
+	cleanup_close(&maps->port);
+	cleanup_close(&maps->exports);
+	cleanup_close(&maps->acl);
+	cleanup_close(&maps->counters);
+	cleanup_close(&maps->initiators);
+}
+
+int steer_maps_list(void (*found)(void *ctx, const char *name), void *ctx)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(STGT_BPFFS);
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			found(ctx, entry->d_name);
+	closedir(dir);
+	return 0;
+}
+
+static int value_size(int fd, size_t expected)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	return info.value_size == expected ? 0 : -EPROTO;
+}
+
+int steer_port_read(const struct steer_maps *maps, struct stgt_port *port)
+{
+	__u32 zero = 0;
+	int rc = value_size(maps->port, sizeof(*port));
+
+	if (rc)
+		return rc;
+	if (bpf_map_lookup_elem(maps->port, &zero, port) < 0)
+		return -errno;
+	return port->abi_version == STGT_ABI_VERSION ? 0 : -EPROTO;
+}
+
+int steer_counters_read(const struct steer_maps *maps,
+			struct stgt_counter counters[STGT_PROTOS][STGT_VERDICTS])
+{
+	int cpus = libbpf_num_possible_cpus(), cpu;
+	_cleanup_free_ struct stgt_counter *each = NULL;
+	__u32 index;
+
+	if (cpus < 0)
+		return cpus;
+	each = calloc((size_t)cpus, sizeof(*each));
+	if (!each)
+		return -ENOMEM;
+	for (index = 0; index < STGT_PROTOS * STGT_VERDICTS; index++) {
+		struct stgt_counter *sum = &counters[index / STGT_VERDICTS][index % STGT_VERDICTS];
+
+		if (bpf_map_lookup_elem(maps->counters, &index, each) < 0)
+			return -errno;
+		memset(sum, 0, sizeof(*sum));
+		for (cpu = 0; cpu < cpus; cpu++) {
+			sum->frames += each[cpu].frames;
+			sum->bytes += each[cpu].bytes;
+		}
+	}
+	return 0;
+}
+
+const char *steer_verdict_name(enum stgt_verdict verdict)
+{
+	static const char *const names[STGT_VERDICTS] = {
+		[STGT_REDIRECT] = "redirect",	      [STGT_PASS_IDLE] = "pass-idle",
+		[STGT_PASS_FOREIGN] = "pass-foreign", [STGT_PASS_SHORT] = "pass-short",
+		[STGT_DROP_ACL] = "drop-acl",
+	};
+
+	return names[verdict];
+}
+
+/*
+ * A walk over a hash's keys. When the key it stands on is deleted meanwhile, the kernel starts
+ * over: the number of steps is bounded.
+ */
+struct walk {
+	int fd;
+	int result;
+	unsigned int left;
+	bool begun;
+};
+
+static struct walk walk_over(int fd, unsigned int entries)
+{
+	return (struct walk){.fd = fd, .left = 2 * entries};
+}
+
+/* False after the last key, or on an error, which is in walk->result. */
+static bool walk_next(struct walk *walk, void *key)
+{
+	if (!walk->left)
+		return false;
+	walk->left--;
+	if (bpf_map_get_next_key(walk->fd, walk->begun ? key : NULL, key) < 0) {
+		walk->result = errno == ENOENT ? 0 : -errno;
+		return false;
+	}
+	walk->begun = true;
+	return true;
+}
+
+int steer_exports_each(const struct steer_maps *maps,
+		       void (*entry)(void *ctx, const struct stgt_export_key *key,
+				     const struct stgt_export *value),
+		       void *ctx)
+{
+	struct walk walk = walk_over(maps->exports, STGT_MAX_EXPORTS);
+	struct stgt_export_key key;
+	struct stgt_export value;
+
+	while (walk_next(&walk, &key))
+		if (!bpf_map_lookup_elem(maps->exports, &key, &value))
+			entry(ctx, &key, &value);
+	return walk.result;
+}
+
+int steer_acl_each(const struct steer_maps *maps,
+		   void (*entry)(void *ctx, const struct stgt_acl_key *key,
+				 const struct stgt_acl *value),
+		   void *ctx)
+{
+	struct walk walk = walk_over(maps->acl, STGT_MAX_ACL);
+	struct stgt_acl_key key;
+	struct stgt_acl value;
+
+	while (walk_next(&walk, &key))
+		if (!bpf_map_lookup_elem(maps->acl, &key, &value))
+			entry(ctx, &key, &value);
+	return walk.result;
+}
+
+static void initiator_sum(struct stgt_initiator *sum, const struct stgt_initiator *each, int cpus)
+{
+	int cpu;
+
+	memset(sum, 0, sizeof(*sum));
+	for (cpu = 0; cpu < cpus; cpu++) {
+		sum->frames += each[cpu].frames;
+		sum->bytes += each[cpu].bytes;
+		sum->drops += each[cpu].drops;
+		if (each[cpu].last_seen_ns > sum->last_seen_ns)
+			sum->last_seen_ns = each[cpu].last_seen_ns;
+	}
+}
+
+int steer_initiators_each(const struct steer_maps *maps,
+			  void (*entry)(void *ctx, const struct stgt_initiator_key *key,
+					const struct stgt_initiator *value),
+			  void *ctx)
+{
+	struct walk walk = walk_over(maps->initiators, STGT_MAX_INITIATORS);
+	_cleanup_free_ struct stgt_initiator *each = NULL;
+	int cpus = libbpf_num_possible_cpus();
+	struct stgt_initiator_key key;
+	struct stgt_initiator sum;
+
+	if (cpus < 0)
+		return cpus;
+	each = calloc((size_t)cpus, sizeof(*each));
+	if (!each)
+		return -ENOMEM;
+	while (walk_next(&walk, &key)) {
+		if (bpf_map_lookup_elem(maps->initiators, &key, each) < 0)
+			continue;
+		initiator_sum(&sum, each, cpus);
+		entry(ctx, &key, &sum);
+	}
+	return walk.result;
+}

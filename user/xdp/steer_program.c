@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "xdp/steer_program.h"
+#include "base/cleanup.h"
+#include "bpf/steer.skel.h"
+#include "xdp/pins.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <string.h>
+
+/* Linux 6.3; not in older headers. */
+#define PROG_XDP_DEV_BOUND_ONLY (1u << 6)
+
+static int link_read(int fd, struct steer_leftover *left)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	if (info.type != BPF_LINK_TYPE_XDP)
+		return -EINVAL;
+	left->ifindex = info.xdp.ifindex;
+	left->prog_id = info.prog_id;
+	return 0;
+}
+
+static void port_read(const char *name, struct steer_leftover *left)
+{
+	_cleanup_close_ int fd = pins_get(name, "port");
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info), zero = 0;
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ||
+	    info.value_size != sizeof(left->port) ||
+	    bpf_map_lookup_elem(fd, &zero, &left->port) < 0)
+		return;
+	left->has_port = left->port.abi_version == STGT_ABI_VERSION;
+}
+
+void steer_leftover_open(const char *name, struct steer_leftover *left)
+{
+	memset(left, 0, sizeof(*left));
+	left->link = pins_get(name, STGT_PIN_LINK);
+	if (left->link >= 0 && link_read(left->link, left)) {
+		close(left->link);
+		left->link = -1;
+	}
+	left->counters = left->initiators = -1;
+	port_read(name, left);
+	if (!left->has_port)
+		return;
+	left->counters = pins_get(name, "counters");
+	left->initiators = pins_get(name, "initiators");
+}
+
+void steer_leftover_close(struct steer_leftover *left)
+{
+	cleanup_close(&left->link);
+	cleanup_close(&left->counters);
+	cleanup_close(&left->initiators);
+}
+
+/* Counting goes on where it stopped, if the map that was left is the one we would make. */
+static void map_reuse(struct bpf_map *map, int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return;
+	if (info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
+	    info.value_size == bpf_map__value_size(map) &&
+	    info.max_entries == bpf_map__max_entries(map))
+		bpf_map__reuse_fd(map, fd);
+}
+
+/* libbpf's messages are for developers; ours say what to do. */
+static int libbpf_print(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	return secure_getenv("STGT_XDP_DEBUG") ? vfprintf(stderr, fmt, ap) : 0;
+}
+
+struct steer_bpf *steer_program_load(const struct netif *netif, const struct steer_variant *variant,
+				     const struct steer_leftover *left, struct error *err)
+{
+	struct steer_bpf *skel;
+	int rc;
+
+	libbpf_set_print(libbpf_print);
+	skel = steer_bpf__open();
+	if (!skel) {
+		error_set(err, errno, "cannot read the built-in XDP program: %s", strerror(errno));
+		return NULL;
+	}
+	bpf_program__set_autoload(skel->progs.stgt_steer, !variant->read_tag);
+	bpf_program__set_autoload(skel->progs.stgt_steer_tag, variant->read_tag);
+	if (variant->read_tag) {
+		bpf_program__set_ifindex(skel->progs.stgt_steer_tag, netif->ifindex);
+		bpf_program__set_flags(skel->progs.stgt_steer_tag,
+				       bpf_program__flags(skel->progs.stgt_steer_tag) |
+					       PROG_XDP_DEV_BOUND_ONLY);
+	}
+	map_reuse(skel->maps.counters, left->counters);
+	map_reuse(skel->maps.initiators, left->initiators);
+	rc = steer_bpf__load(skel);
+	if (rc) {
+		error_set(err, -rc,
+			  "the kernel does not take the XDP program: %s; Linux 6.1 or later with "
+			  "CONFIG_DEBUG_INFO_BTF is needed (STGT_XDP_DEBUG=1 shows its words)",
+			  strerror(-rc));
+		steer_bpf__destroy(skel);
+		errno = -rc;
+		return NULL;
+	}
+	return skel;
+}
+
+int steer_program_fd(const struct steer_bpf *skel, const struct steer_variant *variant)
+{
+	return bpf_program__fd(variant->read_tag ? skel->progs.stgt_steer_tag
+						 : skel->progs.stgt_steer);
+}
+
+int steer_program_query(unsigned int ifindex, unsigned int *prog_id, bool *generic)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+	int rc = bpf_xdp_query((int)ifindex, 0, &opts);
+
+	if (rc)
+		return rc;
+	*generic = opts.attach_mode == XDP_ATTACHED_SKB;
+	*prog_id = opts.prog_id;
+	if (opts.attach_mode == XDP_ATTACHED_MULTI)
+		*prog_id = opts.drv_prog_id ? opts.drv_prog_id : opts.skb_prog_id;
+	return 0;
+}
