@@ -80,6 +80,11 @@ bool aoe_port_busy(const struct aoe_port *port)
 	return port->inflight != 0;
 }
 
+void aoe_port_set_mac(struct aoe_port *port, const uint8_t mac[6])
+{
+	memcpy(port->config.mac, mac, WIRE_MAC_LEN);
+}
+
 static bool address_equal(const struct aoe_address *a, const struct aoe_address *b)
 {
 	return a->vlan == b->vlan && a->shelf == b->shelf && a->slot == b->slot;
