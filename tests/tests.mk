@@ -7,7 +7,7 @@
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 UNIT := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 GOLDEN := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/golden/test_*.c))
-TEST_SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+TEST_SUPPORT := $(B)/tests/lib.a
 
 # The modules a test links, by the module it is named after (test_<module>_<what>.c).
 links_base := base
@@ -38,9 +38,44 @@ $(B)/tests/%.o: tests/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/lib $(CFLAGS_ALL) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
 
+# An archive, so that a test of the lower layers links only the helpers that it uses.
+$(TEST_SUPPORT): $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+	$(say) AR $@
+	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
+
 .PHONY: unit golden
 unit: $(UNIT)
 golden: $(GOLDEN)
+
+# ---- fuzzers: libFuzzer, every layer from the fuzzed one down instrumented ---------------------
+#
+# tests/fuzz/fuzz_NAME.c becomes build/fuzz/NAME, its corpus is tests/fuzz/corpus/NAME.
+
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_MODULES := aoe ata lu state blk arena base
+FUZZ_SOURCES := $(foreach m,$(FUZZ_MODULES),$(wildcard user/$(m)/*.c)) $(wildcard tests/lib/*.c)
+FUZZ_OBJS := $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
+FUZZ_SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+# clang's own warnings differ; gcc has judged the code already.
+FUZZ_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -pthread $(FUZZ_SAN)
+
+build/fuzz/obj/%.o: %.c
+	$(say) FUZZCC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS_ALL) -Itests/lib $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+
+build/fuzz/obj/all.a: $(FUZZ_OBJS)
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/fuzz/%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/obj/all.a
+	$(say) LD $@
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(LIBS)
+
+.PHONY: fuzz
+.SECONDARY:
+fuzz: $(FUZZERS)
+-include $(FUZZ_OBJS:.o=.d) $(FUZZERS:build/fuzz/%=build/fuzz/obj/tests/fuzz/fuzz_%.d)
 
 # ---- the whole suite --------------------------------------------------------------------------
 
