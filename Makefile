@@ -34,7 +34,8 @@ B := build$(if $(SAN),/san)
 
 PKGS := libbpf libxdp liburing jansson libsystemd
 VERSION := $(shell cat VERSION)
-CPPFLAGS_ALL := -D_GNU_SOURCE -DSTGT_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(B) $(CPPFLAGS)
+# -iquote: "xdp/xsk.h" is ours, <xdp/xsk.h> is libxdp's.
+CPPFLAGS_ALL := -D_GNU_SOURCE -DSTGT_VERSION='"$(VERSION)"' -Iinclude -iquote user -I$(B) $(CPPFLAGS)
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wno-unused-parameter -Wvla
 CFLAGS ?= -O2 -g
