@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include "fixture.h"
+#include "state/state.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEY "aoe-7.1"
+
+static char *dir;
+
+static int dir_setup(void **unused)
+{
+	dir = fixture_dir_make();
+	return 0;
+}
+
+static int dir_teardown(void **unused)
+{
+	fixture_dir_remove(dir);
+	return 0;
+}
+
+static const char *path_of(const char *name)
+{
+	static char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+static void file_write(const char *name, const char *text)
+{
+	FILE *f = fopen(path_of(name), "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static char *file_read(const char *name)
+{
+	char *text = calloc(1, 65536);
+	FILE *f = fopen(path_of(name), "r");
+
+	assert_non_null(f);
+	assert_true(fread(text, 1, 65535, f) < 65535);
+	fclose(f);
+	return text;
+}
+
+static struct state *open_ok(void)
+{
+	struct state *state = NULL;
+	struct error err = {0};
+
+	if (state_open(dir, KEY, NULL, &state, &err))
+		fail_msg("%s", err.text);
+	return state;
+}
+
+static void open_fails(const char *where, const char *key, int code, const char *hint)
+{
+	struct state *state = NULL;
+	struct error err = {0};
+
+	assert_int_equal(state_open(where, key, NULL, &state, &err), -code);
+	assert_null(state);
+	if (!strstr(err.text, hint))
+		fail_msg("'%s' does not say '%s'", err.text, hint);
+}
+
+struct waiter {
+	struct state_save save;
+	int ended;
+};
+
+static void save_done(struct state_save *save)
+{
+	container_of(save, struct waiter, save)->ended++;
+}
+
+static int save(struct state *state, const char *section, json_t *value)
+{
+	struct waiter w = {.save.done = save_done};
+
+	state_save(state, &w.save, section, value);
+	assert_int_equal(w.ended, 1);
+	return w.save.result;
+}
+
+static const char *section_text(struct state *state, const char *section)
+{
+	return json_string_value(json_object_get(state_section(state, section), "text"));
+}
+
+static void test_round_trip(void **unused)
+{
+	struct state *state = open_ok();
+
+	assert_null(state_section(state, "aoe"));
+	assert_int_equal(
+		save(state, "aoe", json_pack("{s:s}", "text", "line\n\"quoted\" \\ \xc3\xa9")), 0);
+	assert_int_equal(save(state, "ata", json_pack("{s:s}", "text", "other")), 0);
+	state_close(state);
+
+	state = open_ok();
+	assert_string_equal(section_text(state, "aoe"), "line\n\"quoted\" \\ \xc3\xa9");
+	assert_string_equal(section_text(state, "ata"), "other");
+	assert_int_equal(save(state, "aoe", json_pack("{s:s}", "text", "new")), 0);
+	state_close(state);
+
+	state = open_ok();
+	assert_string_equal(section_text(state, "aoe"), "new");
+	assert_string_equal(section_text(state, "ata"), "other");
+	state_close(state);
+}
+
+static void test_file_is_private_and_readable(void **unused)
+{
+	struct state *state = open_ok();
+	struct stat st;
+	json_t *file;
+
+	assert_int_equal(save(state, "aoe", json_pack("{s:s}", "text", "x")), 0);
+	state_close(state);
+	assert_int_equal(stat(path_of(KEY ".json"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	file = json_load_file(path_of(KEY ".json"), 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(file, "version")), 1);
+	assert_string_equal(json_string_value(json_object_get(file, "key")), KEY);
+	json_decref(file);
+}
+
+static void test_directory_is_made(void **unused)
+{
+	struct state *state = NULL;
+	struct stat st;
+
+	assert_int_equal(state_open(path_of("new"), KEY, NULL, &state, NULL), 0);
+	state_close(state);
+	assert_int_equal(stat(path_of("new"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+}
+
+/* Opening alone leaves nothing behind; exports that were never configured have no file. */
+static void test_open_leaves_no_file(void **unused)
+{
+	state_close(open_ok());
+	assert_int_equal(access(path_of(KEY ".json"), F_OK), -1);
+	assert_int_equal(access(path_of(KEY ".json.tmp"), F_OK), -1);
+}
+
+static void test_left_over_file_is_removed(void **unused)
+{
+	struct state *state = open_ok();
+
+	assert_int_equal(save(state, "aoe", json_pack("{s:s}", "text", "good")), 0);
+	state_close(state);
+	file_write(KEY ".json.tmp", "{\"version\": 1, half a fi");
+	state = open_ok();
+	assert_string_equal(section_text(state, "aoe"), "good");
+	assert_int_equal(access(path_of(KEY ".json.tmp"), F_OK), -1);
+	state_close(state);
+}
+
+/* A planted link must not make us write elsewhere. */
+static void test_temporary_link_is_not_followed(void **unused)
+{
+	char *text;
+
+	file_write("precious", "mine");
+	assert_int_equal(symlink("precious", path_of(KEY ".json.tmp")), 0);
+	open_fails(dir, KEY, ELOOP, "state directory");
+	text = file_read("precious");
+	assert_string_equal(text, "mine");
+	free(text);
+}
+
+static void test_foreign_files_are_left_alone(void **unused)
+{
+	static const struct {
+		const char *text, *hint;
+	} files[] = {
+		{"", "line"},
+		{"{\"version\": 1, \"key\": \"" KEY "\", \"sections\": {", "line 1"},
+		{"[1, 2]", "not a state file"},
+		{"{\"version\": 1, \"key\": \"" KEY "\"}", "not a state file"},
+		{"{\"version\": 1, \"key\": \"" KEY "\", \"sections\": []}", "not a state file"},
+		{"{\"version\": 1, \"key\": \"" KEY "\", \"sections\": {}, \"x\": 1}",
+		 "not a state file"},
+		{"{\"version\": 2, \"key\": \"" KEY "\", \"sections\": {}}", "version 2"},
+		{"{\"version\": 1, \"key\": \"aoe-9.9\", \"sections\": {}}", "aoe-9.9"},
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char *text;
+
+		file_write(KEY ".json", files[i].text);
+		open_fails(dir, KEY, EINVAL, files[i].hint);
+		text = file_read(KEY ".json");
+		assert_string_equal(text, files[i].text);
+		free(text);
+	}
+}
+
+static void test_keys(void **unused)
+{
+	open_fails(dir, "", EINVAL, "name a state file");
+	open_fails(dir, "../x", EINVAL, "name a state file");
+	open_fails(dir, "a/b", EINVAL, "name a state file");
+	open_fails(dir, ".hidden", EINVAL, "name a state file");
+}
+
+static void test_bad_directories(void **unused)
+{
+	char *file = strdup(path_of("file"));
+
+	file_write("file", "");
+	open_fails(file, KEY, ENOTDIR, file);
+	free(file);
+	open_fails("/proc/self/nowhere", KEY, ENOENT, "/proc/self/nowhere");
+	open_fails("/proc/self", KEY, ENOENT, "cannot write");
+}
+
+/* What a full disk does to a save, without filling one. */
+static void test_failed_save_keeps_the_old_state(void **unused)
+{
+	struct state *state = open_ok();
+	struct rlimit before, small;
+	char large[9000], *old, *now;
+
+	memset(large, 'x', sizeof(large));
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(save(state, "aoe", json_pack("{s:s}", "text", "old")), 0);
+	old = file_read(KEY ".json");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = before;
+	small.rlim_cur = 4096;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(save(state, "aoe", json_pack("{s:s#}", "text", large, (int)sizeof(large))),
+			 -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+
+	now = file_read(KEY ".json");
+	assert_string_equal(now, old);
+	assert_int_equal(access(path_of(KEY ".json.tmp"), F_OK), -1);
+	/* What could not be saved does not come along with the next save. */
+	assert_int_equal(save(state, "ata", json_pack("{s:s}", "text", "later")), 0);
+	state_close(state);
+	state = open_ok();
+	assert_string_equal(section_text(state, "aoe"), "old");
+	assert_string_equal(section_text(state, "ata"), "later");
+	state_close(state);
+	free(old);
+	free(now);
+}
+
+static void test_first_save_that_fails_leaves_no_section(void **unused)
+{
+	struct state *state = open_ok();
+
+	assert_int_equal(save(state, "aoe", NULL), -ENOMEM);
+	assert_int_equal(save(state, "ata", json_pack("{s:s}", "text", "x")), 0);
+	state_close(state);
+	state = open_ok();
+	assert_null(state_section(state, "aoe"));
+	state_close(state);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_round_trip),
+		TEST(test_file_is_private_and_readable),
+		TEST(test_directory_is_made),
+		TEST(test_open_leaves_no_file),
+		TEST(test_left_over_file_is_removed),
+		TEST(test_temporary_link_is_not_followed),
+		TEST(test_foreign_files_are_left_alone),
+		TEST(test_keys),
+		TEST(test_bad_directories),
+		TEST(test_failed_save_keeps_the_old_state),
+		TEST(test_first_save_that_fails_leaves_no_section),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
