@@ -52,7 +52,7 @@ golden: $(GOLDEN)
 # tests/fuzz/fuzz_NAME.c becomes build/fuzz/NAME, its corpus is tests/fuzz/corpus/NAME.
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_MODULES := aoe ata lu state blk arena base
+FUZZ_MODULES := aoe ata lu state blk arena base initiator
 FUZZ_SOURCES := $(foreach m,$(FUZZ_MODULES),$(wildcard user/$(m)/*.c)) $(wildcard tests/lib/*.c)
 FUZZ_OBJS := $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
 FUZZ_SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
@@ -76,6 +76,34 @@ build/fuzz/%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/obj/all.a
 .SECONDARY:
 fuzz: $(FUZZERS)
 -include $(FUZZ_OBJS:.o=.d) $(FUZZERS:build/fuzz/%=build/fuzz/obj/tests/fuzz/fuzz_%.d)
+
+# ---- benchmark: load generator and echo, over the target's own AF_XDP sockets -----------------
+
+BENCH := $(B)/bench/aoe_load $(B)/bench/aoe_echo
+BENCH_LIBS := $(patsubst %,$(B)/lib/%.a,initiator xdp arena base)
+
+$(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c vmlinux.h
+	$(say) BPF $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+
+$(B)/tests/bench/%.skel.h: $(B)/tests/bench/%.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< > $@
+
+$(B)/tests/bench/bench_port.o: | $(B)/tests/bench/recv.skel.h
+
+$(B)/bench/aoe_load: $(B)/tests/bench/load_options.o
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/tests/bench/bench_port.o $(BENCH_LIBS)
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group \
+		$(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+.PHONY: bench
+bench: bootstrap
+	@$(MAKE) --no-print-directory all $(BENCH)
+	@$(PYTHON) tests/bench/run $(BENCH_ARGS)
 
 # ---- the whole suite --------------------------------------------------------------------------
 
