@@ -7,6 +7,7 @@
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 UNIT := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 GOLDEN := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/golden/test_*.c))
+BPF_TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bpf/test_*.c))
 TEST_SUPPORT := $(B)/tests/lib.a
 
 # The modules a test links, by the module it is named after (test_<module>_<what>.c).
@@ -21,7 +22,8 @@ links_initiator := initiator base
 links_classify :=
 links_target := $(MODULES)
 links_control := $(MODULES)
-links_xdp := $(MODULES)
+links_xdp := xdp arena base
+links_steer := xdp arena base
 module_of = $(word 2,$(subst _, ,$(notdir $(1))))
 libs_of = $(links_$(call module_of,$(1)):%=$(B)/lib/%.a)
 
@@ -31,7 +33,7 @@ $(1): $(B)/$(patsubst $(B)/%,%,$(1)).o $(TEST_SUPPORT) $(call libs_of,$(1))
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) -Wl,--start-group \
 		$$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(CMOCKA_LIBS)
 endef
-$(foreach t,$(UNIT) $(GOLDEN),$(eval $(call test_program,$(t))))
+$(foreach t,$(UNIT) $(GOLDEN) $(BPF_TESTS),$(eval $(call test_program,$(t))))
 
 $(B)/tests/%.o: tests/%.c
 	$(say) CC $<
@@ -43,9 +45,11 @@ $(TEST_SUPPORT): $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 	$(say) AR $@
 	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
 
-.PHONY: unit golden
+.PHONY: unit golden bpf
 unit: $(UNIT)
 golden: $(GOLDEN)
+bpf: $(BPF_TESTS)
+$(BPF_TESTS:%=%.o): | $(SKEL)
 
 # ---- fuzzers: libFuzzer, every layer from the fuzzed one down instrumented ---------------------
 #
