@@ -13,7 +13,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from lab import ROOT, enter, wait_until
+from lab import ROOT, wait_until
 
 KERNEL = ROOT / "build" / "guest" / "kernel"
 BOOT_MODULES = ("virtio_pci", "virtio_net", "9pnet_virtio", "9p")
