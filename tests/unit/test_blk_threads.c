@@ -32,6 +32,7 @@ struct slot {
 
 struct worker {
 	pthread_t thread;
+	pthread_t self; /* the same, as the thread knows it */
 	struct arena arena;
 	struct blk_queue queue;
 	struct mailbox mailbox;
@@ -79,7 +80,7 @@ static void slot_done(struct blk_io *io)
 	struct slot *slot = container_of(io, struct slot, io);
 	struct worker *w = slot->worker;
 
-	if (!pthread_equal(pthread_self(), w->thread) || io->status != BLK_OK || !slot->busy)
+	if (!pthread_equal(pthread_self(), w->self) || io->status != BLK_OK || !slot->busy)
 		__atomic_add_fetch(&w->wrong, 1, __ATOMIC_SEQ_CST);
 	slot->busy = false;
 	w->done++;
@@ -111,7 +112,7 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 
-	w->thread = pthread_self();
+	w->self = pthread_self();
 	while (w->done < REQUESTS) {
 		struct pollfd p = {.fd = w->mailbox.eventfd, .events = POLLIN};
 		bool full = true;

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* DISK as users write it. */
+#include "blk/blk.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_good(void **state)
+{
+	static const struct {
+		const char *text;
+		struct disk_spec spec;
+	} good[] = {
+		{"/srv/x.img", {.kind = DISK_FILE, .path = "/srv/x.img", .direct = -1}},
+		{"x", {.kind = DISK_FILE, .path = "x", .direct = -1}},
+		{"odd:name", {.kind = DISK_FILE, .path = "odd:name", .direct = -1}},
+		{"ramdisk", {.kind = DISK_FILE, .path = "ramdisk", .direct = -1}},
+		{"file:ram:1", {.kind = DISK_FILE, .path = "ram:1", .direct = -1}},
+		{"file:/a,ro", {.kind = DISK_FILE, .path = "/a", .read_only = true, .direct = -1}},
+		{"/a,,b", {.kind = DISK_FILE, .path = "/a,b", .direct = -1}},
+		{"/a,,", {.kind = DISK_FILE, .path = "/a,", .direct = -1}},
+		{"/a,,,ro", {.kind = DISK_FILE, .path = "/a,", .read_only = true, .direct = -1}},
+		{"/a,,,,,ro", {.kind = DISK_FILE, .path = "/a,,", .read_only = true, .direct = -1}},
+		{"/a,size=64GiB",
+		 {.kind = DISK_FILE, .path = "/a", .size = 64ull << 30, .direct = -1}},
+		{"/a,size=512", {.kind = DISK_FILE, .path = "/a", .size = 512, .direct = -1}},
+		{"/a,cache=writeback,direct=on",
+		 {.kind = DISK_FILE, .path = "/a", .cache = DISK_WRITEBACK, .direct = 1}},
+		{"/a,direct=off,cache=writethrough",
+		 {.kind = DISK_FILE, .path = "/a", .cache = DISK_WRITETHROUGH, .direct = 0}},
+		{"block:/dev/x,block_size=512",
+		 {.kind = DISK_BLOCK, .path = "/dev/x", .block_size = 512, .direct = -1}},
+		{"ram:512M,block_size=4096",
+		 {.kind = DISK_RAM, .size = 512ull << 20, .block_size = 4096, .direct = -1}},
+		{"null:1T,ro",
+		 {.kind = DISK_NULL, .size = 1ull << 40, .read_only = true, .direct = -1}},
+		{"null:1T,serial=a b=c,,~",
+		 {.kind = DISK_NULL, .size = 1ull << 40, .serial = "a b=c,~", .direct = -1}},
+		{"null:1K,serial=12345678901234567890",
+		 {.kind = DISK_NULL, .size = 1024, .serial = "12345678901234567890", .direct = -1}},
+		{"null:1K,wwn=50014ee2b5c7d9a1",
+		 {.kind = DISK_NULL, .size = 1024, .wwn = 0x50014ee2b5c7d9a1, .direct = -1}},
+		{"null:1K,wwn=0x50014EE2B5C7D9A1",
+		 {.kind = DISK_NULL, .size = 1024, .wwn = 0x50014ee2b5c7d9a1, .direct = -1}},
+	};
+
+	for (unsigned int i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		const struct disk_spec *want = &good[i].spec;
+		struct disk_spec got;
+		struct error err = {""};
+
+		print_message("%s\n", good[i].text);
+		assert_int_equal(disk_spec_parse(good[i].text, &got, &err), 0);
+		assert_int_equal(got.kind, want->kind);
+		if (want->path)
+			assert_string_equal(got.path, want->path);
+		else
+			assert_null(got.path);
+		assert_true(got.size == want->size);
+		assert_int_equal(got.read_only, want->read_only);
+		assert_int_equal(got.cache, want->cache);
+		assert_int_equal(got.direct, want->direct);
+		assert_int_equal(got.block_size, want->block_size);
+		assert_string_equal(got.serial, want->serial);
+		assert_true(got.wwn == want->wwn);
+		disk_spec_fini(&got);
+	}
+}
+
+/* Every error repeats the disk and names the word at fault. */
+static void test_bad(void **state)
+{
+	static const struct {
+		const char *text, *word;
+	} bad[] = {
+		{"", "path is empty"},
+		{",ro", "path is empty"},
+		{"file:", "path is empty"},
+		{"block:,ro", "path is empty"},
+		{"ram:", "''"},
+		{"ram:0", "'0'"},
+		{"ram:1000", "'1000'"},
+		{"ram:12Q", "'12Q'"},
+		{"null:-1", "'-1'"},
+		{"null:16777216T", "'16777216T'"},
+		{"null:8388608T", "'8388608T'"},
+		{"/a,", "''"},
+		{"/a,rw", "'rw'"},
+		{"/a,Size=1G", "'Size'"},
+		{"/a,ro=1", "'ro'"},
+		{"/a,ro,ro", "'ro' is given twice"},
+		{"/a,size=1G,size=2G", "'size' is given twice"},
+		{"/a,size", "size="},
+		{"/a,size=", "''"},
+		{"/a,size=1G1", "'1G1'"},
+		{"/a,size=513", "'513'"},
+		{"ram:1G,size=2G", "already given"},
+		{"block:/dev/x,size=1G", "block device"},
+		{"/a,cache=none", "cache=none"},
+		{"/a,direct=maybe", "direct=maybe"},
+		{"/a,direct", "direct="},
+		{"ram:1G,direct=on", "direct=on"},
+		{"/a,block_size=1024", "block_size=1024"},
+		{"/a,serial=", "serial="},
+		{"/a,serial=123456789012345678901", "serial=123456789012345678901"},
+		{"/a,serial=caf\xc3\xa9", "serial=caf"},
+		{"/a,serial=a\tb", "serial=a"},
+		{"/a,wwn=1234", "wwn=1234"},
+		{"/a,wwn=0x0000000000000000", "wwn=0x0"},
+		{"/a,wwn=5001-ee2b5c7d9a1", "wwn=5001-"},
+		{"/a,wwn=0x50014ee2b5c7d9a1f", "wwn=0x5"},
+	};
+
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct error err = {""};
+		struct disk_spec spec;
+
+		assert_int_equal(disk_spec_parse(bad[i].text, &spec, &err), -EINVAL);
+		print_message("%s\n", err.text);
+		assert_non_null(strstr(err.text, bad[i].text));
+		assert_non_null(strstr(err.text, bad[i].word));
+		assert_null(spec.path);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
