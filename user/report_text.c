@@ -114,13 +114,13 @@ void report_print_status(const json_t *document, FILE *out)
 		{"PID", "pid"},
 	};
 	static const struct column exports[] = {
-		{"PROTO", "protocol"},	 {"VLAN", "vlan"},    {"ADDRESS", "address"},
-		{"BYTES", "size_bytes"}, {"RO", "read_only"}, {"INTERFACES", "interfaces"},
-		{"ALLOW", "allow"},	 {"DISK", "disk"},
+		{"PROTO", "protocol"},	      {"VLAN", "vlan"},	   {"ADDRESS", "address"},
+		{"BYTES", "size_bytes"},      {"RO", "read_only"}, {"CACHE", "cache"},
+		{"INTERFACES", "interfaces"}, {"ALLOW", "allow"},  {"DISK", "disk"},
 	};
 	static const struct column disks[] = {
-		{"KIND", "kind"},   {"BYTES", "size_bytes"}, {"RO", "read_only"},
-		{"CACHE", "cache"}, {"SERIAL", "serial"},    {"NAME", "name"},
+		{"KIND", "kind"},     {"BYTES", "size_bytes"}, {"RO", "read_only"},
+		{"SERIAL", "serial"}, {"NAME", "name"},
 	};
 	static const struct column initiators[] = {
 		{"MAC", "mac"},		  {"INTERFACE", "interface"}, {"VLAN", "vlan"},

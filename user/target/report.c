@@ -148,16 +148,15 @@ static json_t *export_status(const struct target *target, const struct target_ex
 			json_array_append_new(interfaces, json_string(interface->netif.name));
 	}
 	aoe_export_settings(export->aoe, &settings);
-	return json_pack("{s:s, s:o, s:o, s:o, s:s, s:I, s:b, s:b, s:o, s:o, s:i, s:i}", "protocol",
-			 "aoe", "address", address_json(&export->addr), "vlan",
-			 vlan_json(export->addr.vlan), "interfaces", interfaces, "disk",
-			 export->disk->name, "size_bytes",
-			 (json_int_t)(atomic_load(&export->disk->nblocks) * BLK_SECTOR),
-			 "read_only", export->disk->read_only, "write_cache",
-			 atomic_load(&export->lu.write_cache), "allow",
-			 acl_status(aoe_export_acl(export->aoe)), "config_string",
-			 config_json(&settings), "masked_macs", (int)settings.masks,
-			 "reserved_macs", (int)settings.reserves);
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:s, s:I, s:b, s:s, s:b, s:o, s:o, s:i, s:i}", "protocol",
+		"aoe", "address", address_json(&export->addr), "vlan", vlan_json(export->addr.vlan),
+		"interfaces", interfaces, "disk", export->disk->name, "size_bytes",
+		(json_int_t)(atomic_load(&export->disk->nblocks) * BLK_SECTOR), "read_only",
+		export->disk->read_only, "cache", export->lu.durable ? "writethrough" : "writeback",
+		"write_cache_enabled", atomic_load(&export->lu.write_cache), "allow",
+		acl_status(aoe_export_acl(export->aoe)), "config_string", config_json(&settings),
+		"masked_macs", (int)settings.masks, "reserved_macs", (int)settings.reserves);
 }
 
 static json_t *disk_status(const struct disk *disk)
@@ -168,18 +167,12 @@ static json_t *disk_status(const struct disk *disk)
 		[DISK_RAM] = "ram",
 		[DISK_NULL] = "null",
 	};
-	static const char *const caches[] = {
-		[DISK_CACHE_DEFAULT] = "default",
-		[DISK_WRITETHROUGH] = "writethrough",
-		[DISK_WRITEBACK] = "writeback",
-	};
-
-	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:s, s:b, s:s, s:o}", "name", disk->name,
-			 "kind", kinds[disk->spec.kind], "size_bytes",
+	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:b, s:s, s:o}", "name", disk->name, "kind",
+			 kinds[disk->spec.kind], "size_bytes",
 			 (json_int_t)(atomic_load(&disk->nblocks) * BLK_SECTOR), "physical_block",
-			 (int)disk->physical_block, "read_only", disk->read_only, "cache",
-			 caches[disk->spec.cache], "thin", disk->can_unmap, "serial", disk->serial,
-			 "wwn", json_sprintf("%016llx", (unsigned long long)disk->wwn));
+			 (int)disk->physical_block, "read_only", disk->read_only, "thin",
+			 disk->can_unmap, "serial", disk->serial, "wwn",
+			 json_sprintf("%016llx", (unsigned long long)disk->wwn));
 }
 
 struct initiators_report {
