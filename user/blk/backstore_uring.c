@@ -50,7 +50,7 @@ static uint64_t uring_now(void)
 static void uring_warn(struct blk_io *io, int code)
 {
 	struct uring_disk *u = uring_disk(io->disk);
-	uint64_t now = uring_now(), after = atomic_load(&u->warn_after);
+	uint64_t now = uring_now(), after = atomic_load(&u->warn_after), unlogged;
 
 	/* A broken disk fails every request: one line speaks for those of the next seconds. */
 	if (now < after ||
@@ -58,9 +58,12 @@ static void uring_warn(struct blk_io *io, int code)
 		atomic_fetch_add(&u->unlogged, 1);
 		return;
 	}
-	log_warning("disk '%s': %s at sector %llu failed: %s (%llu more failures not shown)",
-		    u->disk.name, uring_step_names[io->step], (unsigned long long)io->lba,
-		    strerror(code), (unsigned long long)atomic_exchange(&u->unlogged, 0));
+	unlogged = atomic_exchange(&u->unlogged, 0);
+	log_warning("disk '%s': %s at sector %llu failed: %s", u->disk.name,
+		    uring_step_names[io->step], (unsigned long long)io->lba, strerror(code));
+	if (unlogged)
+		log_warning("disk '%s': %llu requests failed since the last such line",
+			    u->disk.name, (unsigned long long)unlogged);
 }
 
 static void uring_end(struct blk_io *io, enum blk_status status)
