@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Whether writes are durable before their reply: disk option, transport, store. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include "fixture.h"
+
+static void test_durability_is_decided_once(void **unused)
+{
+	static const struct {
+		enum disk_cache cache;
+		bool default_durable, volatile_store, durable;
+	} cases[] = {
+		{DISK_CACHE_DEFAULT, true, true, true},	  {DISK_CACHE_DEFAULT, false, true, false},
+		{DISK_CACHE_DEFAULT, false, false, true}, {DISK_WRITETHROUGH, false, true, true},
+		{DISK_WRITEBACK, true, true, false},	  {DISK_WRITEBACK, true, false, true},
+	};
+	struct fixture_disk *disk = fixture_disk_open(1, 0);
+	unsigned int i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lu lu;
+
+		disk->disk.spec.cache = cases[i].cache;
+		disk->disk.writeback = cases[i].volatile_store;
+		lu_init(&lu, &disk->disk, cases[i].default_durable);
+		assert_int_equal(lu.durable, cases[i].durable);
+		assert_int_equal(lu_write_flags(&lu), cases[i].durable ? BLK_FUA : 0);
+	}
+	fixture_disk_close(disk);
+}
+
+static void test_write_cache_switch(void **unused)
+{
+	struct fixture_disk *disk = fixture_disk_open(1, 0);
+	struct lu lu;
+
+	disk->disk.spec.cache = DISK_WRITEBACK;
+	lu_init(&lu, &disk->disk, true);
+	atomic_store(&lu.write_cache, false);
+	assert_int_equal(lu_write_flags(&lu), BLK_FUA);
+	atomic_store(&lu.write_cache, true);
+	assert_int_equal(lu_write_flags(&lu), 0);
+	fixture_disk_close(disk);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_durability_is_decided_once),
+		cmocka_unit_test(test_write_cache_switch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
