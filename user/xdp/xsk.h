@@ -107,9 +107,9 @@ unsigned int xsk_tx_pending(const struct xsk *xsk);
 
 struct xsk_stats {
 	/* the kernel's (XDP_STATISTICS) */
-	uint64_t rx_dropped;	     /* frames without room for another reason than the next two */
-	uint64_t rx_ring_full;	     /* frames lost: we did not consume in time */
+	uint64_t rx_dropped; /* frames lost while the RX ring had room, most often to the next */
 	uint64_t rx_fill_ring_empty; /* the kernel found no free frame */
+	uint64_t rx_ring_full;	     /* frames lost: we did not consume in time */
 	uint64_t rx_invalid_descs;   /* of ours in the fill ring */
 	uint64_t tx_invalid_descs;   /* of ours in the TX ring */
 	/* ours */
