@@ -6,6 +6,7 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if_arp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -21,7 +22,7 @@ static int ioctl_socket(void)
 static void ifreq_name(struct ifreq *ifr, const char *name)
 {
 	memset(ifr, 0, sizeof(*ifr));
-	strncpy(ifr->ifr_name, name, sizeof(ifr->ifr_name) - 1);
+	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", name);
 }
 
 static int ethtool(int fd, const char *name, void *command)
@@ -65,10 +66,8 @@ static void query_driver(int fd, struct netif *out)
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
 
-	if (!ethtool(fd, out->name, &driver)) {
-		strncpy(out->driver, driver.driver, sizeof(out->driver) - 1);
-		out->driver[sizeof(out->driver) - 1] = '\0';
-	}
+	if (!ethtool(fd, out->name, &driver))
+		memcpy(out->driver, driver.driver, sizeof(out->driver) - 1);
 	out->rx_queues = 0;
 	if (!ethtool(fd, out->name, &channels))
 		out->rx_queues = channels.rx_count + channels.combined_count;
