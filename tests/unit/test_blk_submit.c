@@ -358,6 +358,80 @@ static void test_retransmission_that_asks_for_more(void **state)
 	assert_int_equal(again.done, 1);
 }
 
+#define MIX_SLOTS   32u
+#define MIX_SECTORS 16u
+
+/* A request of the random mix; `before` is what a read must find if arrival order holds. */
+struct mixed {
+	struct request r;
+	bool used;
+	uint8_t before[MIX_SECTORS];
+};
+
+static struct mixed mix[MIX_SLOTS];
+static uint8_t serial[MIX_SECTORS]; /* the medium, had each request run as it arrived */
+
+static void mix_submit(unsigned int slot)
+{
+	struct mixed *m = &mix[slot];
+	uint64_t lba = (uint64_t)rand() % (MIX_SECTORS - 1);
+	uint8_t fill = (uint8_t)('a' + rand() % 3);
+
+	m->used = true;
+	memcpy(m->before, serial, sizeof(serial));
+	if (rand() % 3 == 0) {
+		submit(&m->r, BLK_READ, lba, 2, slot, 0);
+		return;
+	}
+	/* Few places and few contents, so that many are as if retransmitted. */
+	lba &= ~3ull;
+	memset(serial + lba, fill, 2);
+	submit_dedup(&m->r, (uint64_t)rand() % 2, lba, slot, fill);
+}
+
+/* Ends one of those that the backstore has, whichever. */
+static void mix_finish(void)
+{
+	unsigned int i = (unsigned int)rand() % slow.nstarted;
+	struct blk_io *io = slow.started[i];
+	struct mixed *m = container_of(container_of(io, struct request, io), struct mixed, r);
+
+	slow.started[i] = slow.started[--slow.nstarted];
+	if (io->op == BLK_READ)
+		assert_memory_equal(slow.medium + io->lba, m->before + io->lba, io->nblocks);
+	finish(&m->r, BLK_OK);
+}
+
+static void test_random_mix_looks_serial(void **state)
+{
+	unsigned int submitted = 0, executed = 0, answered = 0;
+
+	srand(4);
+	memset(serial, 0, sizeof(serial));
+	while (answered < 20000) {
+		unsigned int slot = (unsigned int)rand() % MIX_SLOTS;
+
+		if (!mix[slot].used) {
+			mix_submit(slot);
+			submitted++;
+		} else {
+			/* Something always can run. */
+			assert_true(slow.nstarted > 0);
+			mix_finish();
+			executed++;
+		}
+		for (unsigned int i = 0; i < MIX_SLOTS; i++) {
+			answered += mix[i].used && mix[i].r.done;
+			assert_true(!mix[i].used || mix[i].r.done <= 1);
+			mix[i].used = mix[i].used && !mix[i].r.done;
+		}
+	}
+	for (; slow.nstarted; executed++)
+		mix_finish();
+	assert_memory_equal(slow.medium, serial, sizeof(serial));
+	assert_true(executed < submitted);
+}
+
 #define CROWD 1000u
 
 static struct request crowd[CROWD];
@@ -454,6 +528,7 @@ int main(void)
 		TEST(test_retransmission_after_completion_is_executed_again),
 		TEST(test_only_the_same_write_is_a_retransmission),
 		TEST(test_retransmission_that_asks_for_more),
+		TEST(test_random_mix_looks_serial),
 		TEST(test_stack_does_not_grow_with_waiters),
 		TEST(test_stack_does_not_grow_with_a_chain),
 	};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Requests on a file through io_uring, with and without a registered arena. */
+#include "blk/uring_disk.h"
 #include "blk_bench.h"
 
 #include <errno.h>
@@ -212,6 +213,34 @@ static void test_failing_writes(void **state)
 	disk_put(disk);
 }
 
+/* Quick writes to the page cache need no second look at the ring; after a slow one they take it. */
+static void test_cached_writes_are_done_at_once(void **state)
+{
+	struct disk *disk = bench_disk("%s,size=1M", bench.file);
+	struct bench_io b;
+
+	bench_io_init(&b, BLK_WRITE, 0, 8, 0);
+	bench_io_span(&b, ARENA_PAYLOAD, 8 * BLK_SECTOR);
+	blk_submit(disk, &bench.queue, &b.io);
+	assert_true(b.done);
+	assert_int_equal(b.io.status, BLK_OK);
+
+	bench_io_init(&b, BLK_WRITE, 0, 8, BLK_FUA);
+	bench_io_span(&b, ARENA_PAYLOAD, 8 * BLK_SECTOR);
+	blk_submit(disk, &bench.queue, &b.io);
+	assert_false(b.done);
+	bench_io_wait(&b);
+
+	atomic_store(&uring_disk(disk)->inline_after, UINT64_MAX);
+	bench_io_init(&b, BLK_WRITE, 0, 8, 0);
+	bench_io_span(&b, ARENA_PAYLOAD, 8 * BLK_SECTOR);
+	blk_submit(disk, &bench.queue, &b.io);
+	assert_false(b.done);
+	bench_io_wait(&b);
+	assert_int_equal(b.io.status, BLK_OK);
+	disk_put(disk);
+}
+
 /* Against a model in memory, everything mixed. */
 static void test_sequence_of_everything(void **state)
 {
@@ -266,6 +295,7 @@ int main(void)
 		TEST(test_unmap_and_zeroes),
 		TEST(test_truncated_file_is_an_error),
 		TEST(test_failing_writes),
+		TEST(test_cached_writes_are_done_at_once),
 		TEST(test_sequence_of_everything),
 	};
 

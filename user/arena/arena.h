@@ -5,8 +5,8 @@
  * One mapping, cut in 4096-byte frames, registered as the AF_XDP UMEM and as io_uring's fixed
  * buffer. An address is a byte offset into it (the AF_XDP descriptors' own notion). The first
  * `rx_frames` are single frames that circulate through the fill ring; the rest are runs of
- * `run_frames` adjacent frames, so that a reply's payload is contiguous and one fixed read fills
- *it.
+ * `run_frames` adjacent frames, so that a reply's payload is contiguous and one fixed read
+ * fills it.
  *
  * A side table holds each frame's state, never the frame itself: the peer writes there. Every move
  * between states is asserted, because a frame with two owners is silent data corruption.

@@ -60,9 +60,9 @@ struct blk_io {
 	enum blk_op op;
 	unsigned int flags; /* enum blk_flags */
 	uint64_t lba;
-	uint64_t nblocks;
-	struct sgl sgl;	 /* READ, WRITE: exactly nblocks sectors, in the queue's arena */
-	uint64_t origin; /* with BLK_DEDUP: who sent it (any value that tells initiators apart) */
+	uint64_t nblocks; /* 0: done at once, if lba is not outside the disk */
+	struct sgl sgl;	  /* READ, WRITE: exactly nblocks sectors, in the queue's arena */
+	uint64_t origin;  /* with BLK_DEDUP: who sent it (any value that tells initiators apart) */
 	void (*done)(struct blk_io *io);
 	enum blk_status status; /* valid in done */
 	bool twin;		/* valid in done: an identical write's execution answers this one */

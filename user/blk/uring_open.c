@@ -67,6 +67,18 @@ static int store_open(const struct disk_spec *spec, int *fd, struct error *err)
 	return store_check_kind(spec, &st, err);
 }
 
+/* The kernel lets a write-protected device be opened for writing and then fails each write. */
+static int store_check_protection(const struct disk_spec *spec, int fd, struct error *err)
+{
+	int protected = 0;
+
+	if (spec->kind != DISK_BLOCK || spec->read_only)
+		return 0;
+	if (ioctl(fd, BLKROGET, &protected))
+		return error_set(err, errno, "cannot look at it: %s", strerror(errno));
+	return protected ? store_open_failed(spec, EROFS, err) : 0;
+}
+
 /* Readers share, a writer is alone; an OFD lock goes when the process does, however it ends. */
 static int store_lock(const struct disk_spec *spec, int fd, struct error *err)
 {
@@ -156,6 +168,8 @@ static int store_open_or_create(const struct disk_spec *spec, int *fd, struct er
 		return store_create(spec, fd, err);
 	}
 	ret = store_open(spec, fd, err);
+	if (!ret)
+		ret = store_check_protection(spec, *fd, err);
 	if (!ret)
 		ret = store_lock(spec, *fd, err);
 	if (!ret && spec->kind == DISK_FILE)

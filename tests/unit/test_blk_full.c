@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A sparse file on a file system that has no room for all that the file promises. The
+ * file system is a small tmpfs in a mount namespace of the test's own; skipped without the right.
+ */
+#include "blk_bench.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+static bool mounted;
+
+static int setup(void **state)
+{
+	if (bench_open(state))
+		return -1;
+	mounted = unshare(CLONE_NEWNS) == 0 &&
+		  mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		  mount("tmpfs", bench.dir, "tmpfs", 0, "size=256k") == 0;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	if (mounted && umount2(bench.dir, MNT_DETACH))
+		return -1;
+	return bench_close(state);
+}
+
+static void fill(unsigned int flags)
+{
+	struct disk *disk = bench_disk("%s,size=1M", bench.file);
+	uint8_t bytes[16 * BLK_SECTOR];
+	uint64_t lba;
+
+	memset(bytes, 1, sizeof(bytes));
+	for (lba = 0; lba < 2048; lba += 16)
+		if (bench_transfer(disk, BLK_WRITE, lba, 16, flags, bytes) != BLK_OK)
+			break;
+	assert_in_range(lba, 256, 512);
+	assert_int_equal(bench_transfer(disk, BLK_WRITE, 1024, 16, flags, bytes), BLK_ENOSPC);
+	/* What is there can still be written and read; freed space can be used. */
+	bench_write_pattern(disk, 0, 16, 1, flags);
+	bench_assert_pattern(disk, 0, 16, 1);
+	if (disk->can_unmap) {
+		assert_int_equal(bench_range(disk, BLK_UNMAP, 0, 128, 0), BLK_OK);
+		bench_write_pattern(disk, 1024, 16, 2, flags);
+		bench_assert_pattern(disk, 1024, 16, 2);
+	}
+	disk_put(disk);
+}
+
+static void test_cached_writes(void **state)
+{
+	if (!mounted)
+		skip();
+	fill(0);
+}
+
+static void test_durable_writes(void **state)
+{
+	if (!mounted)
+		skip();
+	fill(BLK_FUA);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_cached_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_durable_writes, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
