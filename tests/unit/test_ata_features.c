@@ -98,6 +98,32 @@ static void test_write_cache_off_waits_for_the_flush(void **unused)
 	fixture_ata_close(&fa);
 }
 
+/* A write that was under way when the cache went off is durable when it is answered, too. */
+static void test_write_cache_off_during_a_write(void **unused)
+{
+	struct ata_taskfile write = {.command = 0x34, .count = 1};
+	struct ata_taskfile disable = {.command = 0xef, .feature = 0x82};
+	struct fixture_command second;
+	struct fixture_ata fa;
+	uint8_t data[512] = {0};
+
+	fixture_ata_open(&fa, 1000, 0, false, NULL);
+	fixture_command_init(&fa.f, &fa.lu, &second);
+	fa.disk->hold = true;
+	fixture_ata_start(&fa, &fa.fc, &write, data, 512);
+	fixture_ata_start(&fa, &second, &disable, NULL, 0);
+	assert_int_equal(fa.disk->requests, 2);
+	fixture_disk_release(fa.disk);
+	assert_int_equal(second.delivered, 1);
+	assert_int_equal(fa.fc.delivered, 0);
+	assert_int_equal(fa.disk->log[2].op, BLK_FLUSH);
+	fixture_disk_release(fa.disk);
+	assert_int_equal(fa.fc.delivered, 1);
+	assert_int_equal(fa.fc.cmd.ata.status, 0x40);
+	fixture_command_fini(&second);
+	fixture_ata_close(&fa);
+}
+
 static void test_write_cache_off_with_a_failing_flush(void **unused)
 {
 	struct fixture_ata fa;
@@ -275,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_write_cache_of_a_durable_unit),
 		cmocka_unit_test(test_write_cache_off_and_on),
 		cmocka_unit_test(test_write_cache_off_waits_for_the_flush),
+		cmocka_unit_test(test_write_cache_off_during_a_write),
 		cmocka_unit_test(test_write_cache_off_with_a_failing_flush),
 		cmocka_unit_test(test_transfer_modes),
 		cmocka_unit_test(test_read_ahead),

@@ -67,8 +67,7 @@ struct ata_device {
 	bool changing;		  /* the staged settings are being saved */
 	struct list changes;	  /* commands that wait to change settings */
 
-	/* Of the command that changes settings, one at a time; its thread alone, without the lock.
-	 */
+	/* Of the one command that changes settings now; read and written without the lock. */
 	struct ata_settings staged;
 	uint8_t staged_log[ATA_HOST_LOG_PAGES * ATA_LOG_PAGE];
 	int staged_index; /* of the host log that changes, or -1 */
@@ -128,8 +127,7 @@ void ata_data_set_management(struct ata_device *dev, struct command *cmd, unsign
 /* Calls `submit` for one request after the other, then `finish`: see struct command_model. */
 void ata_pieces_start(struct command *cmd, bool (*submit)(struct command *cmd),
 		      void (*finish)(struct command *cmd));
-/* Memory in data_in for reads of at most `sectors` that nobody is sent; false when there is none.
- */
+/* Memory in data_in for reads of up to `sectors` that nobody is sent; false: there is none. */
 bool ata_pieces_place(struct command *cmd, uint64_t sectors);
 /* To be called by `submit`: reads up to `sectors` there; returns how many. */
 uint32_t ata_pieces_read(struct command *cmd, uint64_t lba, uint64_t sectors);

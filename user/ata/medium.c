@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* READ, WRITE and FLUSH: one command, one block request (ACS-3 7.10, 7.24 to 7.36, 7.61 to 7.75).
- */
+/* READ, WRITE and FLUSH (ACS-3 7.10, 7.24 to 7.36, 7.61 to 7.75): one block request each. */
 #include "ata/device.h"
 
 uint64_t ata_capacity(const struct ata_device *dev, unsigned int flags)
@@ -30,13 +29,27 @@ static void io_done(struct blk_io *io)
 	ata_end_io(cmd, io->status);
 }
 
+/*
+ * The write cache may have been turned off while this write was in it, too late for the flush that
+ * came with that: then the write takes its own.
+ */
+static void write_done(struct blk_io *io)
+{
+	struct command *cmd = container_of(io, struct command, io);
+
+	if (io->status == BLK_OK && lu_write_flags(cmd->lu) & ~io->flags & BLK_FUA)
+		ata_flush_submit(cmd, io_done);
+	else
+		io_done(io);
+}
+
 static void io_submit(struct ata_device *dev, struct command *cmd, enum blk_op op,
 		      struct ata_extent e)
 {
 	cmd->io.op = op;
 	cmd->io.lba = e.lba;
 	cmd->io.nblocks = e.sectors;
-	cmd->io.done = io_done;
+	cmd->io.done = op == BLK_WRITE ? write_done : io_done;
 	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
 }
 
