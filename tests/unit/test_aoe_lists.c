@@ -194,6 +194,7 @@ static uint8_t ata_error(struct rig *rig, const uint8_t who[6], uint8_t command)
 	from(&frame, who);
 	assert_int_equal(rig_rx(rig, &frame), 0);
 	expect_reply(rig, &frame, &reply);
+	assert_int_equal(reply.body[3], reply.aoe.error ? ATA_BAD : ATA_OK);
 	return reply.aoe.error;
 }
 
@@ -281,7 +282,7 @@ static void test_read_only_initiator(void **state)
 	reserve(rig, rig_host, AOE_RESERVE_FORCE, (const uint8_t[]){0x0a}, 1, AOE_ERR_UNAVAILABLE);
 	assert_int_equal(reason(rig, AOE_REFUSED_READ_ONLY), 2);
 	assert_true(answered(rig, host_b));
-	assert_int_equal(ata_error(rig, host_b, ATA_WRITE_SECTORS), 0);
+	assert_int_equal(ata_error(rig, host_b, ATA_READ_SECTORS), 0);
 }
 
 int main(void)

@@ -133,14 +133,20 @@ static const struct transport_ops ata_transport = {
 	.deliver = ata_deliver,
 };
 
-static void ata_refuse(struct aoe_request *request, enum aoe_reason reason)
+/* Aborts the command without asking the device. */
+static void ata_abort(struct aoe_request *request)
 {
 	request->cmd.ata.status = ATA_DRDY | ATA_ERR;
 	request->cmd.ata.error = ATA_ABRT;
+	ata_reply(request);
+}
+
+static void ata_refuse(struct aoe_request *request, enum aoe_reason reason)
+{
 	request->failed = true;
 	request->served->stats.ata_errors++;
 	aoe_count(request->port, reason);
-	ata_reply(request);
+	ata_abort(request);
 }
 
 /* Takes the payload as it lies in the received frames; false when it lies in too many pieces. */
@@ -196,9 +202,9 @@ void aoe_ata_start(struct aoe_request *request, const struct aoe_frame *frame)
 	request->cmd.data_out = (struct sgl){};
 	if (ata->command != ATA_IDENTIFY_DEVICE &&
 	    aoe_export_reserved(aoe_request_export(request), src)) {
+		/* The registers say it too, for initiators that look at nothing else. */
 		aoe_request_fail(request, AOE_ERR_RESERVED, AOE_REFUSED_RESERVED);
-		aoe_request_append(request, ata, sizeof(*ata));
-		aoe_request_reply(request);
+		ata_abort(request);
 	} else if (writes && request->access != STGT_ACCESS_RW) {
 		ata_refuse(request, AOE_ABORTED_READ_ONLY);
 	} else if (writes && !ata_hold_payload(request, frame)) {
