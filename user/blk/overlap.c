@@ -29,7 +29,7 @@ struct overlap {
 struct overlap_visit {
 	struct blk_io *io;
 	void (*found)(struct overlap_visit *visit, struct blk_io *other);
-	struct blk_io *latest; /* entering: the conflicting request with the highest seq */
+	struct blk_io *latest; /* entering: the latest that changes what visit->io touches */
 	struct list *runnable; /* leaving: those that nothing blocks any more */
 };
 
@@ -138,7 +138,8 @@ static void overlap_scan(struct overlap *table, struct overlap_visit *visit)
 static void overlap_found_earlier(struct overlap_visit *visit, struct blk_io *other)
 {
 	visit->io->overlap.blockers++;
-	if (!visit->latest || other->overlap.seq > visit->latest->overlap.seq)
+	if (other->op != BLK_READ &&
+	    (!visit->latest || other->overlap.seq > visit->latest->overlap.seq))
 		visit->latest = other;
 }
 

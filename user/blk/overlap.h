@@ -8,10 +8,10 @@
  * ones that arrived before it have ended.
  *
  * Retransmissions (BLK_DEDUP): AoE initiators send a request again under a new tag when the answer
- * is late. A write that equals the latest conflicting request (same origin, lba, nblocks, flags and
- * bytes), still in the table and itself such a write, becomes its twin: executed once, both are
- * answered with the one result. Nothing is remembered after completion, so no write is ever skipped
- * because of what was written earlier.
+ * is late. A write that equals the latest request in the table that changes any of its range (same
+ * origin, lba, nblocks, flags and bytes) becomes its twin: executed once, both are answered with
+ * the one result. Reads in between see the same bytes either way. Nothing is remembered after
+ * completion, so no write is ever skipped because of what was written earlier.
  *
  * The table takes a lock because its disk may be shared by workers; a request's `done` never runs
  * under it. Lookups cost the requests in the same 64 KiB granule, not all that are in flight.
