@@ -99,6 +99,16 @@ static void test_mask_silences(void **state)
 	assert_true(answered(rig, host_b));
 }
 
+/* Being listened to is one thing, being reserved another. */
+static void test_mask_reserves_nothing(void **state)
+{
+	struct rig *rig = *state;
+
+	ask_mask(rig, AOE_MASK_EDIT, &(struct directive){AOE_MASK_ADD, 0x0a}, 1);
+	write_sectors(rig, 0, 1, 0x21);
+	expect_sector(rig, 0, 0x21);
+}
+
 /* Directives before the failing one hold, it and what follows do not. */
 static void test_mask_stops_at_the_first_failure(void **state)
 {
@@ -290,6 +300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		rig_test(test_mask_edit),
 		rig_test(test_mask_silences),
+		rig_test(test_mask_reserves_nothing),
 		rig_test(test_mask_stops_at_the_first_failure),
 		rig_test(test_mask_full),
 		rig_test(test_mask_group_address),

@@ -38,19 +38,25 @@ static int teardown(void **state)
 }
 
 /* A write of `count` sectors full of `fill` by the host whose MAC ends in `host`. */
-static void send_write(struct bench *b, uint8_t host, uint32_t tag, uint64_t lba, uint8_t count,
-		       uint8_t fill)
+static void write_frame(uint8_t host, uint32_t vlan, uint32_t tag, uint64_t lba, uint8_t count,
+			uint8_t fill)
 {
 	const struct rig_ata write = {
 		.command = ATA_WRITE_SECTORS, .aflags = AOE_ATA_WRITE, .count = count, .lba = lba};
 	uint8_t data[16 * 512];
 
 	memset(data, fill, count * 512u);
-	rig_eth(&frame, rig_mac, rig_host, 0);
+	rig_eth(&frame, rig_mac, rig_host, vlan);
 	frame.data[11] = host;
 	rig_aoe(&frame, CLIENT_SHELF, CLIENT_SLOT, AOE_CMD_ATA, tag);
 	rig_ata(&frame, &write);
 	rig_put(&frame, data, count * 512u);
+}
+
+static void send_write(struct bench *b, uint8_t host, uint32_t tag, uint64_t lba, uint8_t count,
+		       uint8_t fill)
+{
+	write_frame(host, 0, tag, lba, count, fill);
 	assert_int_equal(rig_rx(&b->rig, &frame), 0);
 }
 
@@ -180,6 +186,22 @@ static void test_not_a_retransmission(void **state)
 	assert_int_equal(retransmits(b), 0);
 }
 
+/* The same MAC on another VLAN is another station. */
+static void test_same_mac_on_another_vlan(void **state)
+{
+	struct bench *b = *state;
+
+	rig_export_disk(&b->rig, "5:7.1", "any", NULL, &b->disk->disk);
+	send_write(b, 0x0a, 1, 0, 1, 'A');
+	write_frame(0x0a, 5, 1, 0, 1, 'A');
+	assert_int_equal(rig_rx(&b->rig, &frame), 0);
+	expect_tags(b, TAGS(1));
+	expect_tags(b, TAGS(1));
+	assert_int_equal(fixture_disk_count(b->disk, BLK_WRITE), 2);
+	assert_int_equal(aoe_port_initiator(b->rig.port, 0)->vlan, 0);
+	assert_int_equal(aoe_port_initiator(b->rig.port, 1)->vlan, 5);
+}
+
 /* A read behind a write of the same place sees it; one elsewhere does not wait. */
 static void test_read_after_write(void **state)
 {
@@ -259,6 +281,7 @@ int main(void)
 		bench_test(test_retransmission_behind_the_overlap),
 		bench_test(test_retransmission_after_completion),
 		bench_test(test_not_a_retransmission),
+		bench_test(test_same_mac_on_another_vlan),
 		bench_test(test_read_after_write),
 		bench_test(test_frames_are_held_for_the_write_only),
 		bench_test(test_writes_are_durable),

@@ -181,7 +181,6 @@ static void ata_execute_request(struct aoe_request *request)
 	cmd->lu = aoe_export_lu(aoe_request_export(request));
 	cmd->queue = request->port->config.queue;
 	cmd->state = COMMAND_EXECUTING;
-	cmd->io.twin = false;
 	ata_execute(aoe_export_ata(aoe_request_export(request)), cmd, request->served->sectors);
 }
 
