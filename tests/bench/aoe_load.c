@@ -297,7 +297,21 @@ static void load_start(struct load *load)
 	}
 }
 
-static void load_report(const struct load *load, uint64_t elapsed_ns)
+/* How long this process could have run and had no CPU, since it started (proc(5), schedstat). */
+static uint64_t waited_ns(void)
+{
+	unsigned long long waited = 0;
+	FILE *file = fopen("/proc/self/schedstat", "r");
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*u %llu", &waited) != 1)
+		waited = 0;
+	fclose(file);
+	return waited;
+}
+
+static void load_report(const struct load *load, uint64_t elapsed_ns, uint64_t waited)
 {
 	const struct histogram *latency = &load->latency;
 	struct load_report report = {
@@ -306,6 +320,7 @@ static void load_report(const struct load *load, uint64_t elapsed_ns)
 		.mean_us = latency->count ? (double)latency->sum / (double)latency->count / 1e3 : 0,
 		.p50_us = (double)histogram_percentile(latency, 50) / 1e3,
 		.p99_us = (double)histogram_percentile(latency, 99) / 1e3,
+		.waited_percent = 100.0 * (double)waited / (double)elapsed_ns,
 		.errors = load->errors,
 		.unsent = load->unsent,
 	};
@@ -325,7 +340,7 @@ int main(int argc, char **argv)
 {
 	struct load *load = calloc(1, sizeof(*load));
 	struct error err;
-	uint64_t started;
+	uint64_t started, waited;
 
 	if (!load || load_options_parse(argc, argv, &load->options))
 		return 2;
@@ -337,9 +352,10 @@ int main(int argc, char **argv)
 	load_until(load, load->now_ns + WARM_UP);
 	load->measuring = true;
 	started = load->now_ns;
+	waited = waited_ns();
 	load_until(load, started + (uint64_t)(load->options.seconds * 1e9));
 	load->measuring = false;
-	load_report(load, load->now_ns - started);
+	load_report(load, load->now_ns - started, waited_ns() - waited);
 	/* A request cut off in the middle would be a write that nobody waits for. */
 	load->stopping = true;
 	started = load->now_ns;

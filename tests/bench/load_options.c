@@ -118,10 +118,10 @@ void load_report_print(const struct load_options *options, const struct load_rep
 		printf("{\"iops\": %.0f, \"mbytes_per_s\": %.1f, \"mean_us\": %.2f, "
 		       "\"p50_us\": %.2f, \"p99_us\": %.2f, \"seconds\": %.3f, \"ops\": %" PRIu64
 		       ", \"errors\": %" PRIu64 ", \"retransmits\": %" PRIu64 ", \"late\": %" PRIu64
-		       ", \"unsent\": %" PRIu64 "}\n",
+		       ", \"unsent\": %" PRIu64 ", \"waited_percent\": %.2f}\n",
 		       iops, mbytes, report->mean_us, report->p50_us, report->p99_us,
 		       report->seconds, report->ops, report->errors, report->retransmits,
-		       report->late, report->unsent);
+		       report->late, report->unsent, report->waited_percent);
 	else
 		printf("%.0f IOPS, %.1f MB/s, latency %.1f us mean, %.1f p50, %.1f p99; %" PRIu64
 		       " errors, %" PRIu64 " retransmits, %" PRIu64 " late, %" PRIu64 " unsent\n",

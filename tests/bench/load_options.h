@@ -28,7 +28,8 @@ struct load_report {
 	uint64_t ops;
 	double mean_us, p50_us, p99_us;
 	uint64_t errors, retransmits, late;
-	uint64_t unsent; /* frames that the generator itself could not send */
+	double waited_percent; /* of the time, for a CPU: somebody else was using it */
+	uint64_t unsent;       /* frames that the generator itself could not send */
 };
 
 /* 0, or -EINVAL after saying on stderr what is wrong. */
