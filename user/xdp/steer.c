@@ -225,23 +225,6 @@ static int try_variant(struct steer *steer, const struct steer_variant *variant,
 	return rc;
 }
 
-static int attach(struct steer *steer, enum steer_request request, struct steer_leftover *left,
-		  bool left_generic, struct error *err)
-{
-	static const struct steer_variant native_tag = {.read_tag = true};
-	static const struct steer_variant native = {};
-	static const struct steer_variant generic = {.generic = true};
-	int rc = -EOPNOTSUPP;
-
-	if (request != STEER_GENERIC && netif_has_vlan_metadata(&steer->netif))
-		rc = try_variant(steer, &native_tag, left, left_generic, err);
-	if (rc && request != STEER_GENERIC)
-		rc = try_variant(steer, &native, left, left_generic, err);
-	if (rc && (request == STEER_GENERIC || request == STEER_AUTO))
-		rc = try_variant(steer, &generic, left, left_generic, err);
-	return rc;
-}
-
 /* Software interfaces hand on tags that a sender's offload kept out of the frame; rxvlan is moot.
  */
 static bool tags_bypass_rxvlan(const struct netif *netif)
@@ -254,6 +237,25 @@ static bool tags_bypass_rxvlan(const struct netif *netif)
 		if (!strcmp(netif->driver, drivers[i]))
 			return true;
 	return false;
+}
+
+static int attach(struct steer *steer, enum steer_request request, struct steer_leftover *left,
+		  bool left_generic, struct error *err)
+{
+	static const struct steer_variant native_tag = {.read_tag = true};
+	static const struct steer_variant native = {};
+	static const struct steer_variant generic = {.generic = true};
+	int rc = -EOPNOTSUPP;
+
+	/* Only where turning rxvlan off is no help: programs bound to a device are delicate. */
+	if (request != STEER_GENERIC && tags_bypass_rxvlan(&steer->netif) &&
+	    netif_has_vlan_metadata(&steer->netif))
+		rc = try_variant(steer, &native_tag, left, left_generic, err);
+	if (rc && request != STEER_GENERIC)
+		rc = try_variant(steer, &native, left, left_generic, err);
+	if (rc && (request == STEER_GENERIC || request == STEER_AUTO))
+		rc = try_variant(steer, &generic, left, left_generic, err);
+	return rc;
 }
 
 static void vlan_settle(struct steer *steer)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Linux 6.3; not in older headers. */
 #define PROG_XDP_DEV_BOUND_ONLY (1u << 6)
@@ -82,6 +83,25 @@ static int libbpf_print(enum libbpf_print_level level, const char *fmt, va_list 
 	return secure_getenv("STGT_XDP_DEBUG") ? vfprintf(stderr, fmt, ap) : 0;
 }
 
+/*
+ * The kernel remembers a program that is bound to a device by its address, and forgets to follow
+ * when the verifier's rewriting outgrows the program's pages and moves it; deleting the device then
+ * reads freed memory and takes the machine down (seen with 6.18). True when ours surely stayed.
+ */
+static bool program_stayed(const struct bpf_program *prog)
+{
+	/* More than struct bpf_prog, which precedes the instructions in those pages. */
+	const uint64_t head = 1024;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t loaded = bpf_program__insn_cnt(prog) * sizeof(struct bpf_insn);
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len) < 0)
+		return false;
+	return info.xlated_prog_len + head <= (loaded / page + 1) * page;
+}
+
 struct steer_bpf *steer_program_load(const struct netif *netif, const struct steer_variant *variant,
 				     const struct steer_leftover *left, struct error *err)
 {
@@ -112,6 +132,12 @@ struct steer_bpf *steer_program_load(const struct netif *netif, const struct ste
 			  strerror(-rc));
 		steer_bpf__destroy(skel);
 		errno = -rc;
+		return NULL;
+	}
+	if (variant->read_tag && !program_stayed(skel->progs.stgt_steer_tag)) {
+		error_set(err, EOPNOTSUPP, "the program that reads VLAN tags is too large");
+		steer_bpf__destroy(skel);
+		errno = EOPNOTSUPP;
 		return NULL;
 	}
 	return skel;
