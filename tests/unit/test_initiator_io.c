@@ -259,6 +259,27 @@ static void test_failed_request_waits_for_its_other_frames(void **state)
 	peer_close(peer);
 }
 
+static void test_failed_request_ends_with_its_target(void **state)
+{
+	struct peer *peer = peer_open(NULL);
+	/* A window of two: one frame fails, one stays unanswered, two are never sent. */
+	struct initiator_target *target = peer_bring_up(peer, 2, 2);
+	struct request *request;
+	struct peer_reply reply;
+
+	target->paths[0].window = 2;
+	request = request_start(peer, target, false, 0, 8);
+	reply = peer_answer(peer_expect(peer, 0x24));
+	peer_expect(peer, 0x24);
+	peer_ata(&reply)->command = 0x41;
+	peer_deliver(peer, &reply);
+	peer_expect_silence(peer);
+	assert_int_equal(request->ended, 0);
+	peer_close(peer);
+	assert_int_equal(request->ended, 1);
+	free(request);
+}
+
 static void test_reply_without_its_data_fails_the_read(void **state)
 {
 	struct peer *peer = peer_open(NULL);
@@ -416,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_tag_of_a_stuck_frame_is_not_given_out_again),
 		cmocka_unit_test(test_ata_error_ends_the_request_but_not_the_next),
 		cmocka_unit_test(test_failed_request_waits_for_its_other_frames),
+		cmocka_unit_test(test_failed_request_ends_with_its_target),
 		cmocka_unit_test(test_reply_without_its_data_fails_the_read),
 		cmocka_unit_test(test_truncated_replies_are_ignored),
 		cmocka_unit_test(test_replies_of_others_are_ignored),
