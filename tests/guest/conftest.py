@@ -44,6 +44,11 @@ class Vblade:
             child.wait()
 
 
+def pytest_sessionstart():
+    """An end by SIGTERM (a time limit's) clears away as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 @dataclass
 class Setup:
     lab: Lab

@@ -27,6 +27,8 @@ FLUSH, FLUSH_EXT, IDENTIFY = 0xE7, 0xEA, 0xEC
 STATUS_ERR, STATUS_DRDY = 0x01, 0x40
 ERR_ABRT, ERR_IDNF = 0x04, 0x10
 
+_tags = itertools.count(0x01020304)  # shared: clients on one interface see each other's replies
+
 SILENCE = 0.15  # what a reply that must not come is waited for, after a later one has come
 
 
@@ -142,7 +144,7 @@ class AoeClient:
         self.target = target
         self.shelf, self.slot, self.vlans = shelf, slot, vlans
         self.mac = mac or lab.mac(netns, device)
-        self.tags = itertools.count(0x01020304)
+        self.tags = _tags
         with inside(netns):
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)

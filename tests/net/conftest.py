@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Fixtures: a lab, and the usual pair of namespaces with a link between them."""
 
+import signal
 import socket
 
 import pytest
 
 from aoe import AoeClient
 from lab import PINS, PROGRAM, Lab, inside, wait_until
+
+
+def pytest_sessionstart():
+    """An end by SIGTERM (a time limit's) clears away as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

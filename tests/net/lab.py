@@ -148,7 +148,9 @@ class Lab:
         def end():
             if child.poll() is None:
                 child.kill()
-            child.wait()
+            # A process stuck in the kernel must not hold up the rest of the clearing away.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(10)
 
         self.undo.callback(end)
         return child

@@ -11,7 +11,7 @@ from lab import PINS, PROGRAM, pattern, wait_until
 
 FOREIGN_PROGRAM = """
 __attribute__((section("xdp"), used)) int foreign(void *ctx) { return 2; }
-__attribute__((section("license"), used)) char license[] = "GPL";
+__attribute__((section("license"), used)) char terms[] = "GPL";
 """
 
 

@@ -36,7 +36,7 @@ def ping(pair, *options, **kwargs):
 
 
 def test_aoeping(served):
-    assert "e7.1" in ping(served) and served.mac.replace(":", "") in ping(served).replace(":", "")
+    assert f"found e7.1 with mac {served.mac.replace(':', '')}" in ping(served, "-v")
 
 
 def test_aoeping_identify(served):
@@ -48,36 +48,34 @@ def test_aoeping_identify(served):
 
 def test_aoeping_smart(served):
     ping(served, "-S", "enable")
-    ping(served, "-S", "return_status")
-    assert len(ping(served, "-S", "read_data")) > 512
+    healthy = ping(served, "-S", "return_status")
+    assert "LBA Mid: 0x4f" in healthy and "LBA High: 0xc2" in healthy
+    assert "SMART data:" in ping(served, "-S", "read_data")
     ping(served, "-S", "offline_immediate:0")
-    ping(served, "-S", "read_log:0")
+    assert "SMART data:" in ping(served, "-S", "read_log:0")
     ping(served, "-S", "disable")
-    refused = ping(served, "-S", "read_data", check=False)
-    assert refused.returncode != 0
+    assert "aborted" in ping(served, "-S", "read_data", check=False).stderr
     ping(served, "-S", "enable")
 
 
 def test_aoeping_smart_log_is_kept(served):
     """A host vendor log (80h) holds what was written."""
-    ping(served, "-S", "enable")
     ping(served, "-S", "write_log:128", input="L" * 512)
-    assert "4c" * 4 in ping(served, "-S", "read_log:128").replace(" ", "").lower()
+    assert "4c " * 16 in ping(served, "-S", "read_log:128")
 
 
 def test_aoecfg(served):
-    def aoecfg(*options, check=True):
-        return tool(served, "aoecfg", "-t", "1", *options, "7", "1", served.nic, check=check)
+    def aoecfg(*options):
+        return tool(served, "aoecfg", "-t", "1", *options, "7", "1", served.nic)
 
-    assert "e7.1" in aoecfg() or "7.1" in aoecfg()
-    assert "hello" in aoecfg("-c", "set", "-s", "hello")
-    assert "hello" in aoecfg("-c", "read")
-    assert "hello" in aoecfg("-c", "test", "-s", "hello")
-    assert "hello" in aoecfg("-c", "prefix", "-s", "he")
-    assert "hello" not in aoecfg("-c", "test", "-s", "he", check=False).stdout
-    present = aoecfg("-c", "set", "-s", "other", check=False)
-    assert "present" in (present.stdout + present.stderr).lower() or present.returncode != 0
-    assert "other" in aoecfg("-c", "fset", "-s", "other")
+    assert aoecfg() == "\n"
+    assert aoecfg("-c", "set", "-s", "hello") == "hello\n"
+    assert aoecfg("-c", "read") == "hello\n"
+    assert aoecfg("-c", "test", "-s", "hello") == "hello\n"
+    assert aoecfg("-c", "prefix", "-s", "he") == "hello\n"
+    assert aoecfg("-c", "test", "-s", "he") == ""
+    assert aoecfg("-c", "set", "-s", "other") == "*badcfg*\n"
+    assert aoecfg("-c", "fset", "-s", "other") == "other\n"
     assert served.client().config(CONFIG_FORCE, b"").string == b""
 
 
