@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = Path(os.environ.get("STGT_XDP", ROOT / "build" / "stgt-xdp"))
 PINS = Path("/sys/fs/bpf/stgt-xdp")
+LOCKS = Path("/run/stgt-xdp")
 CLONE_NEWNET = 0x40000000
 
 _serial = itertools.count()
@@ -108,9 +109,10 @@ class Lab:
         return names
 
     def forget(self, devices):
-        """Pins outlive a process that was killed; those of our devices end here."""
+        """Pins and locks outlive a process that was killed; those of our devices end here."""
         for device in devices:
             shutil.rmtree(PINS / device, ignore_errors=True)
+            (LOCKS / f"{device}.lock").unlink(missing_ok=True)
 
     def bridge(self, netns, ports, mtu=1500):
         name = self.device()
