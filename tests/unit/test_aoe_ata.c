@@ -70,6 +70,19 @@ static void test_registers_that_answer(void **state)
 	assert_memory_equal(regs.lba, "\xff\x07\0\0\0\0", 6);
 }
 
+/* aoeping skips SMART replies without room for a sector, also of subcommands that return none. */
+static void test_smart_replies_have_room_for_a_sector(void **state)
+{
+	struct rig *rig = *state;
+	const struct rig_ata enable = {.command = ATA_SMART, .feature = 0xd8, .lba = 0xc24f00};
+	const struct rig_ata unknown = {.command = ATA_SMART, .feature = 0x01, .lba = 0xc24f00};
+	struct rig_reply reply = ask_ata(rig, &enable, NULL, 0, ATA_OK, 0);
+
+	assert_int_equal(reply.body_len, sizeof(struct wire_aoe_ata) + 512);
+	reply = ask_ata(rig, &unknown, NULL, 0, ATA_OK | ATA_ERR, ATA_ABRT);
+	assert_int_equal(reply.body_len, sizeof(struct wire_aoe_ata) + 512);
+}
+
 /* The W flag says one thing, the command another: the command is right. */
 static void test_write_flag_does_not_matter(void **state)
 {
@@ -359,6 +372,7 @@ int main(void)
 		rig_test(test_read_back),
 		rig_test(test_registers_are_echoed),
 		rig_test(test_registers_that_answer),
+		rig_test(test_smart_replies_have_room_for_a_sector),
 		rig_test(test_write_flag_does_not_matter),
 		rig_test(test_payload_where_none_belongs),
 		rig_test(test_count_out_of_bounds),

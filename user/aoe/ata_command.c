@@ -110,6 +110,11 @@ static void ata_release_frames(struct aoe_request *request)
 
 static void ata_reply(struct aoe_request *request)
 {
+	/* aoeping takes a SMART reply only with a sector behind its registers, needed or not. */
+	if (request->cmd.ata.command == ATA_SMART && !request->payload_len) {
+		memset(aoe_request_payload(request), 0, BLK_SECTOR);
+		request->payload_len = BLK_SECTOR;
+	}
 	ata_registers_out(&request->cmd.ata, &request->ata);
 	aoe_request_append(request, &request->ata, sizeof(request->ata));
 	aoe_request_reply(request);
