@@ -211,7 +211,7 @@ bool rig_take(struct rig *rig, struct rig_frame *frame)
 
 bool rig_idle(const struct rig *rig)
 {
-	return !aoe_port_busy(rig->port) && !rig->queue.inflight &&
+	return !aoe_port_inflight(rig->port) && !rig->queue.inflight &&
 	       rig->arena.nfree_frames == rig->arena.config.rx_frames &&
 	       rig->arena.nfree_runs == rig->arena.config.runs;
 }

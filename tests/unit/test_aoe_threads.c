@@ -50,7 +50,7 @@ static bool player_change(struct player *p, struct rig_frame *frame, unsigned in
 	client_config(frame, AOE_CONFIG_FORCE, string);
 	if (rig_rx(&p->rig, frame))
 		return false;
-	while (aoe_port_busy(p->rig.port) && !p->rig.ntx)
+	while (aoe_port_inflight(p->rig.port) && !p->rig.ntx)
 		if (!mailbox_wait(&p->rig.mailbox))
 			return false;
 	rig_tx_complete(&p->rig);

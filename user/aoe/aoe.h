@@ -142,9 +142,9 @@ struct aoe_port_config {
 
 /* 0 or negative errno. Everything below is for the port's thread once it is running. */
 int aoe_port_open(const struct aoe_port_config *config, struct aoe_port **port, struct error *err);
-/* Only when aoe_port_busy() is false. */
+/* Only when aoe_port_inflight() is 0. */
 void aoe_port_close(struct aoe_port *port);
-bool aoe_port_busy(const struct aoe_port *port);
+unsigned int aoe_port_inflight(const struct aoe_port *port);
 
 /* Serves `export` on this port; -EEXIST when its address is taken. The export outlives the port. */
 int aoe_port_add(struct aoe_port *port, struct aoe_export *export);

@@ -66,7 +66,7 @@ void aoe_port_close(struct aoe_port *port)
 {
 	if (!port)
 		return;
-	assert(!aoe_port_busy(port));
+	assert(!aoe_port_inflight(port));
 	for (unsigned int i = 0; i < port->nserved; i++)
 		free(port->served[i]);
 	free(port->served);
@@ -75,9 +75,9 @@ void aoe_port_close(struct aoe_port *port)
 	free(port);
 }
 
-bool aoe_port_busy(const struct aoe_port *port)
+unsigned int aoe_port_inflight(const struct aoe_port *port)
 {
-	return port->inflight != 0;
+	return port->inflight;
 }
 
 void aoe_port_set_mac(struct aoe_port *port, const uint8_t mac[6])

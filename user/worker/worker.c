@@ -13,8 +13,9 @@
 #define WORKER_RX_FRAMES    4096u
 #define WORKER_RUN_FRAMES   3u /* 8 KiB of payload, its header, and what alignment takes */
 #define WORKER_RING_ENTRIES 256u
-#define WORKER_RX_BATCH	    64u	    /* frames between two looks at completions */
-#define WORKER_RETRY_NS	    200000u /* how often to look again for what has no wake-up */
+#define WORKER_RX_BATCH	    64u	       /* frames between two looks at completions */
+#define WORKER_RETRY_NS	    200000u    /* how often to look again for what has no wake-up */
+#define WORKER_DRAIN_NS	    500000000u /* how long a stopping worker waits for its last replies */
 
 struct worker {
 	struct worker_config config;
@@ -35,6 +36,7 @@ struct worker {
 	bool rx_stalled; /* a frame waits because no request was free */
 	bool tx_backlog; /* frames wait because the kernel took no more */
 	bool stopping;
+	uint64_t stop_deadline_ns; /* for replies that are still being sent */
 	uint64_t last_work_ns;
 };
 
@@ -139,8 +141,9 @@ out_memory:
 
 static void worker_close_parts(struct worker *w)
 {
-	aoe_port_close(w->port);
+	/* The socket first: it returns the replies that it never sent to the port. */
 	xsk_close(w->xsk);
+	aoe_port_close(w->port);
 	ring_close(&w->ring);
 	arena_close(&w->arena);
 }
@@ -165,8 +168,6 @@ static bool worker_receive(struct worker *w)
 		xsk_rx_release(w->xsk);
 		n++;
 	}
-	if (n)
-		xsk_fill(w->xsk);
 	return n != 0;
 }
 
@@ -191,6 +192,8 @@ static bool worker_turn(struct worker *w)
 	}
 	if (ring_pending(&w->ring))
 		worked |= ring_run(&w->ring) != 0;
+	/* Every turn: completed writes free frames too. */
+	xsk_fill(w->xsk);
 	w->tx_backlog = xsk_kick(w->xsk);
 	return worked;
 }
@@ -221,9 +224,18 @@ static void worker_idle(struct worker *w)
 		worker_sleep(w);
 }
 
-static bool worker_busy(const struct worker *w)
+/*
+ * Whether a stopping worker must go on: for requests that execute, always, as memory is lent to the
+ * kernel and answers are owed to the disk; for replies on their way out, for a moment, as an
+ * interface that is down or gone never sends them.
+ */
+static bool worker_must_go_on(const struct worker *w)
 {
-	return aoe_port_busy(w->port) || w->blk.inflight || xsk_tx_pending(w->xsk);
+	unsigned int sending = xsk_tx_pending(w->xsk);
+
+	if (!w->stopping || w->blk.inflight || aoe_port_inflight(w->port) > sending)
+		return true;
+	return sending && worker_now() < w->stop_deadline_ns;
 }
 
 static void *worker_main(void *arg)
@@ -234,7 +246,7 @@ static void *worker_main(void *arg)
 	sem_post(&w->opened);
 	if (w->open_result)
 		return NULL;
-	while (!w->stopping || worker_busy(w)) {
+	while (worker_must_go_on(w)) {
 		if (!worker_turn(w))
 			worker_idle(w);
 		else if (w->config.busy_poll_us)
@@ -329,7 +341,10 @@ struct worker_stop {
 
 static void worker_stop_run(struct message *msg)
 {
-	container_of(msg, struct worker_stop, message)->worker->stopping = true;
+	struct worker *w = container_of(msg, struct worker_stop, message)->worker;
+
+	w->stopping = true;
+	w->stop_deadline_ns = worker_now() + WORKER_DRAIN_NS;
 }
 
 void worker_close(struct worker *worker, struct mailbox *control)

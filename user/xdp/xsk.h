@@ -59,7 +59,10 @@ struct xsk;
 int xsk_open(const struct xsk_config *config, struct arena *arena, struct xsk **xsk,
 	     struct error *err);
 
-/* Frames lent to the kernel do not come back: the arena ends with the socket. */
+/*
+ * Frames lent for reception do not come back: the arena ends with the socket. tx->done is called for
+ * what was sent and not completed.
+ */
 void xsk_close(struct xsk *xsk);
 
 enum xsk_mode xsk_mode(const struct xsk *xsk);

@@ -254,9 +254,26 @@ int xsk_open(const struct xsk_config *config, struct arena *arena, struct xsk **
 	return 0;
 }
 
+/* What the kernel never sent it has dropped with the socket: their owners get those runs back. */
+static void return_unsent(struct xsk *xsk)
+{
+	const struct arena_config *config = &xsk->sink.arena->config;
+
+	for (uint32_t run = 0; run < config->runs && xsk->tx_runs; run++) {
+		uint32_t frame = config->rx_frames + run * config->run_frames;
+		void *owner;
+
+		if (!arena_run_completed(xsk->sink.arena, frame << ARENA_FRAME_SHIFT, &owner))
+			continue;
+		xsk->tx_runs--;
+		((struct tx *)owner)->done(owner);
+	}
+}
+
 void xsk_close(struct xsk *xsk)
 {
 	socket_close(xsk);
+	return_unsent(xsk);
 	free(xsk->tx_outstanding);
 	free(xsk);
 }
