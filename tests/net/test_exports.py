@@ -58,7 +58,7 @@ def test_mtu_decides_the_sectors(lab, mtu, sectors):
     client = pair.client()
     config = client.config()
     one_frame = "sg" not in target.json("status")["interfaces"][0]["xdp_mode"]
-    assert config.sectors == (min(sectors, 7) if one_frame else sectors)
+    assert config.sectors == (min(sectors, 6) if one_frame else sectors)
     assert config.buffers >= 16
     count = config.sectors
     client.write(0, pattern(0, count, 2))

@@ -28,7 +28,7 @@ unsigned int aoe_advertised_sectors(const struct aoe_port *port, unsigned int ta
 			  ? 1
 			  : least(sectors, (unsigned int)((config->mtu - ATA_HEAD) / BLK_SECTOR));
 	if (!config->multi_buffer)
-		sectors = least(sectors, (unsigned int)((ARENA_RX_CAPACITY - head) / BLK_SECTOR));
+		sectors = least(sectors, (unsigned int)((ARENA_RX_SINGLE - head) / BLK_SECTOR));
 	sectors = least(sectors, arena_run_payload(config->sink->arena) / BLK_SECTOR);
 	/* Whole 4 KiB blocks, so that a file system's block is not cut in two frames. */
 	return sectors > 8 ? sectors & ~7u : sectors;

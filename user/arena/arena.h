@@ -40,6 +40,14 @@
 #define ARENA_PAYLOAD	    512u /* where data-in lands within a run */
 #define ARENA_RX_CAPACITY   (ARENA_FRAME_SIZE - ARENA_RX_OFFSET)
 
+/*
+ * The longest frame, Ethernet header included, that reaches a socket which takes one buffer a
+ * frame. Drivers receive into a page that also holds XDP's headroom and 320 bytes of bookkeeping
+ * (struct skb_shared_info); what is longer comes in pieces and is dropped, though it would fit a
+ * frame here.
+ */
+#define ARENA_RX_SINGLE (ARENA_FRAME_SIZE - ARENA_XDP_HEADROOM - 320u - 2u)
+
 enum frame_state {
 	FRAME_FREE,
 	FRAME_FILL, /* lent to the kernel for reception */
