@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define KEY "aoe-7.1"
@@ -281,6 +282,52 @@ static void test_first_save_that_fails_leaves_no_section(void **unused)
 	state_close(state);
 }
 
+/* Holds the state in another process until the pipe closes. */
+static pid_t hold_in_child(int release)
+{
+	struct state *state;
+	int ready[2];
+	char byte;
+	pid_t child;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		bool held = state_open(dir, KEY, NULL, &state, NULL) == 0;
+
+		if (held && write(ready[1], "", 1) == 1)
+			held = read(release, &byte, 1) >= 0;
+		_exit(!held);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return child;
+}
+
+static void test_second_process_is_refused(void **unused)
+{
+	struct state *state;
+	char names_pid[32];
+	struct error err;
+	pid_t child;
+	int release[2];
+
+	assert_int_equal(pipe(release), 0);
+	child = hold_in_child(release[0]);
+	assert_int_equal(state_open(dir, KEY, NULL, &state, &err), -EBUSY);
+	snprintf(names_pid, sizeof(names_pid), "process %d", (int)child);
+	assert_non_null(strstr(err.text, names_pid));
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	/* What a killed process leaves is no lock. */
+	assert_int_equal(state_open(dir, KEY, NULL, &state, &err), 0);
+	state_close(state);
+	close(release[0]);
+	close(release[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
 
 int main(void)
@@ -295,6 +342,7 @@ int main(void)
 		TEST(test_foreign_files_are_left_alone),
 		TEST(test_keys),
 		TEST(test_bad_directories),
+		TEST(test_second_process_is_refused),
 		TEST(test_failed_save_keeps_the_old_state),
 		TEST(test_first_save_that_fails_leaves_no_section),
 	};

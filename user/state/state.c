@@ -2,6 +2,7 @@
 #include "state/state.h"
 
 #include "base/cleanup.h"
+#include "base/lockfile.h"
 #include "base/log.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,8 @@ struct state {
 	char *key;
 	char *file; /* names within `dir` */
 	char *temp;
+	char *lock_path;
+	int lock; /* against another process with the same export */
 	struct mailbox *writer;
 	json_t *document; /* what the file holds */
 	bool failing;	  /* the last save failed, and the log says so */
@@ -132,6 +135,23 @@ static int dir_open(const char *dir, struct error *err)
 	return fd;
 }
 
+/* Two processes that remember the same export would undo each other's saves. */
+static int state_lock(struct state *state, const char *dir, struct error *err)
+{
+	pid_t holder = 0;
+
+	state->lock = lockfile_take(state->lock_path, &holder);
+	if (state->lock == -EBUSY)
+		return error_set(err, EBUSY,
+				 "state file %s/%s is in use by process %d: end that, or use "
+				 "another state directory",
+				 dir, state->file, (int)holder);
+	if (state->lock < 0)
+		return error_set(err, -state->lock, "cannot write to the state directory %s: %s",
+				 dir, strerror(-state->lock));
+	return 0;
+}
+
 static int state_load(struct state *state, const char *dir, struct error *err)
 {
 	int ret = document_read(state, err);
@@ -159,6 +179,7 @@ int state_open(const char *dir, const char *key, struct mailbox *writer, struct 
 	if (!s)
 		return error_set(err, ENOMEM, "out of memory");
 	s->writer = writer;
+	s->lock = -1;
 	s->dir = dir_open(dir, err);
 	if (s->dir < 0) {
 		ret = s->dir;
@@ -166,11 +187,14 @@ int state_open(const char *dir, const char *key, struct mailbox *writer, struct 
 	}
 	s->key = strdup(key);
 	if (!s->key || asprintf(&s->file, "%s.json", key) < 0 ||
-	    asprintf(&s->temp, "%s.json.tmp", key) < 0) {
+	    asprintf(&s->temp, "%s.json.tmp", key) < 0 ||
+	    asprintf(&s->lock_path, "%s/%s.lock", dir, key) < 0) {
 		ret = error_set(err, ENOMEM, "out of memory");
 		goto out;
 	}
-	ret = state_load(s, dir, err);
+	ret = state_lock(s, dir, err);
+	if (!ret)
+		ret = state_load(s, dir, err);
 	if (!ret) {
 		*state = s;
 		return 0;
@@ -185,8 +209,11 @@ void state_close(struct state *state)
 	if (!state)
 		return;
 	json_decref(state->document);
+	if (state->lock >= 0)
+		lockfile_release(state->lock_path, state->lock);
 	if (state->dir >= 0)
 		close(state->dir);
+	free(state->lock_path);
 	free(state->temp);
 	free(state->file);
 	free(state->key);

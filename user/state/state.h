@@ -19,7 +19,8 @@ struct state; /* one export's file */
  * Opens `key`.json below `dir` (made when missing, mode 0700) and reads it; a missing file is an
  * empty state. A file that is not ours (syntax, version) is refused with -EINVAL and left alone.
  * `writer` is drained by the thread that will write; NULL: saves happen at once, in the caller
- * (tests). -EACCES, -EROFS, -ENOSPC: the directory cannot be written, found out now and not later.
+ * (tests). -EBUSY: another process has the same state open. -EACCES, -EROFS, -ENOSPC: the directory
+ * cannot be written, found out now and not later.
  */
 int state_open(const char *dir, const char *key, struct mailbox *writer, struct state **state,
 	       struct error *err);

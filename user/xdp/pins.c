@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "xdp/pins.h"
 #include "base/cleanup.h"
+#include "base/lockfile.h"
 #include "stgt/abi.h"
 
 #include <bpf/bpf.h>
@@ -9,17 +10,12 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 
 #define BPF_FS	 "/sys/fs/bpf"
 #define LOCK_DIR "/run/stgt-xdp"
-
-#define LOCK_TRIES    10
-#define LOCK_RETRY_NS 50000000
 
 void pins_path(char path[PINS_PATH_MAX], const char *name, const char *entry)
 {
@@ -103,57 +99,23 @@ static void lock_path(char path[PINS_PATH_MAX], const char *name)
 	snprintf(path, PINS_PATH_MAX, LOCK_DIR "/%s.lock", name);
 }
 
-/* True when the file that was locked is still the one that others find at the path. */
-static bool lock_current(int fd, const char *path)
-{
-	struct stat own, there;
-
-	return !fstat(fd, &own) && !stat(path, &there) && own.st_ino == there.st_ino &&
-	       own.st_dev == there.st_dev;
-}
-
-static int lock_refuse(int fd, const char *name, struct error *err)
-{
-	char pid[16] = "";
-	ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
-
-	if (n <= 0)
-		return error_set(err, EBUSY, "%s is served by another stgt-xdp process", name);
-	pid[strcspn(pid, "\n")] = '\0';
-	return error_set(err, EBUSY, "%s is served by another stgt-xdp process (pid %s)", name,
-			 pid);
-}
-
 int pins_lock(const char *name, struct error *err)
 {
-	const struct timespec pause = {.tv_nsec = LOCK_RETRY_NS};
 	char path[PINS_PATH_MAX];
-	int fd = -1, tries = 0;
+	pid_t holder = 0;
+	int fd;
 
 	lock_path(path, name);
 	if (mkdir(LOCK_DIR, 0755) < 0 && errno != EEXIST)
 		return error_set(err, errno, "cannot make " LOCK_DIR ": %s", strerror(errno));
-	for (;;) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-		if (fd < 0)
-			return error_set(err, errno, "cannot open %s: %s", path, strerror(errno));
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-			if (lock_current(fd, path))
-				break;
-		} else if (++tries == LOCK_TRIES) {
-			lock_refuse(fd, name, err);
-			close(fd);
-			return -EBUSY;
-		} else {
-			nanosleep(&pause, NULL);
-		}
-		close(fd);
-	}
-	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", getpid()) < 0) {
-		error_set(err, errno, "cannot write %s: %s", path, strerror(errno));
-		pins_unlock(name, fd);
-		return -EIO;
-	}
+	fd = lockfile_take(path, &holder);
+	if (fd == -EBUSY && holder)
+		return error_set(err, EBUSY, "%s is served by another stgt-xdp process (pid %d)",
+				 name, (int)holder);
+	if (fd == -EBUSY)
+		return error_set(err, EBUSY, "%s is served by another stgt-xdp process", name);
+	if (fd < 0)
+		return error_set(err, -fd, "cannot lock %s: %s", path, strerror(-fd));
 	return fd;
 }
 
@@ -162,6 +124,5 @@ void pins_unlock(const char *name, int fd)
 	char path[PINS_PATH_MAX];
 
 	lock_path(path, name);
-	unlink(path);
-	close(fd);
+	lockfile_release(path, fd);
 }
