@@ -43,7 +43,8 @@ struct attach {
 	struct target *target;
 	struct control_server *server;
 	int signals;
-	bool stop;
+	bool stop; /* asked to */
+	bool lost; /* the last interface went away */
 };
 
 static json_t *attach_status(void *ctx, const json_t *request, struct error *err)
@@ -90,6 +91,7 @@ static int open_signals(struct error *err)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write beyond RLIMIT_FSIZE is an I/O error, not our end */
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return error_set(err, errno, "cannot wait for signals: %s", strerror(errno));
@@ -144,7 +146,7 @@ static void control_loop(struct attach *attach)
 {
 	struct pollfd fds[3 + 1 + CONTROL_CLIENTS];
 
-	while (!attach->stop) {
+	while (!attach->stop && !attach->lost) {
 		unsigned int n = 3;
 
 		fds[0] = (struct pollfd){.fd = attach->signals, .events = POLLIN};
@@ -161,8 +163,7 @@ static void control_loop(struct attach *attach)
 		if (fds[2].revents)
 			target_monitor_dispatch(attach->target);
 		control_server_dispatch(attach->server, fds + 3, n - 3);
-		if (target_interfaces(attach->target) == 0)
-			attach->stop = true;
+		attach->lost = !attach->stop && target_interfaces(attach->target) == 0;
 	}
 }
 
@@ -198,6 +199,8 @@ static int serve(const struct attach_args *args, struct error *err)
 	control_loop(&attach);
 	sd_notify(0, "STOPPING=1");
 	control_server_close(attach.server);
+	if (attach.lost)
+		ret = error_set(err, ENODEV, "no interface is left to serve on");
 out_target:
 	target_close(attach.target);
 out_signals:

@@ -152,13 +152,14 @@ static void print_counters(FILE *out, const json_t *value, const char *path)
 	case JSON_ARRAY:
 		json_array_foreach (value, i, member) {
 			const json_t *name = json_object_get(member, "name");
-			const json_t *address = json_object_get(member, "address");
-
-			snprintf(below, sizeof(below), "%s[%s]", path,
-				 name	   ? json_string_value(name)
-				 : address ? json_string_value(address)
-					   : "");
-			if (!name && !address)
+			if (!name)
+				name = json_object_get(member, "address");
+			if (!name)
+				name = json_object_get(member, "mac");
+			if (name)
+				snprintf(below, sizeof(below), "%s[%s]", path,
+					 json_string_value(name));
+			else
 				snprintf(below, sizeof(below), "%s[%zu]", path, i);
 			print_counters(out, member, below);
 		}

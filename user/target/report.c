@@ -291,6 +291,24 @@ static json_t *export_stats(const struct aoe_export_stats *s, const struct aoe_e
 			 "retransmits", (json_int_t)s->retransmits);
 }
 
+static json_t *initiators_stats(const struct aoe_port *port)
+{
+	const struct aoe_initiator_stats *s;
+	json_t *list = json_array();
+	char mac[MAC_TEXT];
+
+	for (unsigned int i = 0; (s = aoe_port_initiator(port, i)); i++) {
+		format_mac(s->mac, mac);
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "mac", mac, "vlan",
+					vlan_json(s->vlan), "requests", (json_int_t)s->requests,
+					"read_bytes", (json_int_t)s->read_bytes, "write_bytes",
+					(json_int_t)s->write_bytes, "errors", (json_int_t)s->errors,
+					"retransmits", (json_int_t)s->retransmits));
+	}
+	return list;
+}
+
 /* Runs on the worker, whose counters these are. */
 static void queue_stats(const struct worker_view *view, void *arg)
 {
@@ -302,14 +320,15 @@ static void queue_stats(const struct worker_view *view, void *arg)
 
 	for (unsigned int i = 0; (s = aoe_port_export_stats(view->port, i, &export)); i++)
 		json_array_append_new(exports, export_stats(s, export));
-	json_array_append_new(arg, json_pack("{s:i, s:o, s:{s:I, s:I, s:I, s:o}, s:I, s:I, s:o}",
-					     "queue", (int)queue, "socket", socket_stats(view),
-					     "aoe", "rx_frames", (json_int_t)stats->rx_frames,
-					     "tx_frames", (json_int_t)stats->tx_frames,
-					     "announcements", (json_int_t)stats->announcements,
-					     "reasons", reasons_stats(stats), "inflight",
-					     (json_int_t)view->blk->inflight, "bounces",
-					     (json_int_t)view->blk->bounces, "exports", exports));
+	json_array_append_new(
+		arg,
+		json_pack("{s:i, s:o, s:{s:I, s:I, s:I, s:o}, s:I, s:I, s:o, s:o}", "queue",
+			  (int)queue, "socket", socket_stats(view), "aoe", "rx_frames",
+			  (json_int_t)stats->rx_frames, "tx_frames", (json_int_t)stats->tx_frames,
+			  "announcements", (json_int_t)stats->announcements, "reasons",
+			  reasons_stats(stats), "inflight", (json_int_t)view->blk->inflight,
+			  "bounces", (json_int_t)view->blk->bounces, "exports", exports,
+			  "initiators", initiators_stats(view->port)));
 }
 
 json_t *target_stats(struct target *target)
