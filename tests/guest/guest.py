@@ -114,9 +114,9 @@ class Command:
 
 
 class Guest:
-    """Boots at once; ends with the lab. One network card, on `tap` in the namespace `netns`."""
+    """Boots at once; ends with the lab. Its network card is `tap` in the namespace `netns`, if any."""
 
-    def __init__(self, lab, netns, tap, mtu=9000, memory=1024):
+    def __init__(self, lab, netns=None, tap=None, mtu=9000, memory=1024):
         self.home = lab.path / "guest"
         self.shared = self.home / "shared"
         self.shared.mkdir(parents=True)
@@ -133,9 +133,10 @@ class Guest:
                 "-nographic", "-no-reboot", "-serial", f"file:{self.log}",
                 "-serial", f"pipe:{self.pipe}", "-kernel", KERNEL / "vmlinuz",
                 "-initrd", self.home / "initrd",
-                "-append", "console=ttyS0 panic=-1 quiet mitigations=off net.ifnames=0",
-                "-netdev", f"tap,id=net,ifname={tap},script=no,downscript=no",
-                "-device", f"virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,host_mtu={mtu}"]
+                "-append", "console=ttyS0 panic=-1 quiet mitigations=off net.ifnames=0"]
+        if tap:
+            argv += ["-netdev", f"tap,id=net,ifname={tap},script=no,downscript=no",
+                     "-device", f"virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,host_mtu={mtu}"]
         for tag, path, mode in (("root", "/", "readonly=on,"),
                                 ("kernel", KERNEL / "modules", "readonly=on,"),
                                 ("shared", self.shared, "")):

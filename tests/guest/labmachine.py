@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Runs tiers of tests/run in a virtual machine, so that what they do to a kernel stays there.
+
+    lab machine (recent kernel)              initiator (Debian's stock kernel)
+      tests/run --tier net ...                 aoe.ko, fio, mkfs
+      eth0 ──────────── network cards, joined by a socket ──────────── eth0
+      /dev/ttyS2 ────────────────── commands ─────────────────── /dev/ttyS1
+      /run/shared/initiator ──── the folder that is /run/shared there
+
+The initiator boots only for the guest tier.
+"""
+
+import shlex
+import time
+
+from lab import ROOT, Lab, wait_until
+from machine import Machine
+
+KERNEL, INITIATOR_KERNEL = "lab-kernel", "guest-kernel"
+MODULES = ("veth", "bridge", "tun", "loop")
+SLOW = 5  # how much longer waiting may take than on a real machine
+CARD = "virtio-net-pci,netdev=link,host_mtu=9000,mac="
+
+SETUP = f"""
+set -e
+mount -t bpf bpf /sys/fs/bpf
+for module in {' '.join(MODULES)}; do modprobe -d /run/kernel $module; done
+ln -sf /proc/self/fd /dev/fd
+sysctl -qw net.core.bpf_jit_enable=1
+ip link set lo up
+"""
+
+
+class LabMachine:
+    """The lab machine, with the initiator when `initiator` is true; ends with close()."""
+
+    def __init__(self, initiator):
+        self.lab = Lab()
+        try:
+            self.start(self.lab.path, initiator)
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, home, initiator):
+        devices = []
+        if initiator:
+            devices = ["-netdev", f"stream,id=link,server=on,addr.type=unix,addr.path={home}/link",
+                       "-device", f"{CARD}52:54:00:12:34:55",
+                       "-serial", f"unix:{home}/line,server=on,wait=off"]
+        self.machine = Machine(self.lab, KERNEL, home / "shared", cpus=2, memory=3072,
+                               devices=devices, folders=[(ROOT, "ro")], disk=4 << 30)
+        if initiator:
+            self.start_initiator(home)
+        self.machine.boot()
+        self.machine.run(SETUP)
+
+    def start_initiator(self, home):
+        """The lab machine sees the initiator's folder as part of its own."""
+        wait_until(lambda: all((home / name).exists() for name in ("link", "line")), 20,
+                   "sockets of the lab machine")
+        self.initiator = Machine(self.lab, INITIATOR_KERNEL, home / "shared" / "initiator", line=
+                                 f"unix:{home}/line", devices=[
+            "-netdev", f"stream,id=link,server=off,addr.type=unix,addr.path={home}/link",
+            "-device", f"{CARD}52:54:00:12:34:56"])
+
+    def close(self):
+        self.lab.close()
+
+    def run(self, arguments, seconds):
+        """Runs tests/run with the arguments and yields its output line by line; then its status."""
+        environment = f"STGT_TEST_SLOW={SLOW} STGT_TEST_INITIATOR=/run/shared/initiator"
+        command = self.machine.start(
+            f"cd {shlex.quote(str(ROOT))}\n{environment} exec /usr/bin/python3 -B tests/run "
+            + shlex.join(arguments))
+        output = self.machine.shared / f"{command.name}.out"
+        deadline = time.monotonic() + seconds
+        with open(output, "a+", errors="replace") as lines:
+            lines.seek(0)
+            rest = ""
+            while True:
+                over = command.status is not None or not self.machine.alive()
+                *whole, rest = (rest + lines.read()).split("\n")
+                yield from whole
+                if over:
+                    return
+                if time.monotonic() > deadline:
+                    yield f"[took longer than {seconds} s]"
+                    return
+                time.sleep(0.2)
