@@ -3,10 +3,10 @@
 
     target's namespace                 fabric's namespace
     narrow (MTU 1500) ──── veth ────┐
-                                    bridge ──── tap ──── guest's eth0
+                                    bridge ──── card ──── guest's eth0
     wide   (MTU 9000) ──── veth ────┘
 
-The target serves 7.1 on narrow and 7.2 on wide. TARGET=vblade puts Debian's vblade in its place, to
+The card is a tap, or that of the lab machine. The target serves 7.1 on narrow and 7.2 on wide. TARGET=vblade puts Debian's vblade in its place, to
 tell a fault of the lab from one of the target.
 """
 
@@ -21,10 +21,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "net"))
 
-from guest import Guest  # noqa: E402
+from guest import attach_guest  # noqa: E402
 from lab import Lab, Target  # noqa: E402
+from machine import TOOLS as MACHINE_TOOLS, Shell  # noqa: E402
 
-TOOLS = ("qemu-system-x86_64", "busybox", "cpio", "modprobe", "fio", "aoe-stat", "mkfs.ext4")
+TOOLS = (*MACHINE_TOOLS, "fio", "aoe-stat", "mkfs.ext4")
 
 
 class Vblade:
@@ -52,7 +53,7 @@ def pytest_sessionstart():
 @dataclass
 class Setup:
     lab: Lab
-    guest: Guest
+    guest: Shell
     target: Target
     disks: dict  # by address
 
@@ -67,10 +68,8 @@ def setup():
         storage, fabric = lab.netns("storage"), lab.netns("fabric")
         narrow, narrow_port = lab.veth(storage, fabric, 1500)
         wide, wide_port = lab.veth(storage, fabric, 9000)
-        tap = lab.device()
-        lab.ip(fabric, f"tuntap add {tap} mode tap")
-        lab.ip(fabric, f"link set {tap} mtu 9000 up")
-        lab.bridge(fabric, [narrow_port, wide_port, tap], 9000)
+        guest, card = attach_guest(lab, fabric)
+        lab.bridge(fabric, [narrow_port, wide_port, card], 9000)
         disks = {"7.1": lab.disk(32 << 20, "narrow.img"), "7.2": lab.disk(64 << 20, "wide.img")}
         exports = [(narrow, "7.1", disks["7.1"]), (wide, "7.2", disks["7.2"])]
         if os.environ.get("TARGET") == "vblade":
@@ -79,7 +78,6 @@ def setup():
             target = Target(lab, storage, [word for device, address, path in exports
                                            for word in (device, "--aoe", f"{address}={path}",
                                                         "--allow", "any")])
-        guest = Guest(lab, fabric, tap)
         guest.run("ip link set eth0 mtu 9000 up")
         guest.load("aoe", "ext4")
         yield Setup(lab, guest, target, disks)

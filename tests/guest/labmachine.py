@@ -13,13 +13,14 @@ The initiator boots only for the guest tier.
 import shlex
 import time
 
+from guest import CARD, KERNEL, MAC
 from lab import ROOT, Lab, wait_until
 from machine import Machine
 
-KERNEL, INITIATOR_KERNEL = "lab-kernel", "guest-kernel"
+LAB_KERNEL = "lab-kernel"
 MODULES = ("veth", "bridge", "tun", "loop")
+LAB_MAC = "52:54:00:12:34:55"
 SLOW = 5  # how much longer waiting may take than on a real machine
-CARD = "virtio-net-pci,netdev=link,host_mtu=9000,mac="
 
 SETUP = f"""
 set -e
@@ -46,23 +47,22 @@ class LabMachine:
         devices = []
         if initiator:
             devices = ["-netdev", f"stream,id=link,server=on,addr.type=unix,addr.path={home}/link",
-                       "-device", f"{CARD}52:54:00:12:34:55",
+                       "-device", CARD + LAB_MAC,
                        "-serial", f"unix:{home}/line,server=on,wait=off"]
-        self.machine = Machine(self.lab, KERNEL, home / "shared", cpus=2, memory=3072,
-                               devices=devices, folders=[(ROOT, "ro")], disk=4 << 30)
+        self.machine = Machine(self.lab, LAB_KERNEL, home / "shared", cpus=2, memory=3072,
+                               devices=devices, disk=4 << 30)
         if initiator:
-            self.start_initiator(home)
+            self.start_initiator(home / "shared" / "initiator", home)
         self.machine.boot()
         self.machine.run(SETUP)
 
-    def start_initiator(self, home):
+    def start_initiator(self, shared, home):
         """The lab machine sees the initiator's folder as part of its own."""
         wait_until(lambda: all((home / name).exists() for name in ("link", "line")), 20,
                    "sockets of the lab machine")
-        self.initiator = Machine(self.lab, INITIATOR_KERNEL, home / "shared" / "initiator", line=
-                                 f"unix:{home}/line", devices=[
-            "-netdev", f"stream,id=link,server=off,addr.type=unix,addr.path={home}/link",
-            "-device", f"{CARD}52:54:00:12:34:56"])
+        devices = ["-netdev", f"stream,id=link,server=off,addr.type=unix,addr.path={home}/link",
+                   "-device", CARD + MAC]
+        Machine(self.lab, KERNEL, shared, line=f"unix:{home}/line", devices=devices)
 
     def close(self):
         self.lab.close()

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from lab import wait_until
+from lab import ROOT, wait_until
 
 CACHE = Path(os.environ.get("STGT_XDP_CACHE", "/var/cache/stgt-xdp"))
 TOOLS = ("qemu-system-x86_64", "busybox", "cpio", "modprobe")
@@ -37,7 +37,7 @@ for folder in tmp run var/lib mnt; do busybox mount -t tmpfs tmpfs /root/$folder
 [ ! -e /dev/vda ] || busybox mount -t ext4 /dev/vda /root/tmp
 nine kernel /root/run/kernel ro,cache=loose
 nine shared /root/run/shared rw
-. /root/run/shared/mounts
+nine project "/root$(busybox cat /root/run/shared/project)" ro,cache=loose
 for folder in proc sys dev; do busybox mount -o bind /$folder /root/$folder; done
 exec busybox chroot /root /bin/sh /run/shared/agent
 """
@@ -47,7 +47,7 @@ export PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin HOME=/t
 cd /tmp
 exec 3<>/dev/ttyS1
 stty raw -echo <&3
-echo started >&3
+touch /run/shared/started
 while read -r name <&3; do
 	{
 		sh "/run/shared/$name" >"/run/shared/$name.out" 2>&1 </dev/null 3>&-
@@ -126,22 +126,22 @@ class Shell:
         self.lab, self.shared = lab, shared
         self.names = itertools.count()
         self.running = {}
-        self.started = threading.Event()
 
-    def connect(self, source, sink, tag=""):
-        """Opened for both ways, so that neither side waits for the other."""
-        self.tag = tag
+    def connect(self, source, sink):
+        """Waits until the machine takes commands from `sink`; its answers come from `source`."""
+        # Opened for both ways, so that neither side waits for the other.
         self.commands = os.fdopen(os.open(sink, os.O_RDWR), "w")
         self.lab.undo.callback(self.commands.close)
         threading.Thread(target=self.listen, args=[os.open(source, os.O_RDWR)], daemon=True).start()
+        wait_until(lambda: (self.shared / "started").exists() or not self.alive(), 120,
+                   "machine's boot")
+        assert self.alive(), f"the machine died:\n{self.console()}"
 
     def listen(self, source):
         with os.fdopen(source, "r", errors="replace") as lines:
             for line in lines:
                 words = line.split()
-                if words == ["started"]:
-                    self.started.set()
-                elif len(words) == 3 and words[0] == "done" and words[1] in self.running:
+                if len(words) == 3 and words[0] == "done" and words[1] in self.running:
                     self.running.pop(words[1]).status = int(words[2])
 
     def alive(self):
@@ -154,7 +154,7 @@ class Shell:
 
     def start(self, text):
         """Starts a shell command and returns it."""
-        name = f"command{self.tag}{next(self.names)}"
+        name = f"command{os.getpid()}-{next(self.names)}"
         (self.shared / name).write_text(text + "\n")
         command = self.running[name] = Command(self, name, text)
         self.commands.write(name + "\n")
@@ -180,13 +180,12 @@ class Machine(Shell):
     """Boots at once; ends with the lab.
 
     `kernel` is a folder of CACHE, `shared` the folder that is /run/shared there, `devices` are more
-    arguments for QEMU, `folders` are (path, "ro" or "rw") that must be there at the same path. `disk`
-    is the size of an ext4 of its own on /tmp. Commands come from `line`, a QEMU character device, or
-    from here after boot().
+    arguments for QEMU. `disk` is the size of an ext4 of its own on /tmp. Commands come from `line`, a
+    QEMU character device, or from here after boot().
     """
 
     def __init__(self, lab, kernel, shared, *, netns=None, cpus=1, memory=1024, line=None,
-                 devices=(), folders=(), disk=0):
+                 devices=(), disk=0):
         super().__init__(lab, shared)
         shared.mkdir(parents=True)
         home = Path(tempfile.mkdtemp(prefix="machine-", dir=lab.path))
@@ -208,26 +207,21 @@ class Machine(Shell):
             os.truncate(image, disk)
             subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
             argv += ["-drive", f"if=virtio,format=raw,cache=unsafe,file={image}"]
-        shares = [("root", "/", "ro"), ("kernel", kernel / "modules", "ro"), ("shared", shared, "rw"),
-                  *[(f"folder{i}", *folder) for i, folder in enumerate(folders)]]
-        for tag, path, mode in shares:
+        # The project may lie below a folder that the machine has of its own.
+        for tag, path, mode in (("root", "/", "ro"), ("kernel", kernel / "modules", "ro"),
+                                ("project", ROOT, "ro"), ("shared", shared, "rw")):
             readonly = "readonly=on," if mode == "ro" else ""
             argv += ["-fsdev",
                      f"local,id={tag},path={path},{readonly}security_model=none,multidevs=remap",
                      "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
-        mounts = "".join(f"nine {tag} '/root{path}' {mode},cache=loose\n"
-                         for tag, path, mode in shares[3:])
-        (shared / "mounts").write_text(mounts)
+        (shared / "project").write_text(str(ROOT))
         (shared / "agent").write_text(AGENT)
         self.child = lab.spawn(argv, netns, stdin=subprocess.DEVNULL,
                                stdout=open(shared / "qemu.log", "w"), stderr=subprocess.STDOUT)
 
-    def boot(self, seconds=120):
-        """Waits until it takes commands."""
+    def boot(self):
+        """Waits until it takes commands from here."""
         self.connect(f"{self.pipe}.out", f"{self.pipe}.in")
-        wait_until(lambda: self.started.is_set() or not self.alive(), seconds, "machine's boot")
-        assert self.alive(), f"the machine died:\n{self.console()}"
-        return self
 
     def alive(self):
         return self.child.poll() is None

@@ -6,6 +6,7 @@ One guest, two ends: aoe.ko in the initial namespace, the program in another, a 
 """
 
 import re
+import shutil
 
 import pytest
 
@@ -22,8 +23,9 @@ class Inside:
 
     def __init__(self, guest):
         self.guest = guest
-        # Its own memory, rather than the shared root, holds what is written.
-        guest.run(f"mkdir /tmp/lab && cp {PROGRAM} /tmp/lab/stgt-xdp && truncate -s 64M /tmp/lab/disk")
+        # Through the shared folder: the guest sees its own /tmp, where this checkout may be.
+        shutil.copy(PROGRAM, guest.shared / "stgt-xdp")
+        guest.run("mkdir /tmp/lab && cp /run/shared/stgt-xdp /tmp/lab && truncate -s 64M /tmp/lab/disk")
         self.start()
 
     def start(self):
