@@ -57,8 +57,6 @@ static int interface_check_vlans(const struct target_interface *interface, struc
 				"off): exports with a VLAN cannot be served on it",
 				interface->netif.name, interface->netif.name);
 	}
-	log_warning("%s: VLAN tags are invisible here; untagged exports answer on every VLAN",
-		    interface->netif.name);
 	return 0;
 }
 
@@ -137,6 +135,10 @@ int target_interface_start(struct target *target, struct target_interface *inter
 	if (steer_taken_over(interface->steer))
 		log_notice("%s: took over from a process that did not end cleanly",
 			   interface->netif.name);
+	if (steer_vlan(interface->steer) == STEER_VLAN_BLIND)
+		log_warning("%s: VLAN tags are invisible here; untagged exports answer on every "
+			    "VLAN",
+			    interface->netif.name);
 	if (!interface->netif.up)
 		log_warning("%s is down; it is served once it is up (ip link set %s up)",
 			    interface->netif.name, interface->netif.name);
