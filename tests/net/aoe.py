@@ -7,7 +7,7 @@ import struct
 import time
 from dataclasses import dataclass
 
-from lab import inside
+from lab import SLOW, inside
 
 ETH_P_ALL = 0x0003
 ETH_P_AOE = 0x88A2
@@ -29,7 +29,8 @@ ERR_ABRT, ERR_IDNF = 0x04, 0x10
 
 _tags = itertools.count(0x01020304)  # shared: clients on one interface see each other's replies
 
-SILENCE = 0.15  # what a reply that must not come is waited for, after a later one has come
+LIMIT = 3.0 * SLOW  # for a reply
+SILENCE = 0.15 * SLOW  # what a reply that must not come is waited for, after a later one has come
 
 
 def mac_bytes(text):
@@ -168,7 +169,7 @@ class AoeClient:
     def send(self, frame):
         self.socket.send(frame)
 
-    def receive(self, seconds=3.0):
+    def receive(self, seconds=LIMIT):
         """The next AoE frame, whoever it is for, or None."""
         deadline = time.monotonic() + seconds
         while True:
@@ -190,7 +191,7 @@ class AoeClient:
         while self.receive(0):
             pass
 
-    def reply_to(self, tag, seconds=3.0):
+    def reply_to(self, tag, seconds=LIMIT):
         """The response with this tag; others are thrown away. None if there is none in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -199,7 +200,7 @@ class AoeClient:
                 return reply
         return None
 
-    def request(self, command, body, seconds=3.0, **kwargs):
+    def request(self, command, body, seconds=LIMIT, **kwargs):
         """Sends once, never again: nothing may be lost here."""
         tag = next(self.tags)
         self.send(self.frame(command, body, tag=tag, **kwargs))
@@ -216,7 +217,7 @@ class AoeClient:
         got = []
         marked = False
         while True:
-            reply = self.receive(SILENCE if marked else 3.0)
+            reply = self.receive(SILENCE if marked else LIMIT)
             if reply is None:
                 assert marked, "target does not answer any more"
                 return got
@@ -239,7 +240,7 @@ class AoeClient:
         self.send(self.frame(CONFIG, config_body(CONFIG_READ), tag=tag, shelf=shelf, slot=slot,
                              dst=BROADCAST))
         found = []
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SLOW
         while time.monotonic() < deadline:
             reply = self.receive(deadline - time.monotonic())
             if reply and reply.tag == tag and reply.ver_flags & RESPONSE:

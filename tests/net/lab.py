@@ -23,12 +23,18 @@ PINS = Path("/sys/fs/bpf/stgt-xdp")
 LOCKS = Path("/run/stgt-xdp")
 CLONE_NEWNET = 0x40000000
 
+KERNEL = tuple(int(number) for number in os.uname().release.split("-")[0].split(".")[:2])
+MULTI_BUFFER = KERNEL >= (6, 6)  # frames over a page reach AF_XDP sockets
+VLAN_METADATA = KERNEL >= (6, 8)  # tags that were taken out of a frame can be read
+SLOW = float(os.environ.get("STGT_TEST_SLOW", 1))  # times longer that everything may take
+
 _serial = itertools.count()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def wait_until(condition, seconds, what):
     """Polls until condition() is true and returns its value; fails naming `what`."""
+    seconds *= SLOW
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -137,7 +143,7 @@ class Lab:
     def run(self, argv, netns=None, check=True, timeout=30, **kwargs):
         """Runs to the end; stdout and stderr are text."""
         done = subprocess.run([*enter(netns), *map(str, argv)], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout,
+                              stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout * SLOW,
                               **kwargs)
         if check and done.returncode:
             raise AssertionError(f"{argv}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
@@ -226,7 +232,11 @@ class Target:
 
     def stop(self, how=signal.SIGINT, seconds=10):
         self.child.send_signal(how)
-        return self.child.wait(seconds)
+        return self.wait(seconds)
+
+    def wait(self, seconds=10):
+        """Its exit status, which it must have in this time."""
+        return self.child.wait(seconds * SLOW)
 
     def kill(self):
         return self.stop(signal.SIGKILL)

@@ -51,7 +51,7 @@ def closed_loop(client, initiators, outstanding, total, request):
             send(mac)
 
 
-@pytest.mark.parametrize("mtu,count", [(1500, 2), (9000, 7)])
+@pytest.mark.parametrize("mtu,count", [(1500, 2), (9000, 6)])
 @pytest.mark.parametrize("disk", ["file", "ram"])
 def test_eight_initiators_with_64_outstanding(lab, mtu, count, disk):
     pair = Pair(lab, mtu)
