@@ -72,7 +72,9 @@ def enter(netns):
 class Lab:
     def __init__(self):
         self.tag = f"x{os.getpid() % 0xfffff:x}{next(_serial)}"
-        self.path = Path(tempfile.mkdtemp(prefix="stgt-lab-"))
+        # On a disk where there is one: direct I/O wants it, and /tmp may be memory.
+        where = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
+        self.path = Path(tempfile.mkdtemp(prefix="stgt-lab-", dir=where))
         self.path.chmod(0o755)
         self.undo = contextlib.ExitStack()
         self.undo.callback(shutil.rmtree, self.path, ignore_errors=True)
