@@ -60,8 +60,8 @@ int xsk_open(const struct xsk_config *config, struct arena *arena, struct xsk **
 	     struct error *err);
 
 /*
- * Frames lent for reception do not come back: the arena ends with the socket. tx->done is called for
- * what was sent and not completed.
+ * Frames lent for reception do not come back: the arena ends with the socket. tx->done is called
+ * for what was sent and not completed.
  */
 void xsk_close(struct xsk *xsk);
 
