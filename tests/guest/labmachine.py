@@ -10,8 +10,12 @@
 The initiator boots only for the guest tier.
 """
 
+import contextlib
+import re
 import shlex
+import subprocess
 import time
+from pathlib import Path
 
 from guest import CARD, KERNEL, MAC
 from lab import ROOT, Lab, wait_until
@@ -30,6 +34,44 @@ ln -sf /proc/self/fd /dev/fd
 sysctl -qw net.core.bpf_jit_enable=1
 ip link set lo up
 """
+
+
+PROBE = """
+ip link add probe0 type veth peer name probe1 && ip link set probe0 up && ip link del probe0
+"""
+
+
+def waits_for_networking():
+    """Processes that wait, uninterruptible, for the lock that all of the kernel's networking takes."""
+    waiting = set()
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            if (process / "stat").read_text().rpartition(")")[2].split()[0] == "D" and \
+                    re.search("rtnl|rtnetlink|copy_net_ns", (process / "stack").read_text()):
+                waiting.add(process.name)
+    return waiting
+
+
+def host_works(seconds=10):
+    """This machine can have network namespaces with links, and programs pinned."""
+    if " /sys/fs/bpf bpf " not in Path("/proc/mounts").read_text():
+        return False
+    # Rather than have one more process wait for ever, look at those that do.
+    waiting = waits_for_networking()
+    if waiting:
+        time.sleep(2)
+        if waiting & waits_for_networking():
+            return False
+    probe = subprocess.Popen(["unshare", "--net", "sh", "-c", PROBE], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             start_new_session=True)
+    try:
+        return probe.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        probe.kill()  # and do not wait: it may be stuck
+        return False
 
 
 class LabMachine:
@@ -67,8 +109,11 @@ class LabMachine:
     def close(self):
         self.lab.close()
 
+    def console(self):
+        return self.machine.console()
+
     def run(self, arguments, seconds):
-        """Runs tests/run with the arguments and yields its output line by line; then its status."""
+        """Runs tests/run with the arguments and yields its output line by line."""
         environment = f"STGT_TEST_SLOW={SLOW} STGT_TEST_INITIATOR=/run/shared/initiator"
         command = self.machine.start(
             f"cd {shlex.quote(str(ROOT))}\n{environment} exec /usr/bin/python3 -B tests/run "
