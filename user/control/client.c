@@ -29,10 +29,29 @@ static int control_connect(const char *path, struct error *err)
 	return cleanup_steal_fd(&fd);
 }
 
-/* The answer's object; the caller owns it. */
+/* One line out. 0 or negative errno; a server that hangs up is no reason to die of SIGPIPE. */
+static int control_send_request(int fd, const json_t *request)
+{
+	_cleanup_free_ char *line = json_dumps(request, JSON_COMPACT);
+	size_t len = line ? strlen(line) : 0, sent = 0;
+
+	if (!line)
+		return -EINVAL;
+	line[len++] = '\n'; /* in place of the terminator */
+	while (sent < len) {
+		ssize_t n = send(fd, line + sent, len - sent, MSG_NOSIGNAL);
+
+		if (n < 0)
+			return -errno;
+		sent += (size_t)n;
+	}
+	return 0;
+}
+
+/* The answer's object; the caller owns it. Closes `fd`. */
 static json_t *control_exchange(int fd, const json_t *request, struct error *err)
 {
-	_cleanup_fclose_ FILE *stream = fdopen(fd, "r+");
+	_cleanup_fclose_ FILE *stream = fdopen(fd, "r");
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
 	json_t *answer;
@@ -42,8 +61,7 @@ static json_t *control_exchange(int fd, const json_t *request, struct error *err
 		error_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
-	if (json_dumpf(request, stream, JSON_COMPACT) || fputc('\n', stream) == EOF ||
-	    fflush(stream) || getline(&line, &size, stream) < 0) {
+	if (control_send_request(fd, request) || getline(&line, &size, stream) < 0) {
 		error_set(err, EIO, "the server did not answer");
 		return NULL;
 	}
@@ -55,7 +73,7 @@ static json_t *control_exchange(int fd, const json_t *request, struct error *err
 
 json_t *control_call(const char *path, const json_t *request, int *code, struct error *err)
 {
-	json_t *answer, *result = NULL;
+	json_t *answer, *result;
 	int fd = control_connect(path, err);
 
 	*code = fd < 0 ? fd : 0;
@@ -63,12 +81,13 @@ json_t *control_call(const char *path, const json_t *request, int *code, struct 
 		return NULL;
 	answer = control_exchange(fd, request, err);
 	*code = answer ? 0 : -EIO;
-	if (json_is_true(json_object_get(answer, "ok"))) {
-		result = json_incref(json_object_get(answer, "result"));
-	} else if (answer) {
+	result = json_incref(json_object_get(answer, "result"));
+	if (answer && !(json_is_true(json_object_get(answer, "ok")) && result)) {
 		const char *text = json_string_value(json_object_get(answer, "error"));
 
 		*code = error_set(err, EINVAL, "%s", text ? text : "the server refused");
+		json_decref(result);
+		result = NULL;
 	}
 	json_decref(answer);
 	return result;

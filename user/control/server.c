@@ -2,6 +2,7 @@
 #include "control/control.h"
 
 #include "base/cleanup.h"
+#include "base/json_text.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,12 +36,29 @@ static int control_address(const char *path, struct sockaddr_un *addr, struct er
 	return 0;
 }
 
-/* True when some process answers behind the socket file. */
+/* True when some process is behind the socket file; EAGAIN: one with a full queue. */
 static bool control_alive(const struct sockaddr_un *addr)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	return fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0;
+	return fd >= 0 &&
+	       (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN);
+}
+
+/* Makes room at the path: what a dead server left goes, anything else stays. */
+static int control_clear_path(const struct sockaddr_un *addr, struct error *err)
+{
+	struct stat st;
+
+	if (control_alive(addr))
+		return error_set(err, EADDRINUSE, "another process answers on %s", addr->sun_path);
+	if (lstat(addr->sun_path, &st))
+		return 0; /* if not because nothing is there, bind() says so */
+	if (!S_ISSOCK(st.st_mode))
+		return error_set(err, EEXIST, "%s is no socket: name another path with --socket",
+				 addr->sun_path);
+	unlink(addr->sun_path);
+	return 0;
 }
 
 static int control_listen(const char *path, struct error *err)
@@ -54,15 +72,19 @@ static int control_listen(const char *path, struct error *err)
 	if (strncmp(path, CONTROL_DIR "/", strlen(CONTROL_DIR) + 1) == 0 &&
 	    mkdir(CONTROL_DIR, 0755) && errno != EEXIST)
 		return error_set(err, errno, "cannot make %s: %s", CONTROL_DIR, strerror(errno));
-	if (control_alive(&addr))
-		return error_set(err, EADDRINUSE, "another process answers on %s", path);
+	ret = control_clear_path(&addr, err);
+	if (ret)
+		return ret;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(err, errno, "cannot make a control socket: %s", strerror(errno));
-	unlink(path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || chmod(path, 0600) ||
-	    listen(fd, CONTROL_CLIENTS))
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return error_set(err, errno, "cannot listen on %s: %s", path, strerror(errno));
+	if (chmod(path, 0600) || listen(fd, CONTROL_CLIENTS)) {
+		ret = error_set(err, errno, "cannot listen on %s: %s", path, strerror(errno));
+		unlink(path);
+		return ret;
+	}
 	return cleanup_steal_fd(&fd);
 }
 
@@ -181,7 +203,7 @@ static bool control_answer(struct control_server *server, struct control_client 
 	json_t *request = json_loadb(client->in, len, JSON_REJECT_DUPLICATES, NULL);
 	json_t *result = json_is_object(request) ? control_execute(server, request, &err) : NULL;
 	json_t *answer = result ? json_pack("{s:b, s:o}", "ok", 1, "result", result)
-				: json_pack("{s:b, s:s}", "ok", 0, "error", err.text);
+				: json_pack("{s:b, s:o}", "ok", 0, "error", json_text(err.text));
 
 	json_decref(request);
 	client->out = answer ? json_dumps(answer, JSON_COMPACT) : NULL;

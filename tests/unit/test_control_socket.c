@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The control socket, from both ends: what is heard, what is answered, what is left alone. */
+#include "control/control.h"
+#include "fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LARGE (8u << 20) /* more than any socket buffer holds */
+
+struct rig {
+	char *dir;
+	char path[96];
+	struct control_server *server;
+};
+
+static json_t *run_echo(void *ctx, const json_t *request, struct error *err)
+{
+	return json_pack("{s:O}", "word", json_object_get(request, "word"));
+}
+
+static json_t *run_large(void *ctx, const json_t *request, struct error *err)
+{
+	char *text = malloc(LARGE);
+	json_t *result;
+
+	memset(text, 'x', LARGE);
+	result = json_pack("{s:s#}", "text", text, (int)LARGE);
+	free(text);
+	return result;
+}
+
+/* Says why not in bytes that are no UTF-8, as a file's name may be. */
+static json_t *run_refuse(void *ctx, const json_t *request, struct error *err)
+{
+	error_set(err, EIO, "no \xff\xfe today");
+	return NULL;
+}
+
+static const struct control_command commands[] = {
+	{"echo", run_echo},
+	{"large", run_large},
+	{"refuse", run_refuse},
+	{NULL, NULL},
+};
+
+static int setup(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct error err;
+
+	rig->dir = fixture_dir_make();
+	snprintf(rig->path, sizeof(rig->path), "%s/control.sock", rig->dir);
+	assert_int_equal(control_server_open(rig->path, commands, NULL, &rig->server, &err), 0);
+	*state = rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *rig = *state;
+
+	if (rig->server)
+		control_server_close(rig->server);
+	fixture_dir_remove(rig->dir);
+	free(rig);
+	return 0;
+}
+
+/* One turn of the server's loop; false when nothing happened for a while. */
+static bool turn(struct rig *rig, int patience_ms)
+{
+	struct pollfd fds[1 + CONTROL_CLIENTS];
+	unsigned int n = control_server_pollfds(rig->server, fds);
+
+	if (poll(fds, n, patience_ms) <= 0)
+		return false;
+	control_server_dispatch(rig->server, fds, n);
+	return true;
+}
+
+static struct sockaddr_un address(const char *path)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	strcpy(addr.sun_path, path);
+	return addr;
+}
+
+static int dial(struct rig *rig)
+{
+	const struct sockaddr_un addr = address(rig->path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_true(turn(rig, 5000));
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+static void say(struct rig *rig, int fd, const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left) {
+		ssize_t n = send(fd, text, left, MSG_NOSIGNAL);
+
+		if (n > 0) {
+			text += n;
+			left -= (size_t)n;
+		} else {
+			assert_int_equal(errno, EAGAIN);
+			assert_true(turn(rig, 5000));
+		}
+	}
+}
+
+/* The next answer, or NULL when the server closed the connection. */
+static json_t *hear(struct rig *rig, int fd)
+{
+	size_t len = 0, size = LARGE + 4096;
+	char *line = malloc(size);
+	json_t *answer = NULL;
+
+	for (;;) {
+		ssize_t n = recv(fd, line + len, 1, 0);
+
+		if (n == 0 || (n < 0 && errno == ECONNRESET))
+			break;
+		if (n < 0) {
+			assert_int_equal(errno, EAGAIN);
+			assert_true(turn(rig, 5000));
+			continue;
+		}
+		if (line[len++] != '\n')
+			continue;
+		answer = json_loadb(line, len, 0, NULL);
+		assert_non_null(answer);
+		break;
+	}
+	free(line);
+	return answer;
+}
+
+/* The word that came back, or the error's text; "closed" when the connection was. */
+static void hear_word(struct rig *rig, int fd, char *word, size_t size)
+{
+	json_t *answer = hear(rig, fd);
+	json_t *result = json_object_get(answer, "result");
+	json_t *text = json_is_true(json_object_get(answer, "ok"))
+			       ? json_object_get(result, "word")
+			       : json_object_get(answer, "error");
+
+	snprintf(word, size, "%s", answer ? json_string_value(text) : "closed");
+	json_decref(answer);
+}
+
+#define ECHO(w) "{\"version\": 1, \"command\": \"echo\", \"word\": \"" w "\"}\n"
+
+static void expect(struct rig *rig, int fd, const char *part)
+{
+	char word[600];
+
+	hear_word(rig, fd, word, sizeof(word));
+	if (!strstr(word, part))
+		fail_msg("heard `%s`, not `%s`", word, part);
+}
+
+static void test_requests_in_pieces_and_in_one(void **state)
+{
+	struct rig *rig = *state;
+	int fd = dial(rig);
+
+	say(rig, fd, "{\"version\": 1, \"comm");
+	assert_true(turn(rig, 5000));
+	say(rig, fd, "and\": \"echo\", \"word\": \"one\"}\n" ECHO("two") ECHO("three") "{\"ver");
+	expect(rig, fd, "one");
+	expect(rig, fd, "two");
+	expect(rig, fd, "three");
+	say(rig, fd, "sion\": 1, \"command\": \"echo\", \"word\": \"four\"}\n");
+	expect(rig, fd, "four");
+	close(fd);
+}
+
+static void test_nonsense_is_answered_and_forgotten(void **state)
+{
+	static const struct {
+		const char *line, *answer;
+	} cases[] = {
+		{"\n", "not a JSON object"},
+		{"]][[\n", "not a JSON object"},
+		{"\xff\xfe\n", "not a JSON object"},
+		{"[1]\n", "not a JSON object"},
+		{"{}\n", "version 1"},
+		{"{\"version\": \"1\", \"command\": \"echo\"}\n", "version 1"},
+		{"{\"version\": 2, \"command\": \"echo\"}\n", "version 1"},
+		{"{\"version\": 1}\n", "unknown command"},
+		{"{\"version\": 1, \"command\": 7}\n", "unknown command"},
+		{"{\"version\": 1, \"command\": \"format\"}\n", "unknown command: format"},
+	};
+	struct rig *rig = *state;
+	int fd = dial(rig);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		say(rig, fd, cases[i].line);
+		expect(rig, fd, cases[i].answer);
+	}
+	say(rig, fd, ECHO("still here"));
+	expect(rig, fd, "still here");
+	close(fd);
+}
+
+/* The error's text is cut at a fixed size, in the middle of a letter if need be. */
+static void test_errors_that_are_not_utf8_are_answered(void **state)
+{
+	struct rig *rig = *state;
+	char line[2048] = "{\"version\": 1, \"command\": \"";
+	int fd = dial(rig);
+
+	for (int shift = 0; shift < 2; shift++) {
+		strcpy(line, "{\"version\": 1, \"command\": \"");
+		strcat(line, shift ? "x" : "");
+		for (int i = 0; i < 500; i++)
+			strcat(line, "\xc3\xa9");
+		strcat(line, "\"}\n");
+		say(rig, fd, line);
+		expect(rig, fd, "unknown command: ");
+	}
+	say(rig, fd, "{\"version\": 1, \"command\": \"refuse\"}\n");
+	expect(rig, fd, "today");
+	close(fd);
+}
+
+static void test_endless_line_ends_the_connection(void **state)
+{
+	struct rig *rig = *state;
+	char piece[1001];
+	int fd = dial(rig), other = dial(rig);
+
+	memset(piece, 'a', sizeof(piece) - 1);
+	piece[sizeof(piece) - 1] = '\0';
+	for (int i = 0; i < CONTROL_LINE_MAX / 1000; i++)
+		say(rig, fd, piece);
+	while (turn(rig, 0))
+		;
+	send(fd, piece, 1000, MSG_NOSIGNAL);
+	expect(rig, fd, "closed");
+	say(rig, other, ECHO("unharmed"));
+	expect(rig, other, "unharmed");
+	close(fd);
+	close(other);
+}
+
+/* An answer larger than the socket takes waits; others are served meanwhile, order is kept. */
+static void test_slow_reader_holds_up_nobody(void **state)
+{
+	struct rig *rig = *state;
+	int slow = dial(rig), other = dial(rig);
+	json_t *answer;
+
+	say(rig, slow, "{\"version\": 1, \"command\": \"large\"}\n" ECHO("after"));
+	while (turn(rig, 0))
+		;
+	say(rig, other, ECHO("quick"));
+	expect(rig, other, "quick");
+	answer = hear(rig, slow);
+	assert_int_equal(
+		json_string_length(json_object_get(json_object_get(answer, "result"), "text")),
+		LARGE);
+	json_decref(answer);
+	expect(rig, slow, "after");
+	close(slow);
+	close(other);
+}
+
+static void test_reader_that_leaves_is_forgotten(void **state)
+{
+	struct rig *rig = *state;
+	int fd = dial(rig);
+
+	say(rig, fd, "{\"version\": 1, \"command\": \"large\"}\n");
+	while (turn(rig, 0))
+		;
+	close(fd);
+	while (turn(rig, 0))
+		;
+	fd = dial(rig);
+	say(rig, fd, ECHO("next"));
+	expect(rig, fd, "next");
+	close(fd);
+}
+
+static void test_one_client_too_many(void **state)
+{
+	struct rig *rig = *state;
+	int fds[CONTROL_CLIENTS + 1];
+
+	for (int i = 0; i <= CONTROL_CLIENTS; i++)
+		fds[i] = dial(rig);
+	expect(rig, fds[CONTROL_CLIENTS], "closed");
+	say(rig, fds[CONTROL_CLIENTS - 1], ECHO("in time"));
+	expect(rig, fds[CONTROL_CLIENTS - 1], "in time");
+	close(fds[0]);
+	while (turn(rig, 0))
+		;
+	fds[0] = dial(rig);
+	say(rig, fds[0], ECHO("a place again"));
+	expect(rig, fds[0], "a place again");
+	for (int i = 0; i <= CONTROL_CLIENTS; i++)
+		close(fds[i]);
+}
+
+/* ---- the file ---- */
+
+static void test_file_goes_with_the_server(void **state)
+{
+	struct rig *rig = *state;
+	struct stat st;
+
+	assert_int_equal(stat(rig->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	control_server_close(rig->server);
+	rig->server = NULL;
+	assert_int_equal(stat(rig->path, &st), -1);
+}
+
+static void test_living_server_keeps_its_path(void **state)
+{
+	struct rig *rig = *state;
+	struct control_server *second;
+	struct error err;
+	int fd;
+
+	assert_int_equal(control_server_open(rig->path, commands, NULL, &second, &err),
+			 -EADDRINUSE);
+	assert_true(turn(rig, 5000)); /* the knock */
+	fd = dial(rig);
+	say(rig, fd, ECHO("mine"));
+	expect(rig, fd, "mine");
+	close(fd);
+}
+
+/* A server that is stopped or overrun: its queue is full, a knock would wait for ever. */
+static void test_living_server_that_does_not_answer_keeps_its_path(void **state)
+{
+	struct rig *rig = *state;
+	const struct sockaddr_un addr = address(rig->path);
+	struct control_server *second;
+	struct error err;
+	int fds[4 * CONTROL_CLIENTS], n = 0;
+
+	for (;; n++) {
+		assert_in_range(n, 0, 4 * CONTROL_CLIENTS - 1);
+		fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (connect(fds[n], (const struct sockaddr *)&addr, sizeof(addr)))
+			break;
+	}
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(control_server_open(rig->path, commands, NULL, &second, &err),
+			 -EADDRINUSE);
+	for (; n >= 0; n--)
+		close(fds[n]);
+}
+
+static void test_dead_servers_file_is_replaced(void **state)
+{
+	struct rig *rig = *state;
+	char path[128];
+	struct sockaddr_un addr;
+	struct control_server *server;
+	struct error err;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(path, sizeof(path), "%s/dead.sock", rig->dir);
+	addr = address(path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(fd);
+	assert_int_equal(control_server_open(path, commands, NULL, &server, &err), 0);
+	control_server_close(server);
+}
+
+/* A slip of the keyboard must not cost a disk image. */
+static void test_file_that_is_no_socket_is_left_alone(void **state)
+{
+	struct rig *rig = *state;
+	char path[128], text[8] = "";
+	struct control_server *server;
+	struct error err;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/disk.img", rig->dir);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	assert_int_equal(write(fd, "payload", 7), 7);
+	close(fd);
+	assert_true(control_server_open(path, commands, NULL, &server, &err) < 0);
+	assert_non_null(strstr(err.text, path));
+	fd = open(path, O_RDONLY);
+	assert_int_equal(read(fd, text, sizeof(text)), 7);
+	assert_string_equal(text, "payload");
+	close(fd);
+}
+
+/* ---- control_call() ---- */
+
+struct caller {
+	const char *path;
+	int code;
+	struct error err;
+	json_t *result;
+};
+
+static void *call(void *arg)
+{
+	struct caller *caller = arg;
+	json_t *request = json_pack("{s:i, s:s, s:s}", "version", CONTROL_VERSION, "command",
+				    "echo", "word", "over there");
+
+	caller->result = control_call(caller->path, request, &caller->code, &caller->err);
+	json_decref(request);
+	return NULL;
+}
+
+static void test_call_and_answer(void **state)
+{
+	struct rig *rig = *state;
+	struct caller caller = {.path = rig->path};
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, call, &caller), 0);
+	for (int i = 0; i < 3; i++)
+		assert_true(turn(rig, 5000)); /* comes, asks, leaves */
+	pthread_join(thread, NULL);
+	assert_string_equal(json_string_value(json_object_get(caller.result, "word")),
+			    "over there");
+	json_decref(caller.result);
+}
+
+static void test_nobody_there(void **state)
+{
+	struct rig *rig = *state;
+	char path[128];
+	struct caller caller = {.path = path};
+
+	snprintf(path, sizeof(path), "%s/nobody.sock", rig->dir);
+	call(&caller);
+	assert_null(caller.result);
+	assert_int_equal(caller.code, -ENOENT);
+}
+
+/* What something else behind the socket says to every request, NULL: it hangs up at once. */
+struct impostor {
+	int fd;
+	const char *answer;
+};
+
+static void *pretend(void *arg)
+{
+	struct impostor *impostor = arg;
+	int fd = accept(impostor->fd, NULL, NULL);
+	char request[256];
+
+	if (impostor->answer && recv(fd, request, sizeof(request), 0) > 0)
+		send(fd, impostor->answer, strlen(impostor->answer), MSG_NOSIGNAL);
+	close(fd);
+	return NULL;
+}
+
+/* Every end of a conversation but an answer is one line of words; no signal ends the caller. */
+static void test_answers_that_are_none(void **state)
+{
+	static const char *const answers[] = {
+		NULL, "", "gibberish\n", "{\"ok\": true}\n", "{}\n", "[]\n", "{\"ok\": tr",
+	};
+	struct rig *rig = *state;
+	char path[128];
+	struct sockaddr_un addr;
+	struct impostor impostor = {.fd = socket(AF_UNIX, SOCK_STREAM, 0)};
+
+	snprintf(path, sizeof(path), "%s/impostor.sock", rig->dir);
+	addr = address(path);
+	assert_int_equal(bind(impostor.fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(impostor.fd, 1), 0);
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		struct caller caller = {.path = path};
+		pthread_t thread;
+
+		impostor.answer = answers[i];
+		assert_int_equal(pthread_create(&thread, NULL, pretend, &impostor), 0);
+		call(&caller);
+		pthread_join(thread, NULL);
+		assert_null(caller.result);
+		assert_true(caller.code < 0);
+		assert_true(strlen(caller.err.text) > 5);
+	}
+	close(impostor.fd);
+}
+
+/* The server at its limit hangs up before it was asked. */
+static void test_call_on_a_closed_connection(void **state)
+{
+	struct rig *rig = *state;
+	int fds[CONTROL_CLIENTS];
+	struct caller caller = {.path = rig->path};
+	pthread_t thread;
+
+	for (int i = 0; i < CONTROL_CLIENTS; i++)
+		fds[i] = dial(rig);
+	assert_int_equal(pthread_create(&thread, NULL, call, &caller), 0);
+	assert_true(turn(rig, 5000));
+	pthread_join(thread, NULL);
+	assert_null(caller.result);
+	assert_true(caller.code < 0);
+	for (int i = 0; i < CONTROL_CLIENTS; i++)
+		close(fds[i]);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_requests_in_pieces_and_in_one),
+		TEST(test_nonsense_is_answered_and_forgotten),
+		TEST(test_errors_that_are_not_utf8_are_answered),
+		TEST(test_endless_line_ends_the_connection),
+		TEST(test_slow_reader_holds_up_nobody),
+		TEST(test_reader_that_leaves_is_forgotten),
+		TEST(test_one_client_too_many),
+		TEST(test_file_goes_with_the_server),
+		TEST(test_living_server_keeps_its_path),
+		TEST(test_living_server_that_does_not_answer_keeps_its_path),
+		TEST(test_dead_servers_file_is_replaced),
+		TEST(test_file_that_is_no_socket_is_left_alone),
+		TEST(test_call_and_answer),
+		TEST(test_nobody_there),
+		TEST(test_answers_that_are_none),
+		TEST(test_call_on_a_closed_connection),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
