@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#define TX_BATCH 32 /* descriptors that one call sends in copy mode */
+
 /* ---- receive ----------------------------------------------------------------------------------
  */
 
@@ -206,12 +208,13 @@ static uint32_t tx_backlog(struct xsk *xsk)
 }
 
 /*
- * In copy mode a call sends so many frames and says EAGAIN, and so does a full socket or device
- * queue: going on is worth it as long as the backlog shrinks.
+ * In copy mode a call sends so many descriptors and says EAGAIN, and so does a full socket or
+ * device queue: going on is worth it as long as the backlog shrinks. Kernels before 6.17 show that
+ * it did only when they have taken everything, so as many calls are made as it may need.
  */
 static uint32_t tx_push(struct xsk *xsk, uint32_t backlog)
 {
-	uint32_t before;
+	uint32_t before, calls = backlog / TX_BATCH;
 
 	do {
 		before = backlog;
@@ -219,7 +222,7 @@ static uint32_t tx_push(struct xsk *xsk, uint32_t backlog)
 		    errno != EBUSY && errno != ENOBUFS && errno != EINTR)
 			break;
 		backlog = tx_backlog(xsk);
-	} while (backlog && backlog < before);
+	} while (backlog && (backlog < before || calls--));
 	return backlog;
 }
 
