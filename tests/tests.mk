@@ -22,8 +22,11 @@ links_initiator := initiator base
 links_classify :=
 links_target := $(MODULES)
 links_control := control base
+links_attach := $(MODULES)
 links_xdp := xdp arena base
 links_steer := xdp arena base
+# What of the command line is tested by itself.
+$(B)/tests/unit/test_attach_args: $(B)/user/attach_args.o $(B)/user/options.o
 module_of = $(word 2,$(subst _, ,$(notdir $(1))))
 libs_of = $(links_$(call module_of,$(1)):%=$(B)/lib/%.a)
 

@@ -2,6 +2,7 @@
 #include "attach_args.h"
 
 #include "cmd.h"
+#include "options.h"
 #include <errno.h>
 #include <getopt.h>
 #include <net/if.h>
@@ -13,7 +14,7 @@
 #define BUSY_POLL_MAX_US     10000000
 
 enum attach_option {
-	OPT_AOE = 256,
+	OPT_AOE = OPTION_FIRST,
 	OPT_ALLOW,
 	OPT_XDP,
 	OPT_BUSY_POLL,
@@ -56,15 +57,14 @@ static struct attach_group *current_group(struct attach_args *args)
 	return args->ngroups ? &args->groups[args->ngroups - 1] : NULL;
 }
 
-static int read_interface(struct attach_args *args, const char *name, bool begins_group,
-			  struct error *err)
+static int read_interface(struct attach_args *args, const char *name, struct error *err)
 {
 	struct attach_group *group = current_group(args);
 	struct interface_request *interface;
 
 	if (!*name || strlen(name) >= IFNAMSIZ || strchr(name, '/'))
 		return error_set(err, EINVAL, "not an interface name: '%s'", name);
-	if (!group || begins_group)
+	if (!group || group->nexports)
 		group = array_grow(&args->groups, &args->ngroups, sizeof(*args->groups));
 	if (!group)
 		return out_of_memory(err);
@@ -128,10 +128,13 @@ static int read_busy_poll(const char *text, unsigned int *us, struct error *err)
 	return 0;
 }
 
-static int read_option(struct attach_args *args, int option, const char *value, const char *word,
-		       struct error *err)
+static int read_option(struct attach_args *args, int option, char **argv, struct error *err)
 {
+	const char *value = optarg;
+
 	switch (option) {
+	case 1:
+		return read_interface(args, value, err);
 	case OPT_AOE:
 		return read_export(args, value, err);
 	case OPT_ALLOW:
@@ -149,10 +152,8 @@ static int read_option(struct attach_args *args, int option, const char *value, 
 	case OPT_HELP:
 		args->help = true;
 		return 0;
-	case ':':
-		return error_set(err, EINVAL, "%s wants a value", word);
 	default:
-		return error_set(err, EINVAL, "unknown option: %s", word);
+		return option_error(option, argv, err);
 	}
 }
 
@@ -183,19 +184,16 @@ static int attach_args_finish(struct attach_args *args, struct error *err)
 
 int attach_args_parse(int argc, char **argv, struct attach_args *args, struct error *err)
 {
-	bool after_option = false;
 	int option, ret = 0;
 
 	*args = (struct attach_args){.state_dir = STATE_DIR_DEFAULT, .xdp = STEER_AUTO};
 	optind = 0; /* getopt starts anew; '-' delivers interfaces in order, as option 1 */
 	opterr = 0;
-	while (!ret && (option = getopt_long(argc, argv, "-:", attach_options, NULL)) != -1) {
-		if (option == 1)
-			ret = read_interface(args, optarg, after_option, err);
-		else
-			ret = read_option(args, option, optarg, argv[optind - 1], err);
-		after_option = option == OPT_AOE || option == OPT_ALLOW;
-	}
+	while (!ret && (option = getopt_long(argc, argv, "-:", attach_options, NULL)) != -1)
+		ret = read_option(args, option, argv, err);
+	/* What stands behind `--`. */
+	for (int i = optind; !ret && i < argc; i++)
+		ret = read_interface(args, argv[i], err);
 	if (!ret && !args->help)
 		ret = attach_args_finish(args, err);
 	return ret;

@@ -2,7 +2,7 @@
 /*
  * The command line of `attach`, read into what the target is asked for.
  *
- * Words are read in order. An interface named after an option begins a new group; exports belong to
+ * Words are read in order. An interface named after an export begins a new group; exports belong to
  * the group they stand in, and --allow holds for the exports of the group before it that have no
  * list yet.
  */

@@ -3,6 +3,7 @@
  * `stgt-xdp detach IFACE`: asks the process that serves it; cleans up after one that was killed.
  */
 #include "cmd.h"
+#include "options.h"
 #include "servers.h"
 #include "xdp/steer.h"
 
@@ -32,11 +33,16 @@ static int detach(const char *socket, const char *interface, struct error *err)
 	return -ENODEV;
 }
 
+enum detach_option {
+	OPT_SOCKET = OPTION_FIRST,
+	OPT_HELP,
+};
+
 int cmd_detach(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
+		{"socket", required_argument, NULL, OPT_SOCKET},
+		{"help", no_argument, NULL, OPT_HELP},
 		{NULL, 0, NULL, 0},
 	};
 	const char *socket = NULL;
@@ -45,13 +51,15 @@ int cmd_detach(int argc, char **argv)
 
 	optind = 0;
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'h') {
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (option == OPT_HELP) {
 			fputs(detach_help, stdout);
 			return EXIT_DONE;
 		}
-		if (option != 's')
-			return cmd_usage("detach", "unknown option: %s", argv[optind - 1]);
+		if (option != OPT_SOCKET) {
+			option_error(option, argv, &err);
+			return cmd_usage("detach", "%s", err.text);
+		}
 		socket = optarg;
 	}
 	if (optind + 1 != argc)

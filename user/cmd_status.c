@@ -3,6 +3,7 @@
  * `stgt-xdp status` and `stgt-xdp stats`: the servers' documents, as JSON or as tables.
  */
 #include "cmd.h"
+#include "options.h"
 #include "report_text.h"
 #include "servers.h"
 
@@ -27,12 +28,18 @@ struct report {
 	void (*print)(const json_t *document, FILE *out);
 };
 
+enum report_option {
+	OPT_JSON = OPTION_FIRST,
+	OPT_SOCKET,
+	OPT_HELP,
+};
+
 static int report_run(const struct report *report, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{"socket", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
+		{"json", no_argument, NULL, OPT_JSON},
+		{"socket", required_argument, NULL, OPT_SOCKET},
+		{"help", no_argument, NULL, OPT_HELP},
 		{NULL, 0, NULL, 0},
 	};
 	const char *socket = NULL;
@@ -43,17 +50,19 @@ static int report_run(const struct report *report, int argc, char **argv)
 
 	optind = 0;
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'h') {
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (option == OPT_HELP) {
 			fputs(report->help, stdout);
 			return EXIT_DONE;
 		}
-		if (option == 'j')
+		if (option == OPT_JSON) {
 			json = true;
-		else if (option == 's')
+		} else if (option == OPT_SOCKET) {
 			socket = optarg;
-		else
-			return cmd_usage(report->name, "unknown option: %s", argv[optind - 1]);
+		} else {
+			option_error(option, argv, &err);
+			return cmd_usage(report->name, "%s", err.text);
+		}
 	}
 	if (optind != argc)
 		return cmd_usage(report->name, "unexpected word: %s", argv[optind]);
