@@ -2,7 +2,7 @@
 /* The documents behind `status --json` and `stats --json`; stgt-xdp(8) describes their members. */
 #include "target/internal.h"
 
-#include "base/cleanup.h"
+#include "base/json_text.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -82,8 +82,8 @@ static json_t *interface_status(const struct target_interface *interface)
 	}
 	worker_run(interface->workers[0], read_port_facts, &facts);
 	format_mac(netif->mac, mac);
-	return json_pack("{s:s, s:i, s:s, s:i, s:b, s:I, s:s, s:s, s:i, s:i, s:i, s:o}", "name",
-			 netif->name, "ifindex", (int)netif->ifindex, "mac", mac, "mtu",
+	return json_pack("{s:o, s:i, s:s, s:i, s:b, s:I, s:s, s:s, s:i, s:i, s:i, s:o}", "name",
+			 json_text(netif->name), "ifindex", (int)netif->ifindex, "mac", mac, "mtu",
 			 (int)netif->mtu, "up", netif->up, "netns", (json_int_t)netif->netns,
 			 "xdp_mode", xsk_mode_name(worker_xsk_mode(interface->workers[0])), "vlan",
 			 steer_vlan_name(steer_vlan(interface->steer)), "aoe_sectors",
@@ -145,13 +145,13 @@ static json_t *export_status(const struct target *target, const struct target_ex
 
 	list_for_each_entry (interface, &target->interfaces, link) {
 		if (interface_serves(interface, export))
-			json_array_append_new(interfaces, json_string(interface->netif.name));
+			json_array_append_new(interfaces, json_text(interface->netif.name));
 	}
 	aoe_export_settings(export->aoe, &settings);
 	return json_pack(
-		"{s:s, s:o, s:o, s:o, s:s, s:I, s:b, s:s, s:b, s:o, s:o, s:i, s:i}", "protocol",
+		"{s:s, s:o, s:o, s:o, s:o, s:I, s:b, s:s, s:b, s:o, s:o, s:i, s:i}", "protocol",
 		"aoe", "address", address_json(&export->addr), "vlan", vlan_json(export->addr.vlan),
-		"interfaces", interfaces, "disk", export->disk->name, "size_bytes",
+		"interfaces", interfaces, "disk", json_text(export->disk->name), "size_bytes",
 		(json_int_t)(atomic_load(&export->disk->nblocks) * BLK_SECTOR), "read_only",
 		export->disk->read_only, "cache", export->lu.durable ? "writethrough" : "writeback",
 		"write_cache_enabled", atomic_load(&export->lu.write_cache), "allow",
@@ -167,8 +167,8 @@ static json_t *disk_status(const struct disk *disk)
 		[DISK_RAM] = "ram",
 		[DISK_NULL] = "null",
 	};
-	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:b, s:s, s:o}", "name", disk->name, "kind",
-			 kinds[disk->spec.kind], "size_bytes",
+	return json_pack("{s:o, s:s, s:I, s:i, s:b, s:b, s:s, s:o}", "name", json_text(disk->name),
+			 "kind", kinds[disk->spec.kind], "size_bytes",
 			 (json_int_t)(atomic_load(&disk->nblocks) * BLK_SECTOR), "physical_block",
 			 (int)disk->physical_block, "read_only", disk->read_only, "thin",
 			 disk->can_unmap, "serial", disk->serial, "wwn",
@@ -192,12 +192,12 @@ static void initiator_status(void *ctx, const struct stgt_initiator_key *key,
 		idle = (double)(report->now_ns - value->last_seen_ns) / 1e9;
 	format_mac(key->mac, mac);
 	json_array_append_new(report->list,
-			      json_pack("{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:f}", "mac", mac,
-					"interface", report->interface->netif.name, "vlan",
-					vlan_json(key->vlan), "protocol", proto_name(key->proto),
-					"frames", (json_int_t)value->frames, "bytes",
-					(json_int_t)value->bytes, "drops", (json_int_t)value->drops,
-					"idle_seconds", idle));
+			      json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:f}", "mac", mac,
+					"interface", json_text(report->interface->netif.name),
+					"vlan", vlan_json(key->vlan), "protocol",
+					proto_name(key->proto), "frames", (json_int_t)value->frames,
+					"bytes", (json_int_t)value->bytes, "drops",
+					(json_int_t)value->drops, "idle_seconds", idle));
 }
 
 static json_t *initiators_status(const struct target *target)
@@ -341,9 +341,9 @@ json_t *target_stats(struct target *target)
 
 		target_interface_run(interface, queue_stats, queues);
 		json_array_append_new(interfaces,
-				      json_pack("{s:s, s:o, s:o}", "name", interface->netif.name,
-						"counters", counters_stats(interface), "queues",
-						queues));
+				      json_pack("{s:o, s:o, s:o}", "name",
+						json_text(interface->netif.name), "counters",
+						counters_stats(interface), "queues", queues));
 	}
 	return json_pack("{s:s, s:o}", "version", STGT_VERSION, "interfaces", interfaces);
 }
