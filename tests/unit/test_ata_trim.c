@@ -196,6 +196,58 @@ static void test_store_fails_half_way(void **unused)
 	fixture_ata_close(&fa);
 }
 
+/*
+ * A write that comes while the list is worked on belongs behind all of it, the ranges not begun yet
+ * included: an initiator may repeat a TRIM, be answered for the first one, and write.
+ */
+static void test_later_write_is_not_trimmed(void **unused)
+{
+	static const struct ata_taskfile trim = {.command = 0x06, .feature = 1, .count = 1};
+	static const struct ata_taskfile write = {.command = 0x30, .count = 1, .lba = 20};
+	uint8_t block[512] = {0}, data[512];
+	struct fixture_command later;
+	struct fixture_ata fa;
+
+	fixture_ata_open(&fa, STORED, STORED, true, NULL);
+	fixture_command_init(&fa.f, &fa.lu, &later);
+	fa.disk->hold = true;
+	put_range(block, 0, (struct range){10, 1});
+	put_range(block, 1, (struct range){20, 1});
+	memset(data, 0x55, sizeof(data));
+	fixture_ata_start(&fa, &fa.fc, &trim, block, sizeof(block));
+	fixture_ata_start(&fa, &later, &write, data, sizeof(data));
+	while (!fa.fc.delivered || !later.delivered)
+		fixture_disk_release(fa.disk);
+	assert_int_equal(fa.fc.cmd.ata.status, 0x40);
+	assert_int_equal(later.cmd.ata.status, 0x40);
+	assert_int_equal(fa.disk->data[20 * 512], 0x55);
+	fixture_command_fini(&later);
+	fixture_ata_close(&fa);
+}
+
+/* The write cache is turned off, and its flush over, while the TRIM is still under way. */
+static void test_durable_when_the_cache_goes_off(void **unused)
+{
+	static const struct ata_taskfile trim = {.command = 0x06, .feature = 1, .count = 1};
+	static const struct ata_taskfile disable = {.command = 0xef, .feature = 0x82};
+	struct fixture_command other;
+	struct fixture_ata fa;
+	uint8_t block[512] = {0};
+
+	fixture_ata_open(&fa, STORED, STORED, false, NULL);
+	fixture_command_init(&fa.f, &fa.lu, &other);
+	fa.disk->hold = true;
+	put_range(block, 0, (struct range){10, 1});
+	fixture_ata_start(&fa, &fa.fc, &trim, block, sizeof(block));
+	fixture_ata_start(&fa, &other, &disable, NULL, 0);
+	while (!fa.fc.delivered || !other.delivered)
+		fixture_disk_release(fa.disk);
+	assert_int_equal(fa.fc.cmd.ata.status, 0x40);
+	assert_int_equal(fixture_disk_count(fa.disk, BLK_FLUSH), 2);
+	fixture_command_fini(&other);
+	fixture_ata_close(&fa);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +259,8 @@ int main(void)
 		cmocka_unit_test(test_disks_that_cannot),
 		cmocka_unit_test(test_one_after_the_other),
 		cmocka_unit_test(test_store_fails_half_way),
+		cmocka_unit_test(test_later_write_is_not_trimmed),
+		cmocka_unit_test(test_durable_when_the_cache_goes_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

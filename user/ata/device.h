@@ -112,6 +112,8 @@ uint64_t ata_capacity(const struct ata_device *dev, unsigned int flags);
 void ata_read(struct ata_device *dev, struct command *cmd, unsigned int flags);
 void ata_write(struct ata_device *dev, struct command *cmd, unsigned int flags);
 void ata_flush(struct ata_device *dev, struct command *cmd, unsigned int flags);
+/* `done` of a request that changed the medium: ends the command, durably as the cache is set. */
+void ata_change_done(struct blk_io *io);
 /* Submits a FLUSH for a command that does something more in `done`. */
 void ata_flush_submit(struct command *cmd, void (*done)(struct blk_io *io));
 /*
@@ -121,9 +123,11 @@ void ata_flush_submit(struct command *cmd, void (*done)(struct blk_io *io));
 bool ata_sgl_head(const struct sgl *from, uint32_t len, struct span spans[BLK_MAX_SPANS],
 		  struct sgl *head);
 
+/* trim.c */
+void ata_data_set_management(struct ata_device *dev, struct command *cmd, unsigned int flags);
+
 /* pieces.c: commands of several block requests */
 void ata_read_verify(struct ata_device *dev, struct command *cmd, unsigned int flags);
-void ata_data_set_management(struct ata_device *dev, struct command *cmd, unsigned int flags);
 /* Calls `submit` for one request after the other, then `finish`: see struct command_model. */
 void ata_pieces_start(struct command *cmd, bool (*submit)(struct command *cmd),
 		      void (*finish)(struct command *cmd));

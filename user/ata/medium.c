@@ -30,10 +30,10 @@ static void io_done(struct blk_io *io)
 }
 
 /*
- * The write cache may have been turned off while this write was in it, too late for the flush that
- * came with that: then the write takes its own.
+ * The write cache may have been turned off while this change was in it, too late for the flush that
+ * came with that: then the change takes its own.
  */
-static void write_done(struct blk_io *io)
+void ata_change_done(struct blk_io *io)
 {
 	struct command *cmd = container_of(io, struct command, io);
 
@@ -49,7 +49,7 @@ static void io_submit(struct ata_device *dev, struct command *cmd, enum blk_op o
 	cmd->io.op = op;
 	cmd->io.lba = e.lba;
 	cmd->io.nblocks = e.sectors;
-	cmd->io.done = op == BLK_WRITE ? write_done : io_done;
+	cmd->io.done = op == BLK_WRITE ? ata_change_done : io_done;
 	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
 }
 

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Commands that are many block requests, one after the other: READ VERIFY (ACS-3 7.29) and DATA SET
- * MANAGEMENT (ACS-3 7.5).
+ * Commands that are many block requests, one after the other: READ VERIFY (ACS-3 7.29), and the
+ * self-tests of self_test.c.
  */
 #include "ata/device.h"
-
-#include <endian.h>
-
-#define TRIM_RANGE 8u /* bytes: 48 bits LBA, 16 bits count, little-endian */
 
 static void pieces_run(struct command *cmd)
 {
@@ -37,15 +33,6 @@ static void piece_done(struct blk_io *io)
 	pieces_run(cmd);
 }
 
-static void piece_submit(struct command *cmd, enum blk_op op, uint64_t lba, uint64_t sectors)
-{
-	cmd->io.op = op;
-	cmd->io.lba = lba;
-	cmd->io.nblocks = sectors;
-	cmd->io.done = piece_done;
-	blk_submit(ata_device_of(cmd)->lu->disk, cmd->queue, &cmd->io);
-}
-
 void ata_pieces_start(struct command *cmd, bool (*submit)(struct command *cmd),
 		      void (*finish)(struct command *cmd))
 {
@@ -71,8 +58,12 @@ uint32_t ata_pieces_read(struct command *cmd, uint64_t lba, uint64_t sectors)
 	if (piece > sectors)
 		piece = (uint32_t)sectors;
 	ata_sgl_head(&cmd->data_in, piece * BLK_SECTOR, cmd->model.spans, &cmd->io.sgl);
+	cmd->io.op = BLK_READ;
 	cmd->io.flags = 0;
-	piece_submit(cmd, BLK_READ, lba, piece);
+	cmd->io.lba = lba;
+	cmd->io.nblocks = piece;
+	cmd->io.done = piece_done;
+	blk_submit(ata_device_of(cmd)->lu->disk, cmd->queue, &cmd->io);
 	return piece;
 }
 
@@ -113,62 +104,4 @@ void ata_read_verify(struct ata_device *dev, struct command *cmd, unsigned int f
 	cmd->model.next = e.lba;
 	cmd->model.left = e.sectors;
 	ata_pieces_start(cmd, verify_submit, verify_finish);
-}
-
-static struct ata_extent trim_range(const struct command *cmd, uint64_t i)
-{
-	uint64_t entry;
-
-	sgl_copy_out(cmd->queue->arena, &cmd->data_out, (uint32_t)i * TRIM_RANGE, &entry,
-		     sizeof(entry));
-	entry = le64toh(entry);
-	return (struct ata_extent){entry & ATA_CAPACITY_48, (uint32_t)(entry >> 48)};
-}
-
-static bool trim_submit(struct command *cmd)
-{
-	struct command_model *m = &cmd->model;
-
-	while (m->left) {
-		struct ata_extent e = trim_range(cmd, m->next);
-
-		m->next++;
-		m->left--;
-		if (!e.sectors)
-			continue;
-		cmd->io.flags = lu_write_flags(cmd->lu);
-		cmd->io.sgl = (struct sgl){};
-		piece_submit(cmd, BLK_UNMAP, e.lba, e.sectors);
-		return true;
-	}
-	return false;
-}
-
-static void trim_finish(struct command *cmd)
-{
-	ata_end_io(cmd, cmd->model.status);
-}
-
-/* Nothing is trimmed unless every range is good. The disk may shrink meanwhile: blk checks again.
- */
-void ata_data_set_management(struct ata_device *dev, struct command *cmd, unsigned int flags)
-{
-	uint32_t blocks = cmd->ata.count, ranges = blocks * (BLK_SECTOR / TRIM_RANGE), i;
-
-	if (cmd->ata.feature != ATA_DSM_TRIM || !dev->lu->disk->can_unmap || !blocks ||
-	    blocks > ATA_TRIM_BLOCKS || cmd->data_out.len < blocks * BLK_SECTOR) {
-		ata_abort(cmd);
-		return;
-	}
-	for (i = 0; i < ranges; i++) {
-		struct ata_extent e = trim_range(cmd, i);
-
-		if (e.sectors && !blk_in_range(e.lba, e.sectors, ata_capacity(dev, ATA_EXT))) {
-			ata_end(cmd, ATA_ERR, ATA_IDNF);
-			return;
-		}
-	}
-	cmd->model.next = 0;
-	cmd->model.left = ranges;
-	ata_pieces_start(cmd, trim_submit, trim_finish);
 }

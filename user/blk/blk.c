@@ -68,6 +68,11 @@ static enum blk_status blk_check(const struct disk *disk, const struct blk_io *i
 	return BLK_OK;
 }
 
+static bool blk_next(struct blk_io *io)
+{
+	return io->op == BLK_UNMAP && io->next && io->next(io);
+}
+
 void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
 {
 	io->disk = disk;
@@ -78,11 +83,16 @@ void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
 	io->status = blk_check(disk, io);
 	io->decided = io->status != BLK_OK || (io->op != BLK_FLUSH && !io->nblocks);
 	if (!io->decided) {
+		enum overlap_verdict verdict;
+
 		/* A promise of the device model, whatever came over the wire. */
 		if (io->op == BLK_READ || io->op == BLK_WRITE)
 			assert(io->sgl.nspans <= BLK_MAX_SPANS &&
 			       io->sgl.len == io->nblocks << BLK_SECTOR_SHIFT);
-		if (overlap_enter(disk->overlap, io) != OVERLAP_RUN)
+		verdict = overlap_enter(disk->overlap, io);
+		/* The table has the whole from now on; the backstore gets one range at a time. */
+		blk_next(io);
+		if (verdict != OVERLAP_RUN)
 			return;
 	}
 	list_add_tail(&queue->ready, &io->ready);
@@ -94,6 +104,11 @@ void blk_complete(struct blk_io *io, enum blk_status status)
 	struct blk_queue *queue = io->queue;
 	struct list runnable, twins;
 
+	if (status == BLK_OK && blk_next(io)) {
+		list_add_tail(&queue->ready, &io->ready);
+		blk_queue_run(queue);
+		return;
+	}
 	list_init(&runnable);
 	list_init(&twins);
 	overlap_leave(io->disk->overlap, io, &runnable, &twins);

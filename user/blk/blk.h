@@ -63,6 +63,12 @@ struct blk_io {
 	uint64_t nblocks; /* 0: done at once, if lba is not outside the disk */
 	struct sgl sgl;	  /* READ, WRITE: exactly nblocks sectors, in the queue's arena */
 	uint64_t origin;  /* with BLK_DEDUP: who sent it (any value that tells initiators apart) */
+	/*
+	 * UNMAP: NULL, or the ranges to free within the one submitted, at least one. Puts the next
+	 * into lba and nblocks; false: none is left. Called on the queue's thread until then or
+	 * until one fails; no conflicting request that came later gets between them.
+	 */
+	bool (*next)(struct blk_io *io);
 	void (*done)(struct blk_io *io);
 	enum blk_status status; /* valid in done */
 	bool twin;		/* valid in done: an identical write's execution answers this one */
@@ -72,7 +78,8 @@ struct blk_io {
 	struct blk_queue *queue;
 	struct {
 		uint64_t seq;
-		uint32_t blockers; /* earlier conflicting requests not completed yet */
+		uint64_t lba, nblocks; /* as submitted */
+		uint32_t blockers;     /* earlier conflicting requests not completed yet */
 		bool wide;
 		struct list all;       /* disk: every request in arrival order */
 		struct list bucket[2]; /* disk: requests by granule, or [0] in the wide list */

@@ -62,12 +62,12 @@ void overlap_close(struct overlap *table)
 
 static uint64_t overlap_first(const struct blk_io *io)
 {
-	return io->lba >> OVERLAP_GRANULE_SHIFT;
+	return io->overlap.lba >> OVERLAP_GRANULE_SHIFT;
 }
 
 static uint64_t overlap_last(const struct blk_io *io)
 {
-	return (io->lba + io->nblocks - 1) >> OVERLAP_GRANULE_SHIFT;
+	return (io->overlap.lba + io->overlap.nblocks - 1) >> OVERLAP_GRANULE_SHIFT;
 }
 
 static struct overlap_bucket *overlap_bucket(struct overlap *table, uint64_t granule)
@@ -76,14 +76,20 @@ static struct overlap_bucket *overlap_bucket(struct overlap *table, uint64_t gra
 	return &table->buckets[granule * 0x9e3779b97f4a7c15ull >> 56];
 }
 
-static bool overlap_conflict(const struct overlap *table, const struct blk_io *a,
-			     const struct blk_io *b)
+/* True when `a` begins before `b` ends, both taken as whole atoms. */
+static bool overlap_begins_before_end(const struct overlap *table, const struct blk_io *a,
+				      const struct blk_io *b)
 {
 	uint64_t mask = ~(uint64_t)(table->atom - 1);
 
-	return (a->op != BLK_READ || b->op != BLK_READ) &&
-	       (a->lba & mask) <= ((b->lba + b->nblocks - 1) & mask) &&
-	       (b->lba & mask) <= ((a->lba + a->nblocks - 1) & mask);
+	return (a->overlap.lba & mask) <= ((b->overlap.lba + b->overlap.nblocks - 1) & mask);
+}
+
+static bool overlap_conflict(const struct overlap *table, const struct blk_io *a,
+			     const struct blk_io *b)
+{
+	return (a->op != BLK_READ || b->op != BLK_READ) && overlap_begins_before_end(table, a, b) &&
+	       overlap_begins_before_end(table, b, a);
 }
 
 static void overlap_visit_all(struct overlap *table, struct overlap_visit *visit)
@@ -182,6 +188,8 @@ static enum overlap_verdict overlap_enter_locked(struct overlap *table, struct b
 {
 	struct overlap_visit visit = {.io = io, .found = overlap_found_earlier};
 
+	io->overlap.lba = io->lba;
+	io->overlap.nblocks = io->nblocks;
 	io->overlap.wide = overlap_last(io) - overlap_first(io) > 1;
 	io->overlap.blockers = 0;
 	list_init(&io->overlap.twins);
