@@ -206,7 +206,28 @@ static void test_tags_come_back_as_they_were(void **state)
 	assert_int_equal(rig_rx(rig, &frame), 0);
 	expect_reply(rig, &answer, &reply);
 	assert_memory_equal(answer.data + 12, frame.data + 12, 10);
-	assert_int_equal(answer.len, WIRE_ETH_MIN);
+}
+
+/* Whoever takes the tags off must be left with a frame that its own tools do not call short. */
+static void test_tagged_replies_are_whole_without_tags(void **state)
+{
+	static const uint32_t vlans[] = {0, 5, 100 << 12 | 5};
+	struct rig *rig = *state;
+	struct rig_reply reply;
+
+	rig_export(rig, "5:7.1", "any", NULL);
+	rig_export(rig, "100.5:7.1", "any", NULL);
+	for (unsigned int tags = 0; tags < 3; tags++) {
+		query_of(&frame, 7, 1, vlans[tags]);
+		assert_int_equal(rig_rx(rig, &frame), 0);
+		expect_reply(rig, &answer, &reply);
+		assert_int_equal(answer.len, WIRE_ETH_MIN + 4 * tags);
+	}
+	aoe_port_announce(rig->port);
+	for (unsigned int tags = 0; tags < 3; tags++) {
+		assert_true(rig_take(rig, &answer));
+		assert_int_equal(answer.len, WIRE_ETH_MIN + 4 * tags);
+	}
 }
 
 static void test_priority_tag_is_untagged(void **state)
@@ -285,6 +306,7 @@ int main(void)
 		rig_test(test_wildcards),
 		rig_test(test_vlans),
 		rig_test(test_tags_come_back_as_they_were),
+		rig_test(test_tagged_replies_are_whole_without_tags),
 		rig_test(test_priority_tag_is_untagged),
 		rig_test(test_strangers_hear_nothing),
 		rig_test(test_address_is_taken_once),

@@ -75,8 +75,9 @@ static void announce_export(struct aoe_port *port, struct aoe_served *served)
 		port->stats.announcements_lost++;
 		return;
 	}
-	request->head_len = aoe_frame_announce(addr->vlan, port->config.mac, addr->shelf,
-					       addr->slot, AOE_CMD_CONFIG, request->head);
+	aoe_request_set_head(request,
+			     aoe_frame_announce(addr->vlan, port->config.mac, addr->shelf,
+						addr->slot, AOE_CMD_CONFIG, request->head));
 	aoe_config_append(request, AOE_CONFIG_READ, true);
 	port->stats.announcements++;
 	aoe_request_reply(request);

@@ -27,6 +27,7 @@ struct aoe_request {
 	struct tx tx;			 /* tx.run is the request's from birth to end */
 	uint8_t head[AOE_HEAD_MAX];	 /* of the reply; grows by the command's header */
 	uint32_t head_len;
+	uint32_t shortest;    /* bytes of the reply, at least */
 	uint32_t payload_len; /* of the reply, from ARENA_PAYLOAD of the run on */
 	bool failed;	      /* the reply says error */
 
@@ -85,6 +86,9 @@ struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *se
 
 /* Ends a request without an answer. */
 void aoe_request_drop(struct aoe_request *request);
+
+/* The reply's head has its Ethernet and AoE header, `len` bytes. */
+void aoe_request_set_head(struct aoe_request *request, uint32_t len);
 
 /* Memory for what follows the head of the reply: this long, in the request's run. */
 uint8_t *aoe_request_payload(const struct aoe_request *request);

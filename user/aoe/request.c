@@ -16,7 +16,6 @@ struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *se
 	request->port = port;
 	request->served = served;
 	request->initiator = NULL;
-	request->head_len = 0;
 	request->payload_len = 0;
 	request->failed = false;
 	request->nheld = 0;
@@ -38,6 +37,13 @@ void aoe_request_drop(struct aoe_request *request)
 	port->inflight--;
 	/* The last one used is the one whose memory is warm. */
 	list_add_head(&port->free, &request->free);
+}
+
+/* A frame is of full length without its tags, which whoever takes them off does not pad. */
+void aoe_request_set_head(struct aoe_request *request, uint32_t len)
+{
+	request->head_len = len;
+	request->shortest = WIRE_ETH_MIN + len - sizeof(struct wire_eth) - sizeof(struct wire_aoe);
 }
 
 uint8_t *aoe_request_payload(const struct aoe_request *request)
@@ -82,9 +88,9 @@ void aoe_request_reply(struct aoe_request *request)
 	uint32_t len = request->head_len + request->payload_len;
 
 	memcpy(payload - request->head_len, request->head, request->head_len);
-	if (len < WIRE_ETH_MIN) {
-		memset(payload + request->payload_len, 0, WIRE_ETH_MIN - len);
-		len = WIRE_ETH_MIN;
+	if (len < request->shortest) {
+		memset(payload + request->payload_len, 0, request->shortest - len);
+		len = request->shortest;
 	}
 	if (request->initiator && request->failed)
 		request->initiator->stats.errors++;

@@ -87,8 +87,8 @@ static void served_rx(struct aoe_port *port, struct aoe_served *served,
 	request->initiator = aoe_initiator_heard(&port->initiators, src, frame->class.vlan, now_ns);
 	request->initiator->inflight++;
 	request->initiator->stats.requests++;
-	request->head_len =
-		aoe_frame_answer(frame, port->config.mac, addr->shelf, addr->slot, request->head);
+	aoe_request_set_head(request, aoe_frame_answer(frame, port->config.mac, addr->shelf,
+						       addr->slot, request->head));
 	if (version_known && ops) {
 		ops->start(request, frame);
 		return;
