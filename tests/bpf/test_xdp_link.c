@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -344,6 +345,68 @@ static void the_same_name_elsewhere_is_refused(void **state)
 	veth_make(veth, 1500);
 }
 
+/* Interface indexes are a namespace's: without the port map only the program tells whose it is. */
+static int open_same_index_elsewhere(void *ctx)
+{
+	struct steer *steer;
+	struct error err;
+	int rc;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		return 255;
+	shell("ip link add %s index %u type veth peer name %s", veth->near, *(unsigned int *)ctx,
+	      veth->far);
+	rc = try_open(STEER_AUTO, &steer, &err);
+	if (!rc)
+		steer_close(steer);
+	return -rc;
+}
+
+static void the_same_name_and_index_elsewhere_is_refused(void **state)
+{
+	unsigned int index = if_nametoindex(veth->near), program;
+	struct error err;
+	char port[128];
+
+	serve_and_die(STEER_AUTO);
+	program = program_on(veth->near);
+	snprintf(port, sizeof(port), STGT_BPFFS "/%s/port", veth->near);
+	assert_int_equal(unlink(port), 0);
+	assert_int_equal(child_returns(open_same_index_elsewhere, &index), EEXIST);
+	assert_int_equal(program_on(veth->near), program);
+	assert_int_equal(steer_remove_stale(veth->near, &err), 1);
+	assert_nothing_left();
+}
+
+/* The sysctl is the first network namespace's alone. */
+static int set_jit_harden(void *ctx)
+{
+	int ns = open("/proc/1/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (ns < 0 || setns(ns, CLONE_NEWNET) < 0)
+		return 255;
+	shell("sysctl -qw net.core.bpf_jit_harden=%d", *(int *)ctx);
+	return 0;
+}
+
+/* A blinded program is a copy, and kernels crash over copies of programs bound to a device. */
+static void no_bound_program_where_constants_are_blinded(void **state)
+{
+	int off = 0, always = 2;
+	struct steer *steer = must_open(STEER_AUTO);
+	enum steer_vlan usual = steer_vlan(steer), hardened;
+
+	steer_close(steer);
+	if (usual != STEER_VLAN_KFUNC)
+		skip(); /* a kernel before 6.8 */
+	assert_int_equal(child_returns(set_jit_harden, &always), 0);
+	steer = must_open(STEER_AUTO);
+	hardened = steer_vlan(steer);
+	steer_close(steer);
+	assert_int_equal(child_returns(set_jit_harden, &off), 0);
+	assert_int_equal(hardened, STEER_VLAN_BLIND);
+}
+
 static int open_without_privilege(void *ctx)
 {
 	struct steer *steer;
@@ -490,6 +553,8 @@ static int tests(struct veth *pair)
 		cmocka_unit_test(close_after_the_interface_vanished),
 		cmocka_unit_test(somebody_elses_program_stays),
 		cmocka_unit_test(the_same_name_elsewhere_is_refused),
+		cmocka_unit_test(the_same_name_and_index_elsewhere_is_refused),
+		cmocka_unit_test(no_bound_program_where_constants_are_blinded),
 		cmocka_unit_test(privilege_is_asked_for),
 		cmocka_unit_test(others_read_the_pins),
 	};

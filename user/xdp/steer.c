@@ -102,16 +102,20 @@ static void leftover_drop(const char *name, struct steer_leftover *left)
 	pins_remove(name);
 }
 
+static int refuse_elsewhere(const struct netif *netif, struct error *err)
+{
+	return error_set(err, EEXIST,
+			 "an interface %s of another network namespace has the pins " STGT_BPFFS
+			 "/%s: run `stgt-xdp detach %s` first if nothing serves it",
+			 netif->name, netif->name, netif->name);
+}
+
 /* Decides what becomes of a killed process's link, given that we hold the lock. */
 static int leftover_settle(const struct netif *netif, struct steer_leftover *left,
 			   struct error *err)
 {
 	if (left->link >= 0 && left->ifindex && left->has_port && left->port.netns != netif->netns)
-		return error_set(
-			err, EEXIST,
-			"an interface %s of another network namespace has the pins " STGT_BPFFS
-			"/%s: run `stgt-xdp detach %s` first if nothing serves it",
-			netif->name, netif->name, netif->name);
+		return refuse_elsewhere(netif, err);
 	if (left->link >= 0 && left->ifindex == netif->ifindex)
 		return 0;
 	leftover_drop(netif->name, left);
@@ -141,6 +145,9 @@ static int refuse_foreign(const struct netif *netif, const struct steer_leftover
 	if (rc)
 		return error_set(err, -rc, "%s: cannot ask for its XDP program: %s", netif->name,
 				 strerror(-rc));
+	/* The link's interface has our index, but it is not ours: indexes are a namespace's. */
+	if (!prog_id && left->link >= 0)
+		return refuse_elsewhere(netif, err);
 	if (prog_id && (left->link < 0 || left->prog_id != prog_id))
 		return error_set(err, EBUSY,
 				 "%s already runs another XDP program (id %u): look with "
@@ -311,7 +318,8 @@ static int open_locked(struct steer *steer, enum steer_request request, struct e
 	int rc;
 
 	steer_leftover_open(steer->netif.name, &left);
-	if (left.has_port)
+	if (left.has_port && left.port.ifindex == steer->netif.ifindex &&
+	    left.port.netns == steer->netif.netns)
 		steer->restore_rxvlan = left.port.restore_rxvlan;
 	rc = leftover_settle(&steer->netif, &left, err);
 	if (!rc)

@@ -102,6 +102,28 @@ static bool program_stayed(const struct bpf_program *prog)
 	return info.xlated_prog_len + head <= (loaded / page + 1) * page;
 }
 
+/*
+ * Constant blinding (sysctl net.core.bpf_jit_harden) makes the JIT replace a program by a copy: the
+ * remembered address goes stale whatever the size. Found out with a program that blinding
+ * lengthens, as the sysctl is out of sight in all network namespaces but the first. True when in
+ * doubt.
+ */
+static bool constants_blinded(void)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	const size_t count = sizeof(insns) / sizeof(insns[0]);
+	_cleanup_close_ int fd =
+		bpf_prog_load(BPF_PROG_TYPE_XDP, "stgt_probe", "GPL", insns, count, NULL);
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	return fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ||
+	       info.xlated_prog_len != sizeof(insns);
+}
+
 struct steer_bpf *steer_program_load(const struct netif *netif, const struct steer_variant *variant,
 				     const struct steer_leftover *left, struct error *err)
 {
@@ -109,6 +131,12 @@ struct steer_bpf *steer_program_load(const struct netif *netif, const struct ste
 	int rc;
 
 	libbpf_set_print(libbpf_print);
+	if (variant->read_tag && constants_blinded()) {
+		error_set(err, EOPNOTSUPP,
+			  "VLAN tags cannot be read where sysctl net.core.bpf_jit_harden is 2");
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
 	skel = steer_bpf__open();
 	if (!skel) {
 		error_set(err, errno, "cannot read the built-in XDP program: %s", strerror(errno));
