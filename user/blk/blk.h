@@ -146,7 +146,8 @@ struct disk_store {
 };
 
 struct disk {
-	char *name; /* the words that the administrator used */
+	char *name;	      /* the words that the administrator used */
+	unsigned int ordinal; /* tells open disks of the same words apart: 0 for the first */
 	struct disk_spec spec;
 	const struct backstore_ops *ops;
 	_Atomic uint64_t nblocks; /* capacity in sectors; changes at disk_resize() */

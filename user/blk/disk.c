@@ -46,7 +46,20 @@ static struct disk *disk_find(struct list *disks, const struct disk_store *store
 	return NULL;
 }
 
-static int disk_open(const char *text, struct disk_spec *spec, struct disk **out, struct error *err)
+/* Memory is a new disk each time that it is asked for, even with the same words. */
+static unsigned int disk_ordinal(struct list *disks, const char *text)
+{
+	unsigned int ordinal = 0;
+	struct disk *disk;
+
+	list_for_each_entry (disk, disks, link)
+		if (!strcmp(disk->name, text) && disk->ordinal >= ordinal)
+			ordinal = disk->ordinal + 1;
+	return ordinal;
+}
+
+static int disk_open(struct list *disks, const char *text, struct disk_spec *spec,
+		     struct disk **out, struct error *err)
 {
 	const struct backstore_ops *ops = disk_backstores[spec->kind];
 	struct disk *disk = calloc(1, ops->instance);
@@ -59,6 +72,7 @@ static int disk_open(const char *text, struct disk_spec *spec, struct disk **out
 	disk->refs = 1;
 	disk->atom = 1;
 	disk->spec = *spec;
+	disk->ordinal = disk_ordinal(disks, text);
 	if (!disk->name) {
 		free(disk);
 		return error_set(err, ENOMEM, "no memory");
@@ -74,6 +88,7 @@ static int disk_open(const char *text, struct disk_spec *spec, struct disk **out
 	/* From here on the disk owns the spec's path. */
 	*spec = (struct disk_spec){.direct = -1};
 	disk->store = disk_store_find(&disk->spec);
+	list_add_tail(disks, &disk->link);
 	*out = disk;
 	return 0;
 close:
@@ -95,9 +110,7 @@ int disk_get(struct list *disks, const char *text, struct disk **disk, struct er
 	store = disk_store_find(&spec);
 	*disk = disk_find(disks, &store);
 	if (!*disk) {
-		ret = disk_open(text, &spec, disk, err);
-		if (!ret)
-			list_add_tail(disks, &(*disk)->link);
+		ret = disk_open(disks, text, &spec, disk, err);
 	} else if (disk_options_equal(&(*disk)->spec, &spec)) {
 		(*disk)->refs++;
 	} else {

@@ -35,6 +35,12 @@ void disk_identity_init(struct disk *disk, const char *what)
 
 	identity_machine(machine);
 	hash = identity_hash(identity_hash(hash, machine), what);
+	if (disk->ordinal) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "%u", disk->ordinal);
+		hash = identity_hash(hash, text);
+	}
 	if (disk->spec.serial[0])
 		memcpy(disk->serial, disk->spec.serial, sizeof(disk->serial));
 	else

@@ -9,8 +9,8 @@
 
 /*
  * Sets disk->serial and disk->wwn from the spec, or else from `what` (a canonical path or the
- * disk's words) and the machine: the same over restarts, different on another machine. A derived
- * wwn is locally assigned (NAA 3, SPC-4 7.8.6.6.5).
+ * disk's words), disk->ordinal and the machine: the same over restarts, different on another
+ * machine. A derived wwn is locally assigned (NAA 3, SPC-4 7.8.6.6.5).
  */
 void disk_identity_init(struct disk *disk, const char *what);
 
