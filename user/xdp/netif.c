@@ -75,16 +75,23 @@ static void query_driver(int fd, struct netif *out)
 		out->rx_queues = 1;
 }
 
+int netif_name_check(const char *name, struct error *err)
+{
+	if (*name && strlen(name) < IF_NAMESIZE && !strpbrk(name, "/: \f\n\r\t\v") &&
+	    strcmp(name, ".") && strcmp(name, ".."))
+		return 0;
+	return error_set(err, EINVAL, "`%s` cannot be the name of an interface", name);
+}
+
 int netif_query(const char *name, struct netif *out, struct error *err)
 {
 	_cleanup_close_ int fd = ioctl_socket();
 	struct stat ns;
-	int rc;
+	int rc = netif_name_check(name, err);
 
 	memset(out, 0, sizeof(*out));
-	if (!*name || strlen(name) >= sizeof(out->name) || strpbrk(name, "/ ") ||
-	    !strcmp(name, ".") || !strcmp(name, ".."))
-		return error_set(err, EINVAL, "`%s` cannot be the name of an interface", name);
+	if (rc)
+		return rc;
 	if (fd < 0)
 		return error_set(err, -fd, "cannot open a socket: %s", strerror(-fd));
 	strcpy(out->name, name);

@@ -24,6 +24,9 @@ struct netif {
 	uint64_t netns; /* inode of the network namespace, as abi.h's struct stgt_port */
 };
 
+/* 0, or -EINVAL for what the kernel takes for no interface's name, nor we for a file's. */
+int netif_name_check(const char *name, struct error *err);
+
 /* -ENODEV: no such interface; -EINVAL: a name that cannot be one, or not Ethernet. */
 int netif_query(const char *name, struct netif *out, struct error *err);
 

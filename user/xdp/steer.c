@@ -385,9 +385,10 @@ int steer_remove_stale(const char *name, struct error *err)
 {
 	struct steer_leftover left;
 	struct netif netif;
-	int lock, rc;
+	int lock, rc = netif_name_check(name, err);
 
-	rc = check_privileges(err);
+	if (!rc)
+		rc = check_privileges(err);
 	if (rc)
 		return rc;
 	lock = pins_lock(name, err);

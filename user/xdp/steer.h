@@ -59,7 +59,7 @@ void steer_close(struct steer *steer);
 /*
  * What `stgt-xdp detach` does when no process serves `name`: removes a killed process's link and
  * pins. 1 when there was something to remove, 0 when not; -EBUSY with the process's id when one is
- * alive.
+ * alive, -EINVAL for what cannot be an interface's name.
  */
 int steer_remove_stale(const char *name, struct error *err);
 
