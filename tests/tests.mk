@@ -23,10 +23,12 @@ links_classify :=
 links_target := $(MODULES)
 links_control := control base
 links_attach := $(MODULES)
+links_report := base
 links_xdp := xdp arena base
 links_steer := xdp arena base
 # What of the command line is tested by itself.
 $(B)/tests/unit/test_attach_args: $(B)/user/attach_args.o $(B)/user/options.o
+$(B)/tests/unit/test_report_text: $(B)/user/report_text.o
 module_of = $(word 2,$(subst _, ,$(notdir $(1))))
 libs_of = $(links_$(call module_of,$(1)):%=$(B)/lib/%.a)
 

@@ -7,6 +7,7 @@
 #include "report_text.h"
 #include "servers.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -76,6 +77,10 @@ static int report_run(const struct report *report, int argc, char **argv)
 		report->print(document, stdout);
 	}
 	json_decref(document);
+	if (fflush(stdout) || ferror(stdout)) {
+		error_set(&err, EIO, "cannot write the report: is the disk full?");
+		return cmd_failed(report->name, &err);
+	}
 	return EXIT_DONE;
 }
 

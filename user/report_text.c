@@ -134,6 +134,17 @@ void report_print_status(const json_t *document, FILE *out)
 	TABLE(out, "initiators", initiators, json_object_get(document, "initiators"));
 }
 
+/* What tells an array's member from the others; NULL when only its place does. */
+static const char *member_name(const json_t *member)
+{
+	static const char *const keys[] = {"name", "address", "mac"};
+	const char *name = NULL;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !name; i++)
+		name = json_string_value(json_object_get(member, keys[i]));
+	return name;
+}
+
 /* Counters that are not zero, one a line, named by their path in the document. */
 static void print_counters(FILE *out, const json_t *value, const char *path)
 {
@@ -142,7 +153,7 @@ static void print_counters(FILE *out, const json_t *value, const char *path)
 	char below[256];
 	size_t i;
 
-	switch (json_typeof(value)) {
+	switch (value ? json_typeof(value) : JSON_NULL) {
 	case JSON_OBJECT:
 		json_object_foreach ((json_t *)value, key, member) {
 			snprintf(below, sizeof(below), "%s%s%s", path, *path ? "." : "", key);
@@ -151,14 +162,10 @@ static void print_counters(FILE *out, const json_t *value, const char *path)
 		break;
 	case JSON_ARRAY:
 		json_array_foreach (value, i, member) {
-			const json_t *name = json_object_get(member, "name");
-			if (!name)
-				name = json_object_get(member, "address");
-			if (!name)
-				name = json_object_get(member, "mac");
+			const char *name = member_name(member);
+
 			if (name)
-				snprintf(below, sizeof(below), "%s[%s]", path,
-					 json_string_value(name));
+				snprintf(below, sizeof(below), "%s[%s]", path, name);
 			else
 				snprintf(below, sizeof(below), "%s[%zu]", path, i);
 			print_counters(out, member, below);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The tables for people: what is printed of documents, also of those of other versions. */
+#include "report_text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char *printed(void (*print)(const json_t *document, FILE *out), const char *document)
+{
+	json_t *json = json_loads(document, JSON_DECODE_ANY, NULL);
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(json);
+	print(json, out);
+	fclose(out);
+	json_decref(json);
+	return text;
+}
+
+static void expect(void (*print)(const json_t *document, FILE *out), const char *document,
+		   const char *part)
+{
+	char *text = printed(print, document);
+
+	if (!strstr(text, part))
+		fail_msg("`%s` gives `%s`, without `%s`", document, text, part);
+	free(text);
+}
+
+static void test_status_shows_what_there_is(void **state)
+{
+	expect(report_print_status,
+	       "{\"exports\": [{\"address\": \"7.1\", \"vlan\": 5, \"read_only\": true,"
+	       " \"interfaces\": [\"eth0\", \"eth1\"],"
+	       " \"allow\": [{\"mac\": \"any\", \"access\": \"ro\"}]}]}",
+	       "eth0,eth1");
+	expect(report_print_status, "{\"disks\": [{\"kind\": \"ram\", \"size_bytes\": 512}]}",
+	       "512");
+}
+
+static void test_status_of_any_document(void **state)
+{
+	static const char *const documents[] = {
+		"{}",
+		"[]",
+		"7",
+		"{\"interfaces\": 7}",
+		"{\"interfaces\": [7, null, {}, []]}",
+		"{\"interfaces\": [{\"name\": {\"no\": \"mac\"}}], \"exports\": {}}",
+	};
+
+	for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++)
+		expect(report_print_status, documents[i], "initiators\n  none\n");
+}
+
+static void test_stats_name_the_counters(void **state)
+{
+	expect(report_print_stats,
+	       "{\"interfaces\": [{\"name\": \"eth0\", \"queues\": [{\"queue\": 0, \"aoe\":"
+	       " {\"rx_frames\": 7, \"tx_frames\": 0}}]}]}",
+	       "interfaces[eth0].queues[0].aoe.rx_frames");
+}
+
+static void test_stats_of_any_document(void **state)
+{
+	static const char *const documents[] = {
+		"{}",
+		"[]",
+		"{\"interfaces\": 0}",
+		"{\"interfaces\": [null, \"eth0\", {\"name\": 7}]}",
+	};
+
+	for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++)
+		free(printed(report_print_stats, documents[i]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_status_shows_what_there_is),
+		cmocka_unit_test(test_status_of_any_document),
+		cmocka_unit_test(test_stats_name_the_counters),
+		cmocka_unit_test(test_stats_of_any_document),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
