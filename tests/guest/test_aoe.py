@@ -107,7 +107,7 @@ def test_tools_of_aoetools(guest, setup):
     assert "eth0" in guest.run("aoe-interfaces eth0; cat /sys/module/aoe/parameters/aoe_iflist")
     if VBLADE:
         return  # its answers are too short for the tools below
-    assert guest.run("aoeping -s 10 7 1 eth0", 20)
+    assert "found e7.1" in guest.run("aoeping -s 10 -v 7 1 eth0", 20)
     assert "STGT-XDP" in guest.run("aoeping -s 10 -I 7 1 eth0", 20)
     guest.run("aoecfg -t 2 -c fset -s from-guest 7 1 eth0", 20)
     assert "from-guest" in guest.run("aoecfg -t 2 7 1 eth0", 20)
