@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A sparse file on a file system that has no room for all that the file promises. The
- * file system is a small tmpfs in a mount namespace of the test's own; skipped without the right.
+ * A sparse file on a file system that has no room for all that the file promises, and no direct
+ * I/O. The file system is a small tmpfs in a mount namespace of the test's own; skipped without the
+ * right.
  */
 #include "blk_bench.h"
 
@@ -65,11 +66,24 @@ static void test_durable_writes(void **state)
 	fill(BLK_FUA);
 }
 
+/* A file made for a disk that then cannot be opened goes away again; one that was there stays. */
+static void test_refused_after_creation(void **state)
+{
+	if (!mounted)
+		skip();
+	bench_refused(EOPNOTSUPP, "direct=off", "%s,size=128K,direct=on", bench.file);
+	assert_int_equal(access(bench.file, F_OK), -1);
+	disk_put(bench_disk("%s,size=128K", bench.file));
+	bench_refused(EOPNOTSUPP, "direct=off", "%s,direct=on", bench.file);
+	assert_int_equal(access(bench.file, F_OK), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_cached_writes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_durable_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_after_creation, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,7 +116,8 @@ static int store_sync_directory(const struct disk_spec *spec, struct error *err)
 	return 0;
 }
 
-static int store_create(const struct disk_spec *spec, int *fd, struct error *err)
+/* `created`: there is a new file, which nobody else can have put anything in. */
+static int store_create(const struct disk_spec *spec, int *fd, bool *created, struct error *err)
 {
 	int ret;
 
@@ -126,13 +127,9 @@ static int store_create(const struct disk_spec *spec, int *fd, struct error *err
 	ret = store_lock(spec, *fd, err);
 	if (ret)
 		return ret;
+	*created = true;
 	ret = store_set_size(spec, *fd, err);
-	if (!ret)
-		ret = store_sync_directory(spec, err);
-	/* Nobody else can have put anything there: it was ours and locked. */
-	if (ret)
-		unlink(spec->path);
-	return ret;
+	return ret ? ret : store_sync_directory(spec, err);
 }
 
 static int store_grow(const struct disk_spec *spec, int fd, struct error *err)
@@ -155,7 +152,8 @@ static int store_grow(const struct disk_spec *spec, int fd, struct error *err)
 	return store_set_size(spec, fd, err);
 }
 
-static int store_open_or_create(const struct disk_spec *spec, int *fd, struct error *err)
+static int store_open_or_create(const struct disk_spec *spec, int *fd, bool *created,
+				struct error *err)
 {
 	int ret;
 
@@ -165,7 +163,7 @@ static int store_open_or_create(const struct disk_spec *spec, int *fd, struct er
 		if (spec->read_only)
 			return error_set(err, ENOENT,
 					 "it does not exist, and ro forbids creating it");
-		return store_create(spec, fd, err);
+		return store_create(spec, fd, created, err);
 	}
 	ret = store_open(spec, fd, err);
 	if (!ret)
@@ -295,15 +293,18 @@ int uring_open(struct disk *disk, struct error *err)
 {
 	_cleanup_free_ char *canonical = NULL;
 	struct uring_disk *u = uring_disk(disk);
+	bool created = false;
 	int ret;
 
 	u->fd = -1;
-	ret = store_open_or_create(&disk->spec, &u->fd, err);
+	ret = store_open_or_create(&disk->spec, &u->fd, &created, err);
 	if (!ret)
 		ret = store_open_direct(u, err);
 	if (!ret)
 		ret = store_describe(u, err);
 	if (ret) {
+		if (created)
+			unlink(disk->spec.path);
 		cleanup_close(&u->fd);
 		return ret;
 	}
