@@ -24,8 +24,8 @@ static int control_connect(const char *path, struct error *err)
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		return error_set(err, errno, "cannot reach a server on %s: %s", path,
-				 strerror(errno));
+		return error_set(err, errno, "cannot reach a server on %s: %s%s", path,
+				 strerror(errno), errno == EACCES ? " (must be root)" : "");
 	return cleanup_steal_fd(&fd);
 }
 
