@@ -14,7 +14,8 @@
 #define WORKER_RUN_FRAMES   3u /* 8 KiB of payload, its header, and what alignment takes */
 #define WORKER_RING_ENTRIES 256u
 #define WORKER_RX_BATCH	    64u	       /* frames between two looks at completions */
-#define WORKER_RETRY_NS	    200000u    /* how often to look again for what has no wake-up */
+#define WORKER_RETRY_NS	    200000u    /* how soon to look again for what has no wake-up */
+#define WORKER_RETRY_MAX_NS 100000000u /* and how seldom, after looking in vain again and again */
 #define WORKER_DRAIN_NS	    500000000u /* how long a stopping worker waits for its last replies */
 
 struct worker {
@@ -38,6 +39,7 @@ struct worker {
 	bool stopping;
 	uint64_t stop_deadline_ns; /* for replies that are still being sent */
 	uint64_t last_work_ns;
+	uint64_t retry_ns; /* when to look again, if that is all there is to do */
 };
 
 static uint64_t worker_now(void)
@@ -201,7 +203,8 @@ static bool worker_turn(struct worker *w)
 /*
  * Nothing to do: sleep until a frame, a message or a completed I/O. The kernel does not say when a
  * transmitted frame comes back, so a worker that waits for one (no request is free, the kernel took
- * no more frames, or it is stopping) looks again shortly. A poll that is armed while a frame is
+ * no more frames, or it is stopping) looks again shortly, and ever less often: an interface that is
+ * down takes nothing for as long as it is. A poll that is armed while a frame is
  * already there completes at once, so nothing is missed between the last look and the sleep.
  */
 static void worker_sleep(struct worker *w)
@@ -211,7 +214,10 @@ static void worker_sleep(struct worker *w)
 	/* A stalled frame is there all the time; only a freed request makes it worth a look. */
 	if (!w->rx_stalled)
 		worker_arm(w, &w->rx_event, xsk_fd(w->xsk), &w->rx_armed);
-	ring_wait(&w->ring, retry ? WORKER_RETRY_NS : 0);
+	if (ring_wait(&w->ring, retry ? w->retry_ns : 0))
+		w->retry_ns = WORKER_RETRY_NS;
+	else if (w->retry_ns < WORKER_RETRY_MAX_NS)
+		w->retry_ns *= 2;
 }
 
 static void worker_idle(struct worker *w)
@@ -247,9 +253,12 @@ static void *worker_main(void *arg)
 	if (w->open_result)
 		return NULL;
 	while (worker_must_go_on(w)) {
-		if (!worker_turn(w))
+		if (!worker_turn(w)) {
 			worker_idle(w);
-		else if (w->config.busy_poll_us)
+			continue;
+		}
+		w->retry_ns = WORKER_RETRY_NS;
+		if (w->config.busy_poll_us)
 			w->last_work_ns = worker_now();
 	}
 	worker_close_parts(w);
@@ -266,6 +275,7 @@ int worker_open(const struct worker_config *config, struct worker **worker, stru
 	if (!w)
 		return error_set(err, ENOMEM, "out of memory");
 	w->config = *config;
+	w->retry_ns = WORKER_RETRY_NS;
 	w->rx_event.done = worker_rx_ready;
 	w->mail_event.done = worker_mail_ready;
 	sem_init(&w->opened, 0, 0);
