@@ -54,7 +54,7 @@ struct command_model {
 	/* A command that takes several block requests, one after the other. */
 	bool (*submit)(struct command *cmd); /* the next one; false: none is left */
 	void (*finish)(struct command *cmd); /* all ended, or `status` is the first failure */
-	uint64_t next, left;		     /* where submit is */
+	uint64_t next, left;		     /* where it, or a list of ranges, is */
 	enum blk_status status;
 	bool stepping, stepped;		  /* keeps requests that end at once from nesting */
 	struct span spans[BLK_MAX_SPANS]; /* the part of data_out or data_in that io.sgl names */

@@ -15,8 +15,7 @@
 
 struct lu {
 	struct disk *disk;
-	bool durable;		 /* every write is durable before its reply, unless the initiator
-				    turned the write cache on (see write_cache) */
+	bool durable;		 /* there is no write cache: it cannot be turned on */
 	atomic_bool write_cache; /* completed writes may be volatile until a flush */
 };
 

@@ -39,7 +39,8 @@ struct state_save {
 	struct state *state;
 	const char *section; /* a literal */
 	json_t *value;	     /* taken over by the writer; NULL in done */
-	int result;	     /* 0 or negative errno; on failure the old file is still in place */
+	int result;	     /* 0 or negative errno: the old file is still in place or, when only
+				the directory could not be synced, comes back with the next save */
 	void (*done)(struct state_save *save);
 };
 
