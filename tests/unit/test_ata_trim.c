@@ -88,11 +88,15 @@ static void test_full_list(void **unused)
 	for (i = 0; i < 64; i++)
 		ranges[i] = (struct range){i * 65535ull, 65535};
 	assert_int_equal(trim(&fa, ranges, 64).status, 0x40);
-	assert_int_equal(fa.disk->requests, 64);
+	assert_int_equal(fixture_disk_count(fa.disk, BLK_UNMAP), 64);
 	for (i = 0; i < 64; i++) {
 		assert_int_equal(fa.disk->log[i].lba, i * 65535ull);
 		assert_int_equal(fa.disk->log[i].nblocks, 65535);
+		assert_int_equal(fa.disk->log[i].flags & BLK_FUA, 0);
 	}
+	/* Durable like every write, but not 64 times. */
+	assert_int_equal(fa.disk->requests, 65);
+	assert_int_equal(fa.disk->log[64].op, BLK_FLUSH);
 	fixture_ata_close(&fa);
 }
 
@@ -176,6 +180,8 @@ static void test_one_after_the_other(void **unused)
 		assert_int_equal(fa.fc.delivered, 0);
 		fixture_disk_release(fa.disk);
 	}
+	assert_int_equal(fa.fc.delivered, 0);
+	fixture_disk_release(fa.disk); /* the flush */
 	assert_int_equal(fa.fc.delivered, 1);
 	assert_int_equal(fa.fc.cmd.ata.status, 0x40);
 	fixture_ata_close(&fa);

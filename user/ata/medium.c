@@ -30,8 +30,9 @@ static void io_done(struct blk_io *io)
 }
 
 /*
- * The write cache may have been turned off while this change was in it, too late for the flush that
- * came with that: then the change takes its own.
+ * A change that has to be durable and is not yet takes a flush of its own: one that did not ask for
+ * it, or one that was in the write cache while that was turned off, too late for the flush that
+ * came with that.
  */
 void ata_change_done(struct blk_io *io)
 {

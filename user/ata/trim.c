@@ -38,7 +38,8 @@ static void trim_submit(struct ata_device *dev, struct command *cmd, uint32_t ra
 	cmd->model.next = 0;
 	cmd->model.left = ranges;
 	cmd->io.op = BLK_UNMAP;
-	cmd->io.flags = lu_write_flags(dev->lu);
+	/* Where it has to be durable, one flush at the end does for all ranges. */
+	cmd->io.flags = 0;
 	cmd->io.lba = first;
 	cmd->io.nblocks = end - first;
 	cmd->io.sgl = (struct sgl){};
