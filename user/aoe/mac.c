@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "aoe/mac.h"
 
-#include <ctype.h>
+#include "base/hex.h"
 #include <stdio.h>
 #include <string.h>
-
-static int hex_digit(char c)
-{
-	if (!isxdigit((unsigned char)c))
-		return -1;
-	return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
-}
 
 bool mac_parse(const char *text, size_t len, uint8_t mac[WIRE_MAC_LEN])
 {

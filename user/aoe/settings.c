@@ -2,9 +2,9 @@
 #include "aoe/settings.h"
 
 #include "aoe/mac.h"
+#include "base/hex.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 static unsigned int macs_find(const struct aoe_macs *list, const uint8_t mac[WIRE_MAC_LEN])
@@ -55,10 +55,9 @@ bool aoe_settings_equal(const struct aoe_settings *a, const struct aoe_settings 
 
 static json_t *config_save(const struct aoe_settings *settings)
 {
-	char hex[2 * AOE_CONFIG_MAX + 1] = "";
+	char hex[2 * AOE_CONFIG_MAX + 1];
 
-	for (unsigned int i = 0; i < settings->config_len; i++)
-		snprintf(hex + 2 * i, 3, "%02x", settings->config[i]);
+	hex_format(settings->config, settings->config_len, hex);
 	return json_string(hex);
 }
 
@@ -98,12 +97,9 @@ static int config_load(const json_t *value, struct aoe_settings *settings, struc
 
 	if (!value)
 		return 0;
-	if (!hex || digits % 2 || digits > 2 * AOE_CONFIG_MAX ||
-	    strspn(hex, "0123456789abcdefABCDEF") != digits)
+	if (!hex || !hex_parse(hex, digits, settings->config, AOE_CONFIG_MAX))
 		return error_set(err, EINVAL, "\"aoe\".\"config\" is not up to %d bytes in hex",
 				 AOE_CONFIG_MAX);
-	for (size_t i = 0; i < digits / 2; i++)
-		sscanf(hex + 2 * i, "%2hhx", &settings->config[i]);
 	settings->config_len = (unsigned int)(digits / 2);
 	return 0;
 }

@@ -8,52 +8,26 @@
  */
 #include "ata/device.h"
 
+#include "base/hex.h"
 #include <string.h>
 
 #define SECTION "ata"
 #define LOG_LEN (ATA_HOST_LOG_PAGES * ATA_LOG_PAGE)
 
-static json_t *hex_string(const uint8_t *bytes, size_t len)
+static json_t *host_log_save(const uint8_t log[LOG_LEN])
 {
-	static const char digits[] = "0123456789abcdef";
-	char text[2 * LOG_LEN];
-	size_t i;
+	char text[2 * LOG_LEN + 1];
+	size_t len = LOG_LEN;
 
-	while (len && !bytes[len - 1])
+	while (len && !log[len - 1])
 		len--;
-	for (i = 0; i < len; i++) {
-		text[2 * i] = digits[bytes[i] >> 4];
-		text[2 * i + 1] = digits[bytes[i] & 0xf];
-	}
-	return json_stringn(text, 2 * len);
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool hex_parse(const json_t *string, uint8_t out[LOG_LEN])
-{
-	const char *text = json_string_value(string);
-	size_t len = json_string_length(string), i;
-
-	if (!text || len % 2 || len > 2 * LOG_LEN)
-		return false;
-	for (i = 0; i < len / 2; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		out[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
+	hex_format(log, len, text);
+	return json_string(text);
 }
 
 static bool host_log_load(struct ata_device *dev, const char *name, const json_t *value)
 {
+	const char *text = json_string_value(value);
 	unsigned int i;
 	char expected[3];
 
@@ -62,7 +36,8 @@ static bool host_log_load(struct ata_device *dev, const char *name, const json_t
 		if (strcmp(name, expected))
 			continue;
 		dev->settings.logs_written |= 1u << i;
-		return hex_parse(value, dev->host_logs[i]);
+		return text &&
+		       hex_parse(text, json_string_length(value), dev->host_logs[i], LOG_LEN);
 	}
 	return false;
 }
@@ -106,7 +81,7 @@ static json_t *settings_json(struct ata_device *dev)
 		if (!(dev->staged.logs_written & 1u << i))
 			continue;
 		snprintf(name, sizeof(name), "%02x", ATA_HOST_LOG + i);
-		if (json_object_set_new(logs, name, hex_string(bytes, LOG_LEN))) {
+		if (json_object_set_new(logs, name, host_log_save(bytes))) {
 			json_decref(logs);
 			return NULL;
 		}
