@@ -7,6 +7,7 @@ interface's name, whatever its namespace.
 
 import contextlib
 import ctypes
+import functools
 import itertools
 import json
 import os
@@ -191,6 +192,7 @@ def sector(lba, salt=0):
     return lba.to_bytes(8, "big") + salt.to_bytes(8, "big") + bytes([(lba + salt) % 251]) * 496
 
 
+@functools.lru_cache(maxsize=8)  # whole disks are compared again and again
 def pattern(lba, count, salt=0):
     return b"".join(sector(lba + i, salt) for i in range(count))
 
