@@ -7,6 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Requests in flight that the workers of an interface have memory for. An initiator may keep 64
+ * (aoe.ko's most), so one queue has room for sixteen of them; more share it without loss, by
+ * back-pressure in the RX ring. Frames without IP all land on one queue unless rules spread them,
+ * so even one of many queues has room for a few initiators.
+ */
+#define INTERFACE_REQUESTS 2048u
+#define QUEUE_REQUESTS_MIN 256u
+#define QUEUE_REQUESTS_MAX 1024u
+
+static unsigned int queue_requests(unsigned int queues)
+{
+	unsigned int share = INTERFACE_REQUESTS / queues;
+
+	if (share > QUEUE_REQUESTS_MAX)
+		return QUEUE_REQUESTS_MAX;
+	return share < QUEUE_REQUESTS_MIN ? QUEUE_REQUESTS_MIN : share;
+}
+
 static uint32_t aoe_map_address(const struct aoe_address *addr)
 {
 	return (uint32_t)addr->shelf << 8 | addr->slot;
@@ -72,6 +91,7 @@ static int interface_start_workers(struct target *target, struct target_interfac
 			.queue = q,
 			.xdp = interface->request.xdp,
 			.generic = steer_generic(interface->steer),
+			.requests = queue_requests(interface->netif.rx_queues),
 			.busy_poll_us = interface->request.busy_poll_us,
 			.exports = interface->aoe_exports,
 			.nexports = interface->nexports,

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#define WORKER_RX_FRAMES    4096u
+#define WORKER_RX_FACTOR    4u /* arena frames to receive into, for each request */
 #define WORKER_RUN_FRAMES   3u /* 8 KiB of payload, its header, and what alignment takes */
 #define WORKER_RING_ENTRIES 256u
 #define WORKER_RX_BATCH	    64u	       /* frames between two looks at completions */
@@ -68,7 +68,7 @@ static int worker_open_port(struct worker *w, struct error *err)
 		.sink = xsk_sink(w->xsk),
 		.queue = &w->blk,
 		.mailbox = &w->mailbox,
-		.requests = WORKER_REQUESTS,
+		.requests = w->config.requests,
 		.mac = {w->config.netif->mac[0], w->config.netif->mac[1], w->config.netif->mac[2],
 			w->config.netif->mac[3], w->config.netif->mac[4], w->config.netif->mac[5]},
 		.mtu = w->config.netif->mtu,
@@ -91,8 +91,8 @@ static int worker_open_port(struct worker *w, struct error *err)
 static int worker_open_memory(struct worker *w, struct error *err)
 {
 	const struct arena_config config = {
-		.rx_frames = WORKER_RX_FRAMES,
-		.runs = WORKER_REQUESTS,
+		.rx_frames = w->config.requests * WORKER_RX_FACTOR,
+		.runs = w->config.requests,
 		.run_frames = WORKER_RUN_FRAMES,
 	};
 	int ret = arena_open(&w->arena, &config, err);

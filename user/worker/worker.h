@@ -12,12 +12,6 @@
 #include "base/mailbox.h"
 #include "xdp/xsk.h"
 
-/*
- * Requests in flight that a worker has memory for. An initiator may keep 64 (aoe.ko's most), so
- * this is room for sixteen of them; more share it without loss, by back-pressure in the RX ring.
- */
-#define WORKER_REQUESTS 1024u
-
 struct worker;
 
 /* Borrowed until the worker is closed. */
@@ -26,6 +20,7 @@ struct worker_config {
 	unsigned int queue;
 	enum steer_request xdp;
 	bool generic;		   /* as steer_generic() says */
+	unsigned int requests;	   /* most in flight; decides the memory, about 28 KiB each */
 	unsigned int busy_poll_us; /* spin so long after the last work before sleeping; 0: do not */
 	struct aoe_export *const *exports;
 	unsigned int nexports;
