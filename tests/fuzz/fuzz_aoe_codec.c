@@ -4,7 +4,7 @@
  * Input: the number of cuts, that many distances of 16 bits from one cut to the next, the frame.
  */
 #include "aoe/frame.h"
-#include "base/cursor.h"
+#include "cursor.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * station, and nothing that was addressed to many writes.
  */
 #include "aoe_rig.h"
-#include "base/cursor.h"
+#include "cursor.h"
 #include "fixture.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  * comes from, how it is cut, limit, and whether the disk answers late. Each command must end
  * exactly once.
  */
-#include "base/cursor.h"
+#include "cursor.h"
 #include "fixture_ata.h"
 #include <stdlib.h>
 

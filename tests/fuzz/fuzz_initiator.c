@@ -4,7 +4,7 @@
  * needs. A frame comes whole from the input, or with the head of the latest command's reply already
  * right, so that the fuzzer need not guess tags.
  */
-#include "base/cursor.h"
+#include "cursor.h"
 #include "initiator/aoe_initiator.h"
 #include <stdlib.h>
 

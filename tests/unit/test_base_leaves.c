@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The small leaves: cursor, list, error, log. */
-#include "base/cursor.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "cursor.h"
 
 #include <errno.h>
 #include <setjmp.h>

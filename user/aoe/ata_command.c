@@ -30,8 +30,6 @@ static void ata_registers_in(const struct wire_aoe_ata *wire, struct ata_taskfil
 		.command = wire->command,
 		.feature = wire->feature,
 		.count = wire->count,
-		.device = wire->aflags & (AOE_ATA_LBA48 | AOE_ATA_DEVICE),
-		.extended = wire->aflags & AOE_ATA_LBA48,
 	};
 	for (unsigned int i = 0; i < sizeof(wire->lba); i++)
 		tf->lba |= (uint64_t)wire->lba[i] << 8 * i;
@@ -124,7 +122,6 @@ static void ata_deliver(struct command *cmd)
 {
 	struct aoe_request *request = request_of(cmd);
 
-	cmd->state = COMMAND_DELIVERING;
 	request->payload_len = cmd->data_in.len;
 	if (cmd->ata.status & ATA_ERR)
 		ata_count_error(request);
@@ -185,7 +182,6 @@ static void ata_execute_request(struct aoe_request *request)
 	cmd->nexus = &request->initiator->nexus;
 	cmd->lu = aoe_export_lu(aoe_request_export(request));
 	cmd->queue = request->port->config.queue;
-	cmd->state = COMMAND_EXECUTING;
 	ata_execute(aoe_export_ata(aoe_request_export(request)), cmd, request->served->sectors);
 }
 

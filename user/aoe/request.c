@@ -33,7 +33,6 @@ void aoe_request_drop(struct aoe_request *request)
 	arena_run_put(port->config.sink->arena, request->tx.run);
 	if (request->initiator)
 		request->initiator->inflight--;
-	request->cmd.state = COMMAND_IDLE;
 	port->inflight--;
 	/* The last one used is the one whose memory is warm. */
 	list_add_head(&port->free, &request->free);

@@ -41,9 +41,6 @@ enum ata_class {
 };
 enum ata_class ata_command_class(uint8_t command);
 
-/* The standard's name, or NULL for a command that is always aborted as unknown. */
-const char *ata_command_name(uint8_t command);
-
 /* The 256 words of IDENTIFY DEVICE as they lie on the wire (little-endian), checksum included. */
 void ata_identify(struct ata_device *dev, uint8_t out[ATA_IDENTIFY_LEN]);
 

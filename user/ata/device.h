@@ -82,7 +82,6 @@ enum ata_flags {
 };
 
 struct ata_command {
-	const char *name;
 	void (*execute)(struct ata_device *dev, struct command *cmd, unsigned int flags);
 	unsigned int flags; /* enum ata_flags */
 };

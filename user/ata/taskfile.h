@@ -65,8 +65,6 @@ struct ata_taskfile {
 	/* In. `lba` holds all 48 bits as sent; the model masks it to 28 for 28-bit commands. */
 	uint8_t command;
 	uint8_t feature;
-	uint8_t device; /* device/head bits that the transport carries (AoE: 0x40 LBA48, 0x10) */
-	bool extended;	/* the transport marked the command as 48-bit */
 	/* In and out: some commands leave an answer here; the others leave them as they were. */
 	uint16_t count; /* sectors, as the transport's count register(s) hold it */
 	uint64_t lba;

@@ -27,24 +27,15 @@ struct nexus {
 struct transport_ops {
 	/*
 	 * Says where `len` bytes of data-in must land, as spans of the queue's arena that stay
-	 * valid until release. 0, or -EMSGSIZE when the transport's reply cannot carry so much.
+	 * valid until the command is freed. 0, or -EMSGSIZE when the transport's reply cannot carry
+	 * so much.
 	 */
 	int (*place)(struct command *cmd, uint32_t len, struct sgl *data_in);
 	/*
-	 * Asks the initiator for data-out of [off, off + len) (XFER_RDY, R2T, RDMA READ). NULL
-	 * where the data comes with the command, as in AoE.
+	 * The result is complete: send it. The model does not touch the command afterwards; the
+	 * transport frees it once the last transmission has ended.
 	 */
-	int (*solicit)(struct command *cmd, uint32_t off, uint32_t len);
-	/* The result is complete: send it. The model does not touch the command afterwards. */
 	void (*deliver)(struct command *cmd);
-	/* The last transmission ended: the transport frees the request. */
-	void (*release)(struct command *cmd);
-};
-
-enum command_state {
-	COMMAND_IDLE,	    /* not in use */
-	COMMAND_EXECUTING,  /* with the device model */
-	COMMAND_DELIVERING, /* reply being sent */
 };
 
 /* The device model's own between execute and deliver; transports leave it alone. */
@@ -68,8 +59,7 @@ struct command {
 	struct nexus *nexus;
 	struct lu *lu;
 	struct blk_queue *queue;
-	enum command_state state;
-	struct sgl data_out; /* what came with the command; its frames are held until release */
+	struct sgl data_out; /* what came with the command; its frames are held until deliver */
 	struct sgl data_in;  /* set by the model through place(); len is what the reply carries */
 	struct blk_io io;
 	struct command_model model;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reading foreign bytes: a cursor that never runs past its end.
+ * Reading a fuzzer's bytes: a cursor that never runs past its end.
  *
  * A read past the end yields zero (or NULL), sets `short_read` and consumes nothing, so a parser
  * may read a whole header and check once. Values are returned in host order.
  */
-#ifndef STGT_BASE_CURSOR_H
-#define STGT_BASE_CURSOR_H
+#ifndef STGT_TEST_CURSOR_H
+#define STGT_TEST_CURSOR_H
 
 #include <endian.h>
 #include <stdbool.h>
