@@ -199,7 +199,8 @@ class Machine(Shell):
                 "-nodefaults", "-nographic", "-no-reboot", "-serial", f"file:{shared}/console.log",
                 "-serial", line or f"pipe:{self.pipe}", "-kernel", kernel / "vmlinuz",
                 "-initrd", home / "initrd",
-                "-append", "console=ttyS0 panic=-1 oops=panic quiet mitigations=off net.ifnames=0",
+                "-append", "console=ttyS0 panic=-1 oops=panic quiet mitigations=off net.ifnames=0 "
+                "rcupdate.rcu_expedited=1",
                 *devices]
         if disk:
             image = home / "disk"

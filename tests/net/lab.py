@@ -92,8 +92,8 @@ class Lab:
         self.undo.callback(subprocess.run, ["ip", "netns", "del", full])
         self.ip(full, "link set lo up")
         # Neighbour discovery would be noise among the frames.
-        for which in ("all", "default"):
-            self.run(["sysctl", "-qw", f"net.ipv6.conf.{which}.disable_ipv6=1"], full, check=False)
+        self.run(["sysctl", "-qw", *(f"net.ipv6.conf.{which}.disable_ipv6=1"
+                                     for which in ("all", "default"))], full, check=False)
         return full
 
     def ip(self, netns, words):
@@ -108,9 +108,8 @@ class Lab:
         names = self.device(), self.device()
         many = f"numrxqueues {queues} numtxqueues {queues}"
         self.ip(near, f"link add {names[0]} mtu {mtu} {many} type veth "
-                      f"peer name {names[1]} mtu {mtu} {many}")
+                      f"peer name {names[1]} mtu {mtu} {many} netns {far}")
         self.undo.callback(self.forget, names)
-        self.ip(near, f"link set {names[1]} netns {far}")
         self.ip(near, f"link set {names[0]} up")
         self.ip(far, f"link set {names[1]} up")
         for netns, name in zip((near, far), names):
