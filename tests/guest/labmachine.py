@@ -37,6 +37,8 @@ ip link set lo up
 
 
 PROBE = """
+set -e
+mount -t bpf bpf /sys/fs/bpf
 ip link add probe0 type veth peer name probe1 && ip link set probe0 up && ip link del probe0
 """
 
@@ -55,18 +57,16 @@ def waits_for_networking():
 
 
 def host_works(seconds=10):
-    """This machine can have network namespaces with links, and programs pinned."""
-    if " /sys/fs/bpf bpf " not in Path("/proc/mounts").read_text():
-        return False
+    """This machine can have network namespaces with links, and a file system to pin programs in."""
     # Rather than have one more process wait for ever, look at those that do.
     waiting = waits_for_networking()
     if waiting:
         time.sleep(2)
         if waiting & waits_for_networking():
             return False
-    probe = subprocess.Popen(["unshare", "--net", "sh", "-c", PROBE], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                             start_new_session=True)
+    probe = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", PROBE],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         return probe.wait(seconds) == 0
     except subprocess.TimeoutExpired:
