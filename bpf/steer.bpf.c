@@ -115,8 +115,7 @@ struct wildcard {
 	__u32 vlan;
 	__u32 address;
 	__u8 src[WIRE_MAC_LEN];
-	__u8 matched;  /* an export answers to the address */
-	__u8 admitted; /* and one of those admits the sender */
+	__u8 admitted; /* an export that answers to the address admits the sender */
 };
 
 static __always_inline int wildcard_covers(__u32 asked, __u32 own)
@@ -136,7 +135,6 @@ static long wildcard_visit(void *map, const struct stgt_export_key *key, struct 
 	if (own.proto != STGT_PROTO_AOE || own.vlan != wild->vlan ||
 	    !wildcard_covers(wild->address, own.address))
 		return 0;
-	wild->matched = 1;
 	wild->admitted = export_admits(&own, wild->src);
 	return wild->admitted;
 }
@@ -150,9 +148,8 @@ static __always_inline enum stgt_verdict judge_wildcard(const struct frame *fram
 
 	__builtin_memcpy(wild.src, frame->src, sizeof(wild.src));
 	bpf_for_each_map_elem(&exports, wildcard_visit, &wild, 0);
-	if (wild.admitted)
-		return STGT_REDIRECT;
-	return wild.matched ? STGT_DROP_ACL : STGT_PASS_FOREIGN;
+	/* It asks everybody: whoever else listens behind this port may well admit the sender. */
+	return wild.admitted ? STGT_REDIRECT : STGT_PASS_FOREIGN;
 }
 
 static __always_inline enum stgt_verdict judge_aoe(const struct frame *frame)
