@@ -413,6 +413,68 @@ static void test_file_that_is_no_socket_is_left_alone(void **state)
 	close(fd);
 }
 
+/* ---- servers that start at once ---- */
+
+#define STARTERS 8
+
+struct starter {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	const char *path;
+	struct control_server *server; /* NULL: refused */
+	int ret;
+};
+
+static void *starter_main(void *arg)
+{
+	struct starter *starter = arg;
+	struct error err;
+
+	pthread_barrier_wait(starter->start);
+	starter->ret = control_server_open(starter->path, commands, NULL, &starter->server, &err);
+	return NULL;
+}
+
+/* Several at a dead server's file: one gets the path, and none takes it away from that one. */
+static void start_at_once(const char *path)
+{
+	const struct sockaddr_un addr = address(path);
+	struct starter starters[STARTERS] = {};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), listening = 0;
+	pthread_barrier_t start;
+
+	assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(fd);
+	pthread_barrier_init(&start, NULL, STARTERS);
+	for (int i = 0; i < STARTERS; i++) {
+		starters[i].start = &start;
+		starters[i].path = path;
+		pthread_create(&starters[i].thread, NULL, starter_main, &starters[i]);
+	}
+	for (int i = 0; i < STARTERS; i++) {
+		pthread_join(starters[i].thread, NULL);
+		if (starters[i].ret)
+			assert_int_equal(starters[i].ret, -EADDRINUSE);
+		else
+			listening++;
+	}
+	pthread_barrier_destroy(&start);
+	for (int i = 0; i < STARTERS; i++)
+		if (starters[i].server)
+			control_server_close(starters[i].server);
+	assert_int_equal(listening, 1);
+}
+
+static void test_one_of_many_that_start_at_once_gets_the_path(void **state)
+{
+	struct rig *rig = *state;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/many.sock", rig->dir);
+	for (int i = 0; i < 50; i++)
+		start_at_once(path);
+}
+
 /* ---- control_call() ---- */
 
 struct caller {
@@ -544,6 +606,7 @@ int main(void)
 		TEST(test_living_server_that_does_not_answer_keeps_its_path),
 		TEST(test_dead_servers_file_is_replaced),
 		TEST(test_file_that_is_no_socket_is_left_alone),
+		TEST(test_one_of_many_that_start_at_once_gets_the_path),
 		TEST(test_call_and_answer),
 		TEST(test_nobody_there),
 		TEST(test_answers_that_are_none),

@@ -3,7 +3,9 @@
 
 #include "base/cleanup.h"
 #include "base/json_text.h"
+#include "base/lockfile.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -61,24 +63,19 @@ static int control_clear_path(const struct sockaddr_un *addr, struct error *err)
 	return 0;
 }
 
-static int control_listen(const char *path, struct error *err)
+/* A socket that listens at the path, which is nobody else's while the caller's lock is held. */
+static int control_bind(const struct sockaddr_un *addr, struct error *err)
 {
+	const char *path = addr->sun_path;
 	_cleanup_close_ int fd = -1;
-	struct sockaddr_un addr;
-	int ret = control_address(path, &addr, err);
+	int ret = control_clear_path(addr, err);
 
-	if (ret)
-		return ret;
-	if (strncmp(path, CONTROL_DIR "/", strlen(CONTROL_DIR) + 1) == 0 &&
-	    mkdir(CONTROL_DIR, 0755) && errno != EEXIST)
-		return error_set(err, errno, "cannot make %s: %s", CONTROL_DIR, strerror(errno));
-	ret = control_clear_path(&addr, err);
 	if (ret)
 		return ret;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(err, errno, "cannot make a control socket: %s", strerror(errno));
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)))
 		return error_set(err, errno, "cannot listen on %s: %s", path, strerror(errno));
 	if (chmod(path, 0600) || listen(fd, CONTROL_CLIENTS)) {
 		ret = error_set(err, errno, "cannot listen on %s: %s", path, strerror(errno));
@@ -86,6 +83,31 @@ static int control_listen(const char *path, struct error *err)
 		return ret;
 	}
 	return cleanup_steal_fd(&fd);
+}
+
+/*
+ * One process at a time: of several that start at once, one could take the socket of another, not
+ * listening yet, for a dead server's.
+ */
+static int control_listen(const char *path, struct error *err)
+{
+	char lock_path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + sizeof(".lock")];
+	struct sockaddr_un addr;
+	pid_t holder;
+	int lock, ret = control_address(path, &addr, err);
+
+	if (ret)
+		return ret;
+	if (strncmp(path, CONTROL_DIR "/", strlen(CONTROL_DIR) + 1) == 0 &&
+	    mkdir(CONTROL_DIR, 0755) && errno != EEXIST)
+		return error_set(err, errno, "cannot make %s: %s", CONTROL_DIR, strerror(errno));
+	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+	lock = lockfile_take(lock_path, &holder);
+	if (lock < 0)
+		return error_set(err, -lock, "cannot listen on %s: %s", path, strerror(-lock));
+	ret = control_bind(&addr, err);
+	lockfile_release(lock_path, lock);
+	return ret;
 }
 
 int control_server_open(const char *path, const struct control_command *commands, void *ctx,
