@@ -75,6 +75,16 @@ static int read_interface(struct attach_args *args, const char *name, struct err
 	return 0;
 }
 
+static int check_disk(const char *text, struct error *err)
+{
+	struct disk_spec spec;
+	int ret = disk_spec_parse(text, &spec, err);
+
+	if (!ret)
+		disk_spec_fini(&spec);
+	return ret;
+}
+
 static int read_export(struct attach_args *args, const char *text, struct error *err)
 {
 	struct attach_group *group = current_group(args);
@@ -92,7 +102,8 @@ static int read_export(struct attach_args *args, const char *text, struct error 
 	memcpy(address, text, (size_t)(disk - text));
 	address[disk - text] = '\0';
 	request->disk = disk + 1;
-	return aoe_address_parse(address, &request->addr, err);
+	return aoe_address_parse(address, &request->addr, err) ? -EINVAL
+							       : check_disk(request->disk, err);
 }
 
 static int read_allow(struct attach_args *args, const char *list, struct error *err)
@@ -157,6 +168,35 @@ static int read_option(struct attach_args *args, int option, char **argv, struct
 	}
 }
 
+static bool is_repeated(const struct attach_args *args, const struct export_request *export)
+{
+	for (unsigned int g = 0; g < args->ngroups; g++)
+		for (unsigned int i = 0; i < args->groups[g].nexports; i++) {
+			const struct aoe_address *other = &args->groups[g].exports[i].addr;
+
+			if (&args->groups[g].exports[i] == export)
+				return false;
+			if (other->vlan == export->addr.vlan &&
+			    other->shelf == export->addr.shelf && other->slot == export->addr.slot)
+				return true;
+		}
+	return false;
+}
+
+static int check_repeats(const struct attach_args *args, const struct attach_group *group,
+			 struct error *err)
+{
+	char address[AOE_ADDRESS_TEXT];
+
+	for (unsigned int i = 0; i < group->nexports; i++) {
+		if (!is_repeated(args, &group->exports[i]))
+			continue;
+		aoe_address_format(&group->exports[i].addr, address);
+		return error_set(err, EINVAL, "%s is exported twice", address);
+	}
+	return 0;
+}
+
 /* What holds only once everything was read; xdp and busy_poll hold for every interface. */
 static int attach_args_finish(struct attach_args *args, struct error *err)
 {
@@ -174,6 +214,8 @@ static int attach_args_finish(struct attach_args *args, struct error *err)
 					 "--allow any",
 					 group->exports[group->nallowed].addr.shelf,
 					 group->exports[group->nallowed].addr.slot);
+		if (check_repeats(args, group, err))
+			return -EINVAL;
 		for (unsigned int i = 0; i < group->ninterfaces; i++) {
 			group->interfaces[i].xdp = args->xdp;
 			group->interfaces[i].busy_poll_us = args->busy_poll_us;
