@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -323,6 +324,34 @@ static void test_one_client_too_many(void **state)
 		close(fds[i]);
 }
 
+/* It must not wait in the queue: that would keep the server's loop busy. */
+static void test_client_without_a_descriptor_is_turned_away(void **state)
+{
+	struct rig *rig = *state;
+	const struct sockaddr_un addr = address(rig->path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), next = dup(fd);
+	struct rlimit usual, none;
+
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+	none = (struct rlimit){(rlim_t)next, usual.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+		assert_true(turn(rig, 5000));
+		assert_false(turn(rig, 0));
+		expect(rig, fd, "closed");
+		close(fd);
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	}
+	setrlimit(RLIMIT_NOFILE, &usual);
+	close(fd);
+	fd = dial(rig);
+	say(rig, fd, ECHO("a descriptor again"));
+	expect(rig, fd, "a descriptor again");
+	close(fd);
+}
+
 /* ---- the file ---- */
 
 static void test_file_goes_with_the_server(void **state)
@@ -601,6 +630,7 @@ int main(void)
 		TEST(test_slow_reader_holds_up_nobody),
 		TEST(test_reader_that_leaves_is_forgotten),
 		TEST(test_one_client_too_many),
+		TEST(test_client_without_a_descriptor_is_turned_away),
 		TEST(test_file_goes_with_the_server),
 		TEST(test_living_server_keeps_its_path),
 		TEST(test_living_server_that_does_not_answer_keeps_its_path),

@@ -5,6 +5,7 @@
 #include "base/json_text.h"
 #include "base/lockfile.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct control_client {
 
 struct control_server {
 	int fd;
+	int reserve; /* a descriptor for when there are no more */
 	char *path;
 	const struct control_command *commands;
 	void *ctx;
@@ -128,6 +130,7 @@ int control_server_open(const char *path, const struct control_command *commands
 		return error_set(err, ENOMEM, "out of memory");
 	}
 	s->fd = fd;
+	s->reserve = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	s->commands = commands;
 	s->ctx = ctx;
 	for (unsigned int i = 0; i < CONTROL_CLIENTS; i++)
@@ -151,6 +154,7 @@ void control_server_close(struct control_server *server)
 		if (server->clients[i].fd >= 0)
 			control_client_close(&server->clients[i]);
 	unlink(server->path);
+	cleanup_close(&server->reserve);
 	close(server->fd);
 	free(server->path);
 	free(server);
@@ -181,10 +185,21 @@ static bool control_peer_allowed(int fd)
 	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
+/* A connection that found no descriptor would wait, and wake us, for ever: hang up on it. */
+static void control_turn_away(struct control_server *server)
+{
+	cleanup_close(&server->reserve);
+	server->reserve = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	cleanup_close(&server->reserve);
+	server->reserve = fcntl(server->fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static void control_accept(struct control_server *server)
 {
 	int fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		control_turn_away(server);
 	if (fd < 0)
 		return;
 	for (unsigned int i = 0; control_peer_allowed(fd) && i < CONTROL_CLIENTS; i++) {
