@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * A lock between processes: a file that exists for as long as its holder does, holds its process
- * id, and is let go of by the kernel however the holder ends. Its user alone may open it. Any thread.
+ * id, and is let go of by the kernel however the holder ends. Only the holder's user may open it.
+ * Any thread.
  */
 #ifndef STGT_BASE_LOCKFILE_H
 #define STGT_BASE_LOCKFILE_H
