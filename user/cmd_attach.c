@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 
@@ -96,6 +97,17 @@ static int open_signals(struct error *err)
 	if (fd < 0)
 		return error_set(err, errno, "cannot wait for signals: %s", strerror(errno));
 	return fd;
+}
+
+/* Every export takes descriptors; the soft limit is there for programs that use select(). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 static int serve_group(struct target *target, const struct attach_group *group, struct error *err)
@@ -186,6 +198,7 @@ static int serve(const struct attach_args *args, struct error *err)
 
 	if (attach.signals < 0)
 		return attach.signals;
+	raise_descriptor_limit();
 	ret = target_open(&options, &attach.target, err);
 	if (ret)
 		goto out_signals;
