@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "ata/device.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
-#include <time.h>
 
 void ata_end(struct command *cmd, uint8_t status, uint8_t error)
 {
@@ -173,7 +174,6 @@ void ata_execute(struct ata_device *dev, struct command *cmd, unsigned int limit
 int ata_device_open(struct lu *lu, struct state *state, struct ata_device **out, struct error *err)
 {
 	struct ata_device *dev = calloc(1, sizeof(*dev));
-	struct timespec now;
 	int ret;
 
 	if (!dev)
@@ -184,10 +184,9 @@ int ata_device_open(struct lu *lu, struct state *state, struct ata_device **out,
 		free(dev);
 		return error_set(err, ENOMEM, "out of memory");
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	dev->lu = lu;
 	dev->state = state;
-	dev->opened = now.tv_sec;
+	dev->opened_ns = clock_now_ns();
 	dev->settings = (struct ata_settings){.smart = true, .autosave = true};
 	atomic_init(&dev->read_ahead, true);
 	atomic_init(&dev->transfer_mode, 0x46); /* Ultra DMA 6 */

@@ -50,7 +50,7 @@ struct ata_self_test {
 struct ata_device {
 	struct lu *lu;
 	struct state *state;
-	time_t opened; /* CLOCK_MONOTONIC, seconds */
+	uint64_t opened_ns; /* as clock_now_ns() */
 
 	atomic_bool smart; /* settings.smart, for reading without the lock */
 	atomic_bool read_ahead;

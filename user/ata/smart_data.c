@@ -5,8 +5,9 @@
  */
 #include "ata/device.h"
 
+#include "base/clock.h"
+
 #include <string.h>
-#include <time.h>
 
 #define ATTRIBUTES	 30u
 #define ATTRIBUTE_LEN	 12u
@@ -40,10 +41,7 @@ static void checksum(uint8_t page[ATA_LOG_PAGE])
 
 uint16_t ata_power_on_hours(const struct ata_device *dev)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint16_t)((now.tv_sec - dev->opened) / 3600);
+	return (uint16_t)((clock_now_ns() - dev->opened_ns) / CLOCK_NS_PER_S / 3600);
 }
 
 /* Neither can fail the drive: the values stay at 100, the raw counts tell. */

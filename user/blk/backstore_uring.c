@@ -3,6 +3,7 @@
  * Files and block devices through the queue's io_uring. A request is a few steps, one submission at
  * a time; uring_done() decides what follows.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "blk/uring_disk.h"
 
@@ -10,7 +11,6 @@
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Not named by the oldest supported liburing; fixed by the kernel's ABI. */
 #define URING_OP_READV_FIXED  60
@@ -39,18 +39,10 @@ static const char *const uring_step_names[STEPS] = {
 
 static void uring_issue(struct blk_io *io);
 
-static uint64_t uring_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static void uring_warn(struct blk_io *io, int code)
 {
 	struct uring_disk *u = uring_disk(io->disk);
-	uint64_t now = uring_now(), after = atomic_load(&u->warn_after), unlogged;
+	uint64_t now = clock_now_ns(), after = atomic_load(&u->warn_after), unlogged;
 
 	/* A broken disk fails every request: one line speaks for those of the next seconds. */
 	if (now < after ||
@@ -270,12 +262,12 @@ static bool uring_write_inline(struct uring_disk *u, struct blk_io *io)
 
 	if (u->offset_align || (io->flags & BLK_FUA) || whole.len > URING_INLINE_MAX)
 		return false;
-	before = uring_now();
+	before = clock_now_ns();
 	if (before < atomic_load_explicit(&u->inline_after, memory_order_relaxed))
 		return false;
 	n = uring_iov(io);
 	ret = pwritev(u->fd, io->iov, (int)n, (off_t)whole.off);
-	after = uring_now();
+	after = clock_now_ns();
 	if (after - before > URING_INLINE_SLOW)
 		atomic_store_explicit(&u->inline_after, after + URING_INLINE_PAUSE,
 				      memory_order_relaxed);

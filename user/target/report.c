@@ -2,10 +2,10 @@
 /* The documents behind `status --json` and `stats --json`; stgt-xdp(8) describes their members. */
 #include "target/internal.h"
 
+#include "base/clock.h"
 #include "base/json_text.h"
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAC_TEXT 18
@@ -202,11 +202,8 @@ static void initiator_status(void *ctx, const struct stgt_initiator_key *key,
 
 static json_t *initiators_status(const struct target *target)
 {
-	struct initiators_report report = {.list = json_array()};
-	struct timespec now;
+	struct initiators_report report = {.list = json_array(), .now_ns = clock_now_ns()};
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	report.now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	list_for_each_entry (report.interface, &target->interfaces, link)
 		steer_initiators_each(steer_maps(report.interface->steer), initiator_status,
 				      &report);

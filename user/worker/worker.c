@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "worker/worker.h"
 
+#include "base/clock.h"
 #include "base/ring.h"
 #include <errno.h>
 #include <poll.h>
@@ -41,14 +42,6 @@ struct worker {
 	uint64_t last_work_ns;
 	uint64_t retry_ns; /* when to look again, if that is all there is to do */
 };
-
-static uint64_t worker_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static void worker_rx_ready(struct ring_event *ev, int res, unsigned int flags)
 {
@@ -162,7 +155,7 @@ static bool worker_receive(struct worker *w)
 	w->rx_stalled = false;
 	while (n < WORKER_RX_BATCH && xsk_rx_peek(w->xsk, &view)) {
 		if (!n)
-			now = worker_now();
+			now = clock_now_ns();
 		if (aoe_port_rx(w->port, &view, now) == -EAGAIN) {
 			w->rx_stalled = true;
 			break;
@@ -224,7 +217,7 @@ static void worker_idle(struct worker *w)
 {
 	uint64_t spin_ns = (uint64_t)w->config.busy_poll_us * 1000u;
 
-	if (spin_ns && worker_now() - w->last_work_ns < spin_ns)
+	if (spin_ns && clock_now_ns() - w->last_work_ns < spin_ns)
 		xsk_busy_poll(w->xsk);
 	else
 		worker_sleep(w);
@@ -241,7 +234,7 @@ static bool worker_must_go_on(const struct worker *w)
 
 	if (!w->stopping || w->blk.inflight || aoe_port_inflight(w->port) > sending)
 		return true;
-	return sending && worker_now() < w->stop_deadline_ns;
+	return sending && clock_now_ns() < w->stop_deadline_ns;
 }
 
 static void *worker_main(void *arg)
@@ -259,7 +252,7 @@ static void *worker_main(void *arg)
 		}
 		w->retry_ns = WORKER_RETRY_NS;
 		if (w->config.busy_poll_us)
-			w->last_work_ns = worker_now();
+			w->last_work_ns = clock_now_ns();
 	}
 	worker_close_parts(w);
 	return NULL;
@@ -354,7 +347,7 @@ static void worker_stop_run(struct message *msg)
 	struct worker *w = container_of(msg, struct worker_stop, message)->worker;
 
 	w->stopping = true;
-	w->stop_deadline_ns = worker_now() + WORKER_DRAIN_NS;
+	w->stop_deadline_ns = clock_now_ns() + WORKER_DRAIN_NS;
 }
 
 void worker_close(struct worker *worker, struct mailbox *control)
