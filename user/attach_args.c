@@ -172,12 +172,11 @@ static bool is_repeated(const struct attach_args *args, const struct export_requ
 {
 	for (unsigned int g = 0; g < args->ngroups; g++)
 		for (unsigned int i = 0; i < args->groups[g].nexports; i++) {
-			const struct aoe_address *other = &args->groups[g].exports[i].addr;
+			const struct export_request *other = &args->groups[g].exports[i];
 
-			if (&args->groups[g].exports[i] == export)
+			if (other == export)
 				return false;
-			if (other->vlan == export->addr.vlan &&
-			    other->shelf == export->addr.shelf && other->slot == export->addr.slot)
+			if (aoe_address_equal(&other->addr, &export->addr))
 				return true;
 		}
 	return false;

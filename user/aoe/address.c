@@ -89,3 +89,8 @@ void aoe_address_format(const struct aoe_address *addr, char text[AOE_ADDRESS_TE
 	else
 		snprintf(text, AOE_ADDRESS_TEXT, "%u.%u", addr->shelf, addr->slot);
 }
+
+bool aoe_address_equal(const struct aoe_address *a, const struct aoe_address *b)
+{
+	return a->vlan == b->vlan && a->shelf == b->shelf && a->slot == b->slot;
+}

@@ -24,6 +24,7 @@ struct aoe_address {
 int aoe_address_parse(const char *text, struct aoe_address *addr, struct error *err);
 #define AOE_ADDRESS_TEXT 32
 void aoe_address_format(const struct aoe_address *addr, char text[AOE_ADDRESS_TEXT]);
+bool aoe_address_equal(const struct aoe_address *a, const struct aoe_address *b);
 
 /*
  * Who may use an export, sorted by MAC. The entry with the all-ones MAC stands for everybody not

@@ -85,18 +85,13 @@ void aoe_port_set_mac(struct aoe_port *port, const uint8_t mac[6])
 	memcpy(port->config.mac, mac, WIRE_MAC_LEN);
 }
 
-static bool address_equal(const struct aoe_address *a, const struct aoe_address *b)
-{
-	return a->vlan == b->vlan && a->shelf == b->shelf && a->slot == b->slot;
-}
-
 int aoe_port_add(struct aoe_port *port, struct aoe_export *export)
 {
 	struct aoe_served **table, *served;
 
 	for (unsigned int i = 0; i < port->nserved; i++)
-		if (address_equal(aoe_export_address(port->served[i]->export),
-				  aoe_export_address(export)))
+		if (aoe_address_equal(aoe_export_address(port->served[i]->export),
+				      aoe_export_address(export)))
 			return -EEXIST;
 	table = realloc(port->served, (port->nserved + 1) * sizeof(struct aoe_served *));
 	if (!table)

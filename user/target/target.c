@@ -91,11 +91,6 @@ static void export_close(struct target_export *export)
 	free(export);
 }
 
-static bool same_address(const struct aoe_address *a, const struct aoe_address *b)
-{
-	return a->vlan == b->vlan && a->shelf == b->shelf && a->slot == b->slot;
-}
-
 int target_add_export(struct target *target, const struct export_request *request,
 		      struct target_export **export, struct error *err)
 {
@@ -105,7 +100,7 @@ int target_add_export(struct target *target, const struct export_request *reques
 
 	aoe_address_format(&request->addr, address);
 	list_for_each_entry (e, &target->exports, link) {
-		if (same_address(&e->addr, &request->addr))
+		if (aoe_address_equal(&e->addr, &request->addr))
 			return error_set(err, EEXIST, "%s is exported twice", address);
 	}
 	e = calloc(1, sizeof(*e));
