@@ -2,19 +2,12 @@
 /* The documents behind `status --json` and `stats --json`; stgt-xdp(8) describes their members. */
 #include "target/internal.h"
 
+#include "aoe/mac.h"
 #include "base/clock.h"
 #include "base/json_text.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define MAC_TEXT 18
-
-static void format_mac(const uint8_t mac[6], char text[MAC_TEXT])
-{
-	snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-		 mac[4], mac[5]);
-}
 
 /* 0 untagged, VID, or "OUTER.INNER" for two tags. */
 static json_t *vlan_json(uint32_t vlan)
@@ -81,7 +74,7 @@ static json_t *interface_status(const struct target_interface *interface)
 							xsk_mode_name(worker_xsk_mode(worker))));
 	}
 	worker_run(interface->workers[0], read_port_facts, &facts);
-	format_mac(netif->mac, mac);
+	mac_format(netif->mac, mac);
 	return json_pack("{s:o, s:i, s:s, s:i, s:b, s:I, s:s, s:s, s:i, s:i, s:i, s:o}", "name",
 			 json_text(netif->name), "ifindex", (int)netif->ifindex, "mac", mac, "mtu",
 			 (int)netif->mtu, "up", netif->up, "netns", (json_int_t)netif->netns,
@@ -103,7 +96,7 @@ static json_t *acl_status(const struct aoe_acl *acl)
 		if (memcmp(entry->mac, everybody, sizeof(everybody)) == 0)
 			strcpy(mac, "any");
 		else
-			format_mac(entry->mac, mac);
+			mac_format(entry->mac, mac);
 		json_array_append_new(list, json_pack("{s:s, s:s}", "mac", mac, "access",
 						      access_name(entry->access)));
 	}
@@ -190,7 +183,7 @@ static void initiator_status(void *ctx, const struct stgt_initiator_key *key,
 
 	if (report->now_ns > value->last_seen_ns)
 		idle = (double)(report->now_ns - value->last_seen_ns) / 1e9;
-	format_mac(key->mac, mac);
+	mac_format(key->mac, mac);
 	json_array_append_new(report->list,
 			      json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:f}", "mac", mac,
 					"interface", json_text(report->interface->netif.name),
@@ -295,7 +288,7 @@ static json_t *initiators_stats(const struct aoe_port *port)
 	char mac[MAC_TEXT];
 
 	for (unsigned int i = 0; (s = aoe_port_initiator(port, i)); i++) {
-		format_mac(s->mac, mac);
+		mac_format(s->mac, mac);
 		json_array_append_new(
 			list, json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "mac", mac, "vlan",
 					vlan_json(s->vlan), "requests", (json_int_t)s->requests,
