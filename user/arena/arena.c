@@ -29,6 +29,8 @@ int arena_open(struct arena *arena, const struct arena_config *config, struct er
 	if (base == MAP_FAILED)
 		return error_set(err, errno, "no memory for an arena of %llu bytes: %s",
 				 (unsigned long long)size, strerror(errno));
+	/* All of it is in use all the time, and every frame touched is another TLB entry. */
+	madvise(base, size, MADV_HUGEPAGE);
 	*arena = (struct arena){
 		.base = base,
 		.size = size,
