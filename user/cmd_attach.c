@@ -35,8 +35,8 @@ static const char attach_help[] =
 	"  --socket PATH           control socket (" CONTROL_DEFAULT ")\n"
 	"\n"
 	"DISK: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE, then options:\n"
-	"  ,ro  ,size=SIZE  ,cache=writethrough|writeback  ,direct=on|off  ,block_size=512|4096\n"
-	"  ,serial=TEXT  ,wwn=HEX\n"
+	"  ,ro  ,size=SIZE  ,prealloc  ,cache=writethrough|writeback  ,direct=on|off\n"
+	"  ,block_size=512|4096  ,serial=TEXT  ,wwn=HEX\n"
 	"\n"
 	"SIGHUP reads the sizes of the disks anew; SIGINT and SIGTERM end it.\n";
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 static bool mounted;
 
@@ -78,12 +79,33 @@ static void test_refused_after_creation(void **state)
 	assert_int_equal(access(bench.file, F_OK), 0);
 }
 
+static void test_space_in_advance(void **state)
+{
+	uint8_t bytes[16 * BLK_SECTOR];
+	struct disk *disk;
+	struct stat st;
+
+	if (!mounted)
+		skip();
+	bench_refused(ENOSPC, "cannot take 1048576 bytes", "%s,size=1M,prealloc", bench.file);
+	assert_int_equal(access(bench.file, F_OK), -1);
+	disk = bench_disk("%s,size=128K,prealloc", bench.file);
+	assert_int_equal(stat(bench.file, &st), 0);
+	assert_true((uint64_t)st.st_blocks * 512 >= 128 << 10);
+	memset(bytes, 1, sizeof(bytes));
+	for (uint64_t lba = 0; lba < 256; lba += 16)
+		assert_int_equal(bench_transfer(disk, BLK_WRITE, lba, 16, 0, bytes), BLK_OK);
+	disk_put(disk);
+	bench_refused(EINVAL, "prealloc", "%s,prealloc,ro", bench.file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_cached_writes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_durable_writes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_after_creation, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_space_in_advance, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,30 @@ static void test_ram_larger_than_memory(void **state)
 	disk_put(disk);
 }
 
+static size_t resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*u %lu", &pages), 1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void test_ram_in_advance(void **state)
+{
+	size_t before = resident();
+	struct disk *disk = bench_disk("ram:16M,prealloc");
+
+	assert_true(resident() >= before + (15u << 20));
+	bench_assert_zero(disk, 0, 8);
+	bench_write_pattern(disk, 8, 8, 1, 0);
+	bench_assert_pattern(disk, 8, 8, 1);
+	disk_put(disk);
+	bench_refused(ENOMEM, "memory", "ram:100T,prealloc");
+}
+
 static void test_payload_in_pieces(void **state)
 {
 	struct disk *disk = bench_disk("ram:1M");
@@ -161,7 +185,7 @@ int main(void)
 		TEST(test_ram_larger_than_memory),    TEST(test_payload_in_pieces),
 		TEST(test_null_reads_as_zeroes),      TEST(test_read_only_words),
 		TEST(test_same_words_are_two_disks),  TEST(test_identity),
-		TEST(test_more_than_addresses),
+		TEST(test_more_than_addresses),	      TEST(test_ram_in_advance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,9 @@ static void test_good(void **state)
 		{"ramdisk", {.kind = DISK_FILE, .path = "ramdisk", .direct = -1}},
 		{"file:ram:1", {.kind = DISK_FILE, .path = "ram:1", .direct = -1}},
 		{"file:/a,ro", {.kind = DISK_FILE, .path = "/a", .read_only = true, .direct = -1}},
+		{"/a,prealloc", {.kind = DISK_FILE, .path = "/a", .prealloc = true, .direct = -1}},
+		{"ram:1M,prealloc",
+		 {.kind = DISK_RAM, .size = 1 << 20, .prealloc = true, .direct = -1}},
 		{"/a,,b", {.kind = DISK_FILE, .path = "/a,b", .direct = -1}},
 		{"/a,,", {.kind = DISK_FILE, .path = "/a,", .direct = -1}},
 		{"/a,,,ro", {.kind = DISK_FILE, .path = "/a,", .read_only = true, .direct = -1}},
@@ -62,6 +65,7 @@ static void test_good(void **state)
 			assert_null(got.path);
 		assert_true(got.size == want->size);
 		assert_int_equal(got.read_only, want->read_only);
+		assert_int_equal(got.prealloc, want->prealloc);
 		assert_int_equal(got.cache, want->cache);
 		assert_int_equal(got.direct, want->direct);
 		assert_int_equal(got.block_size, want->block_size);
@@ -100,6 +104,9 @@ static void test_bad(void **state)
 		{"/a,size=513", "'513'"},
 		{"ram:1G,size=2G", "already given"},
 		{"block:/dev/x,size=1G", "block device"},
+		{"/a,prealloc=on", "'prealloc' takes no value"},
+		{"null:1G,prealloc", "prealloc"},
+		{"block:/dev/x,prealloc", "prealloc"},
 		{"/a,cache=none", "cache=none"},
 		{"/a,direct=maybe", "direct=maybe"},
 		{"/a,direct", "direct="},

@@ -128,6 +128,7 @@ struct disk_spec {
 	char *path;    /* file, block */
 	uint64_t size; /* bytes; 0: as it is. A file is created sparse or grown to it */
 	bool read_only;
+	bool prealloc; /* take all the space when opened; files and memory only */
 	enum disk_cache cache;
 	int direct;	     /* -1: off for files, on for block devices */
 	uint32_t block_size; /* 512 or 4096, presented as the physical block; 0: the backstore's own
@@ -166,8 +167,8 @@ struct disk {
 
 /*
  * Parses DISK as the command line spells it: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE,
- * each with ",opt=value" options (ro, size=, cache=, direct=, block_size=, serial=, wwn=). SIZE
- * takes K, M, G, T and KiB, MiB, GiB, TiB, all powers of 1024. A comma in a path is written ",,".
+ * each with ",opt=value" options (ro, prealloc, size=, cache=, direct=, block_size=, serial=, wwn=).
+ * SIZE takes K, M, G, T and KiB, MiB, GiB, TiB, all powers of 1024. A comma in a path is written ",,".
  * -EINVAL with the offending word named. disk_spec_fini() frees what it holds.
  */
 int disk_spec_parse(const char *text, struct disk_spec *spec, struct error *err);

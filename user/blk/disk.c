@@ -18,8 +18,8 @@ static const struct backstore_ops *const disk_backstores[] = {
 static bool disk_options_equal(const struct disk_spec *a, const struct disk_spec *b)
 {
 	return a->kind == b->kind && a->size == b->size && a->read_only == b->read_only &&
-	       a->cache == b->cache && a->direct == b->direct && a->block_size == b->block_size &&
-	       !strcmp(a->serial, b->serial) && a->wwn == b->wwn;
+	       a->prealloc == b->prealloc && a->cache == b->cache && a->direct == b->direct &&
+	       a->block_size == b->block_size && !strcmp(a->serial, b->serial) && a->wwn == b->wwn;
 }
 
 /* What tells one store from another, whatever path leads to it; all 0 for memory. */

@@ -35,6 +35,14 @@ static int option_ro(struct disk_spec *spec, const char *value, struct error *er
 	return 0;
 }
 
+static int option_prealloc(struct disk_spec *spec, const char *value, struct error *err)
+{
+	if (spec->kind != DISK_FILE && spec->kind != DISK_RAM)
+		return error_set(err, EINVAL, "prealloc: only files and memory take space");
+	spec->prealloc = true;
+	return 0;
+}
+
 static int option_size(struct disk_spec *spec, const char *value, struct error *err)
 {
 	if (spec_is_memory(spec))
@@ -113,13 +121,10 @@ static const struct spec_option {
 	bool has_value;
 	int (*parse)(struct disk_spec *spec, const char *value, struct error *err);
 } spec_options[] = {
-	{"ro", false, option_ro},
-	{"size", true, option_size},
-	{"cache", true, option_cache},
-	{"direct", true, option_direct},
-	{"block_size", true, option_block_size},
-	{"serial", true, option_serial},
-	{"wwn", true, option_wwn},
+	{"ro", false, option_ro},	 {"prealloc", false, option_prealloc},
+	{"size", true, option_size},	 {"cache", true, option_cache},
+	{"direct", true, option_direct}, {"block_size", true, option_block_size},
+	{"serial", true, option_serial}, {"wwn", true, option_wwn},
 };
 
 #define SPEC_OPTIONS (sizeof(spec_options) / sizeof(spec_options[0]))
@@ -145,8 +150,8 @@ static int spec_option(struct disk_spec *spec, char *word, unsigned int *seen, s
 		return option->parse(spec, value, err);
 	}
 	return error_set(err, EINVAL,
-			 "unknown option '%s': use ro, size=, cache=, direct=, block_size=, "
-			 "serial= or wwn=",
+			 "unknown option '%s': use ro, prealloc, size=, cache=, direct=, "
+			 "block_size=, serial= or wwn=",
 			 word);
 }
 

@@ -152,6 +152,25 @@ static int store_grow(const struct disk_spec *spec, int fd, struct error *err)
 	return store_set_size(spec, fd, err);
 }
 
+/* After this, writes fail for want of space only where a trim gave some back. */
+static int store_allocate(const struct disk_spec *spec, int fd, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return error_set(err, errno, "cannot look at it: %s", strerror(errno));
+	if (!st.st_size || fallocate(fd, 0, 0, st.st_size) == 0)
+		return 0;
+	if (errno == EOPNOTSUPP)
+		return error_set(
+			err, errno,
+			"its file system cannot take space in advance: leave out prealloc");
+	if (errno == EBADF)
+		return error_set(err, EINVAL, "ro and prealloc exclude each other");
+	return error_set(err, errno, "cannot take %lld bytes of space for it: %s",
+			 (long long)st.st_size, strerror(errno));
+}
+
 static int store_open_or_create(const struct disk_spec *spec, int *fd, bool *created,
 				struct error *err)
 {
@@ -298,6 +317,8 @@ int uring_open(struct disk *disk, struct error *err)
 
 	u->fd = -1;
 	ret = store_open_or_create(&disk->spec, &u->fd, &created, err);
+	if (!ret && disk->spec.prealloc)
+		ret = store_allocate(&disk->spec, u->fd, err);
 	if (!ret)
 		ret = store_open_direct(u, err);
 	if (!ret)
