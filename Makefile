@@ -32,7 +32,7 @@ B := build$(if $(SAN),/san)
 
 # ---- flags ---------------------------------------------------------------------------------
 
-PKGS := libbpf libxdp liburing jansson libsystemd
+PKGS := libbpf libxdp liburing jansson libsystemd libcyaml
 VERSION := $(shell cat VERSION)
 # -iquote: "xdp/xsk.h" is ours, <xdp/xsk.h> is libxdp's.
 CPPFLAGS_ALL := -D_GNU_SOURCE -DSTGT_VERSION='"$(VERSION)"' -Iinclude -iquote user -I$(B) $(CPPFLAGS)
@@ -50,7 +50,7 @@ BPF_CFLAGS := -target bpf -g -O2 -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-para
 
 # ---- modules, top layer first ----------------------------------------------------------------
 
-MODULES := target control worker xdp aoe ata lu state blk arena base
+MODULES := target control config worker xdp aoe ata lu state blk arena base
 MODULE_LIBS := $(MODULES:%=$(B)/lib/%.a)
 objects = $(patsubst %.c,$(B)/%.o,$(wildcard user/$(1)/*.c))
 MAIN_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard user/*.c))
