@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# make            build/stgt-xdp          V=1 shows the commands, SAN=1 builds with ASan and UBSan
+# make            build/stgt-xdp          V=1 shows the commands, SAN=1 builds with ASan and UBSan,
+#                                         CC=clang-19 with another compiler, into build/clang-19
 # make demo       see it work on a veth pair of its own        (root)
 # make check      every test, all tiers                        (root; see docs/HACKING.md)
 # make bench      measure against vblade and the AF_XDP echo   (root)
@@ -28,7 +29,9 @@ Q := @
 say = @printf '  %-8s %s\n'
 endif
 
-B := build$(if $(SAN),/san)
+# Objects of several compilers do not mix: gcc's lie in build, those of `make CC=clang-19` in a folder
+# of that name in it.
+B := build$(patsubst %,/%,$(filter-out gcc,$(notdir $(firstword $(CC)))))$(if $(SAN),/san)
 
 # ---- flags ---------------------------------------------------------------------------------
 

@@ -15,6 +15,29 @@
 #define FEATURES_MAX	256
 #define FEATURES_BLOCKS (FEATURES_MAX / 32)
 
+/* ethtool's structures end in arrays without a length: each gets room for its array. */
+union sset_info {
+	struct ethtool_sset_info head;
+	char room[sizeof(struct ethtool_sset_info) + sizeof(__u32)];
+};
+
+union feature_names {
+	struct ethtool_gstrings head;
+	char room[sizeof(struct ethtool_gstrings) + FEATURES_MAX * ETH_GSTRING_LEN];
+};
+
+union features_get {
+	struct ethtool_gfeatures head;
+	char room[sizeof(struct ethtool_gfeatures) +
+		  FEATURES_BLOCKS * sizeof(struct ethtool_get_features_block)];
+};
+
+union features_set {
+	struct ethtool_sfeatures head;
+	char room[sizeof(struct ethtool_sfeatures) +
+		  FEATURES_BLOCKS * sizeof(struct ethtool_set_features_block)];
+};
+
 static const char *const rxvlan_names[] = {"rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"};
 
 struct rxvlan {
@@ -35,49 +58,47 @@ static int ethtool(int fd, const struct netif *netif, void *command)
 
 static int feature_count(int fd, const struct netif *netif)
 {
-	struct {
-		struct ethtool_sset_info head;
-		__u32 count;
-	} sset = {.head = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_FEATURES}};
-	int rc = ethtool(fd, netif, &sset);
+	union sset_info sset = {};
+	int rc;
 
+	sset.head.cmd = ETHTOOL_GSSET_INFO;
+	sset.head.sset_mask = 1ull << ETH_SS_FEATURES;
+	rc = ethtool(fd, netif, &sset);
 	if (rc)
 		return rc;
-	if (!sset.head.sset_mask || sset.count > FEATURES_MAX)
+	if (!sset.head.sset_mask || sset.head.data[0] > FEATURES_MAX)
 		return -EOPNOTSUPP;
-	return (int)sset.count;
+	return (int)sset.head.data[0];
 }
 
 static int rxvlan_read(int fd, const struct netif *netif, struct rxvlan *out)
 {
-	struct {
-		struct ethtool_gstrings head;
-		char names[FEATURES_MAX][ETH_GSTRING_LEN];
-	} strings = {.head = {.cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES}};
-	struct {
-		struct ethtool_gfeatures head;
-		struct ethtool_get_features_block blocks[FEATURES_BLOCKS];
-	} state = {.head = {.cmd = ETHTOOL_GFEATURES}};
+	union feature_names names = {};
+	union features_get state = {};
 	int count = feature_count(fd, netif), rc, i, f;
 
 	memset(out, 0, sizeof(*out));
 	if (count < 0)
 		return count;
-	strings.head.len = (__u32)count;
-	rc = ethtool(fd, netif, &strings);
+	names.head.cmd = ETHTOOL_GSTRINGS;
+	names.head.string_set = ETH_SS_FEATURES;
+	names.head.len = (__u32)count;
+	rc = ethtool(fd, netif, &names);
 	if (rc)
 		return rc;
 	out->blocks = ((unsigned int)count + 31) / 32;
+	state.head.cmd = ETHTOOL_GFEATURES;
 	state.head.size = out->blocks;
 	rc = ethtool(fd, netif, &state);
 	if (rc)
 		return rc;
 	for (i = 0; i < count; i++) {
-		const struct ethtool_get_features_block *block = &state.blocks[i / 32];
+		const struct ethtool_get_features_block *block = &state.head.features[i / 32];
+		const __u8 *name = names.head.data + (size_t)i * ETH_GSTRING_LEN;
 		__u32 mask = 1u << (i % 32);
 
 		for (f = 0; f < 2; f++) {
-			if (strncmp(strings.names[i], rxvlan_names[f], ETH_GSTRING_LEN))
+			if (strncmp((const char *)name, rxvlan_names[f], ETH_GSTRING_LEN))
 				continue;
 			out->bit[f] = (unsigned int)i;
 			out->active[f] = block->active & mask;
@@ -115,10 +136,7 @@ int netif_rxvlan_get(const struct netif *netif)
 int netif_rxvlan_set(const struct netif *netif, bool on)
 {
 	_cleanup_close_ int fd = features_socket();
-	struct {
-		struct ethtool_sfeatures head;
-		struct ethtool_set_features_block blocks[FEATURES_BLOCKS];
-	} change = {.head = {.cmd = ETHTOOL_SFEATURES}};
+	union features_set change = {};
 	struct rxvlan now;
 	int rc, f;
 
@@ -127,9 +145,10 @@ int netif_rxvlan_set(const struct netif *netif, bool on)
 	rc = rxvlan_read(fd, netif, &now);
 	if (rc)
 		return rc;
+	change.head.cmd = ETHTOOL_SFEATURES;
 	change.head.size = now.blocks;
 	for (f = 0; f < 2; f++) {
-		struct ethtool_set_features_block *block = &change.blocks[now.bit[f] / 32];
+		struct ethtool_set_features_block *block = &change.head.features[now.bit[f] / 32];
 		__u32 mask = 1u << (now.bit[f] % 32);
 
 		if (!now.changeable[f] || now.active[f] == on)
