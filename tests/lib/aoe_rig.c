@@ -39,12 +39,25 @@ static void rig_send(struct sink *sink, struct tx *tx)
 
 static const struct sink_ops rig_sink_ops = {.send = rig_send};
 
+static enum stgt_access rig_access(void *ctx, const struct aoe_address *addr, const uint8_t mac[6])
+{
+	const struct rig *rig = ctx;
+
+	if (rig->lender)
+		rig = rig->lender;
+	for (unsigned int i = 0; i < rig->nexports; i++)
+		if (aoe_address_equal(aoe_export_address(rig->exports[i].aoe), addr))
+			return aoe_acl_lookup(&rig->exports[i].acl, mac);
+	return STGT_ACCESS_DENY;
+}
+
 static void rig_port_open(struct rig *rig)
 {
 	struct aoe_port_config port = {
 		.sink = &rig->sink,
 		.queue = &rig->queue,
 		.mailbox = &rig->mailbox,
+		.access = {.lookup = rig_access, .ctx = rig},
 		.requests = rig->config.requests,
 		.mtu = rig->config.mtu,
 		.multi_buffer = !rig->config.single_buffer,
@@ -88,6 +101,7 @@ void rig_close(struct rig *rig)
 	aoe_port_close(rig->port);
 	for (unsigned int i = 0; i < rig->nexports; i++) {
 		aoe_export_close(rig->exports[i].aoe);
+		aoe_acl_fini(&rig->exports[i].acl);
 		ata_device_close(rig->exports[i].ata);
 		if (!rig->exports[i].disk_lent)
 			disk_put(rig->exports[i].disk);
@@ -103,21 +117,27 @@ struct rig_export *rig_export_disk(struct rig *rig, const char *address, const c
 {
 	struct rig_export *export = &rig->exports[rig->nexports++];
 	struct aoe_address addr;
-	struct aoe_acl acl;
 	struct error err;
 
 	rig_check(aoe_address_parse(address, &addr, &err), &err);
-	rig_check(aoe_acl_parse(acl_text, &acl, &err), &err);
+	rig_check(aoe_acl_parse(acl_text, &export->acl, &err), &err);
 	export->disk = disk;
 	export->disk_lent = true;
 	lu_init(&export->lu, export->disk, true);
 	rig_check(ata_device_open(&export->lu, NULL, &export->ata, &err), &err);
-	rig_check(aoe_export_open(&addr, &export->lu, export->ata, state, &acl, &export->aoe, &err),
+	rig_check(aoe_export_open(&addr, &export->lu, export->ata, state, &export->aoe, &err),
 		  &err);
-	aoe_acl_fini(&acl);
 	if (aoe_port_add(rig->port, export->aoe))
 		abort();
 	return export;
+}
+
+void rig_borrow(struct rig *rig, const struct rig *lender)
+{
+	rig->lender = lender;
+	for (unsigned int i = 0; i < lender->nexports; i++)
+		if (aoe_port_add(rig->port, lender->exports[i].aoe))
+			abort();
 }
 
 struct rig_export *rig_export(struct rig *rig, const char *address, const char *acl,

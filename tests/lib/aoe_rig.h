@@ -32,6 +32,7 @@ struct rig_export {
 	struct lu lu;
 	struct ata_device *ata;
 	struct aoe_export *aoe;
+	struct aoe_acl acl; /* may be changed by the test */
 };
 
 struct rig {
@@ -44,6 +45,7 @@ struct rig {
 	struct aoe_port *port;
 	struct rig_export exports[RIG_EXPORTS];
 	unsigned int nexports;
+	const struct rig *lender; /* whose exports and access lists these are */
 	uint64_t now;
 	struct tx **tx; /* with the sink */
 	unsigned int ntx;
@@ -64,6 +66,9 @@ struct rig_export *rig_export(struct rig *rig, const char *address, const char *
 /* The same with a disk that the test keeps. */
 struct rig_export *rig_export_disk(struct rig *rig, const char *address, const char *acl,
 				   struct state *state, struct disk *disk);
+
+/* Serves another rig's exports too, as another worker would. */
+void rig_borrow(struct rig *rig, const struct rig *lender);
 
 /* What aoe_port_rx() says to the frame, cut before the byte offsets in `cuts` (ascending). */
 int rig_rx_cut(struct rig *rig, const struct rig_frame *frame, const uint32_t *cuts,

@@ -21,7 +21,7 @@ static void bench_start(struct bench *b, bool threaded)
 	rig_open(&b->rig, NULL);
 	rig_export(&b->rig, "7.1", "any", b->state);
 	rig_open(&b->other, NULL);
-	assert_int_equal(aoe_port_add(b->other.port, b->rig.exports[0].aoe), 0);
+	rig_borrow(&b->other, &b->rig);
 }
 
 static void bench_stop(struct bench *b)
@@ -196,7 +196,6 @@ static void test_bad_state_is_refused(void **state)
 	};
 	struct bench *b = *state;
 	const struct aoe_address addr = {.shelf = 7, .slot = 1};
-	const struct aoe_acl acl = {0};
 
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct aoe_export *export;
@@ -209,8 +208,7 @@ static void test_bad_state_is_refused(void **state)
 		assert_true(mailbox_drain(&b->writer));
 		assert_int_equal(save.result, 0);
 		assert_int_equal(aoe_export_open(&addr, &b->rig.exports[0].lu,
-						 b->rig.exports[0].ata, b->state, &acl, &export,
-						 &err),
+						 b->rig.exports[0].ata, b->state, &export, &err),
 				 -EINVAL);
 		assert_non_null(strstr(err.text, "7.1"));
 		assert_non_null(strstr(err.text, "aoe"));

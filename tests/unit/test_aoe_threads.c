@@ -86,7 +86,7 @@ static void test_changes_from_many_threads(void **state)
 		players[i].finished.run = player_finished;
 		rig_open(&players[i].rig, NULL);
 		if (i)
-			aoe_port_add(players[i].rig.port, players[0].rig.exports[0].aoe);
+			rig_borrow(&players[i].rig, &players[0].rig);
 		else
 			rig_export(&players[0].rig, "7.1", "any", file);
 	}

@@ -88,3 +88,10 @@ void aoe_port_announce(struct aoe_port *port)
 	for (unsigned int i = 0; i < port->nserved; i++)
 		announce_export(port, port->served[i]);
 }
+
+void aoe_port_announce_export(struct aoe_port *port, const struct aoe_export *export)
+{
+	for (unsigned int i = 0; i < port->nserved; i++)
+		if (port->served[i]->export == export)
+			announce_export(port, port->served[i]);
+}

@@ -10,6 +10,7 @@
 
 #include "arena/sink.h"
 #include "ata/ata.h"
+#include "base/mailbox.h"
 #include "state/state.h"
 #include "stgt/abi.h"
 
@@ -51,19 +52,26 @@ void aoe_acl_fini(struct aoe_acl *acl);
 /* STGT_ACCESS_DENY when neither the MAC nor everybody is listed. */
 enum stgt_access aoe_acl_lookup(const struct aoe_acl *acl, const uint8_t mac[6]);
 
-/* One address served: disk, access, configuration string, mask and reserve lists. */
+/*
+ * Where a port asks who may use an export: the access lists live in the XDP program's maps, which
+ * anybody with the right may change. Called on the port's thread.
+ */
+struct aoe_access_source {
+	enum stgt_access (*lookup)(void *ctx, const struct aoe_address *addr, const uint8_t mac[6]);
+	void *ctx;
+};
+
+/* One address served: disk, configuration string, mask and reserve lists. */
 struct aoe_export;
 
 /*
- * Takes over nothing: `lu`, `ata` and `state` must outlive the export; the ACL is copied. Reads the
- * configuration string and the lists from the state's section "aoe". Control thread.
+ * Takes over nothing: `lu`, `ata` and `state` must outlive the export. Reads the configuration
+ * string and the lists from the state's section "aoe". Control thread.
  */
 int aoe_export_open(const struct aoe_address *addr, struct lu *lu, struct ata_device *ata,
-		    struct state *state, const struct aoe_acl *acl, struct aoe_export **export,
-		    struct error *err);
+		    struct state *state, struct aoe_export **export, struct error *err);
 void aoe_export_close(struct aoe_export *export);
 const struct aoe_address *aoe_export_address(const struct aoe_export *export);
-const struct aoe_acl *aoe_export_acl(const struct aoe_export *export);
 struct lu *aoe_export_lu(struct aoe_export *export);
 
 /* A copy of what AoE commands set, for status. Any thread. */
@@ -135,7 +143,8 @@ struct aoe_port_config {
 	struct sink *sink;	 /* and its arena: a run a request */
 	struct blk_queue *queue; /* of the same arena */
 	struct mailbox *mailbox; /* of the port's thread, for saves; NULL with synchronous states */
-	unsigned int requests;	 /* most in flight: at most the arena's runs */
+	struct aoe_access_source access;
+	unsigned int requests; /* most in flight: at most the arena's runs */
 	uint8_t mac[6];
 	unsigned int mtu;
 	bool multi_buffer; /* frames may span several arena frames in both directions */
@@ -151,6 +160,14 @@ unsigned int aoe_port_inflight(const struct aoe_port *port);
 int aoe_port_add(struct aoe_port *port, struct aoe_export *export);
 
 /*
+ * Stops serving `export`: its frames are nobody's from now on. What is in flight ends as always;
+ * then the port has forgotten the export, and the owner of `mailbox` runs gone(ctx). -ENOENT: it is
+ * not served here, and nothing will run.
+ */
+int aoe_port_remove(struct aoe_port *port, const struct aoe_export *export, struct mailbox *mailbox,
+		    void (*gone)(void *ctx), void *ctx);
+
+/*
  * One received frame, on which the caller holds a reference. 0: done with (answered, ignored or
  * executing; the port took references on what it still needs). -EAGAIN: no request is free, nothing
  * was done; offer the same frame again after a request was released.
@@ -159,6 +176,7 @@ int aoe_port_rx(struct aoe_port *port, const struct frame_view *view, uint64_t n
 
 /* Broadcasts a configuration response for every export: at start, after a resize or MTU change. */
 void aoe_port_announce(struct aoe_port *port);
+void aoe_port_announce_export(struct aoe_port *port, const struct aoe_export *export);
 void aoe_port_set_mtu(struct aoe_port *port, unsigned int mtu);
 /* The source of every frame from now on. */
 void aoe_port_set_mac(struct aoe_port *port, const uint8_t mac[6]);

@@ -13,7 +13,6 @@ struct aoe_export {
 	struct lu *lu;
 	struct ata_device *ata;
 	struct state *state;
-	struct aoe_acl acl;
 	/* A list is not empty. Lets requests to unrestricted exports do without the lock. */
 	atomic_bool restricted;
 
@@ -31,8 +30,7 @@ static void export_update_restricted(struct aoe_export *export)
 }
 
 int aoe_export_open(const struct aoe_address *addr, struct lu *lu, struct ata_device *ata,
-		    struct state *state, const struct aoe_acl *acl, struct aoe_export **out,
-		    struct error *err)
+		    struct state *state, struct aoe_export **out, struct error *err)
 {
 	struct aoe_export *export = calloc(1, sizeof(*export));
 	char text[AOE_ADDRESS_TEXT];
@@ -49,21 +47,13 @@ int aoe_export_open(const struct aoe_address *addr, struct lu *lu, struct ata_de
 				err);
 	if (ret) {
 		aoe_address_format(addr, text);
-		error_prefix(err, -ret, "state of AoE export %s", text);
-		goto free;
-	}
-	ret = aoe_acl_copy(acl, &export->acl);
-	if (ret) {
-		error_set(err, -ret, "out of memory");
-		goto free;
+		free(export);
+		return error_prefix(err, -ret, "state of AoE export %s", text);
 	}
 	export_update_restricted(export);
 	pthread_mutex_init(&export->lock, NULL);
 	*out = export;
 	return 0;
-free:
-	free(export);
-	return ret;
 }
 
 void aoe_export_close(struct aoe_export *export)
@@ -71,18 +61,12 @@ void aoe_export_close(struct aoe_export *export)
 	if (!export)
 		return;
 	pthread_mutex_destroy(&export->lock);
-	aoe_acl_fini(&export->acl);
 	free(export);
 }
 
 const struct aoe_address *aoe_export_address(const struct aoe_export *export)
 {
 	return &export->address;
-}
-
-const struct aoe_acl *aoe_export_acl(const struct aoe_export *export)
-{
-	return &export->acl;
 }
 
 struct lu *aoe_export_lu(struct aoe_export *export)

@@ -106,6 +106,43 @@ int aoe_port_add(struct aoe_port *port, struct aoe_export *export)
 	return 0;
 }
 
+/* On the thread of whoever asked for the removal. */
+static void served_gone(struct message *msg)
+{
+	struct aoe_served *served = container_of(msg, struct aoe_served, left);
+
+	served->gone(served->gone_ctx);
+	free(served);
+}
+
+void aoe_served_left(struct aoe_served *served)
+{
+	served->left.run = served_gone;
+	mailbox_post(served->leaving_to, &served->left);
+}
+
+int aoe_port_remove(struct aoe_port *port, const struct aoe_export *export, struct mailbox *mailbox,
+		    void (*gone)(void *ctx), void *ctx)
+{
+	struct aoe_served *served;
+	unsigned int i = 0;
+
+	while (i < port->nserved && port->served[i]->export != export)
+		i++;
+	if (i == port->nserved)
+		return -ENOENT;
+	served = port->served[i];
+	port->nserved--;
+	memmove(&port->served[i], &port->served[i + 1],
+		(port->nserved - i) * sizeof(port->served[0]));
+	served->leaving_to = mailbox;
+	served->gone = gone;
+	served->gone_ctx = ctx;
+	if (!served->inflight)
+		aoe_served_left(served);
+	return 0;
+}
+
 const struct aoe_port_stats *aoe_port_stats(const struct aoe_port *port)
 {
 	return &port->stats;

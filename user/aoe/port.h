@@ -6,6 +6,7 @@
 #ifndef STGT_AOE_PORT_H
 #define STGT_AOE_PORT_H
 
+#include "aoe/access.h"
 #include "aoe/aoe.h"
 #include "aoe/export.h"
 #include "aoe/frame.h"
@@ -15,7 +16,15 @@
 struct aoe_served {
 	struct aoe_export *export;
 	struct aoe_export_stats stats;
-	unsigned int sectors; /* advertised: the most that one frame carries */
+	struct aoe_access_cache access;
+	unsigned int sectors;  /* advertised: the most that one frame carries */
+	unsigned int inflight; /* requests that point here */
+
+	/* No longer in the port's table; whom to tell when its last request has ended. */
+	struct mailbox *leaving_to;
+	struct message left;
+	void (*gone)(void *ctx);
+	void *gone_ctx;
 };
 
 struct aoe_request {
@@ -83,6 +92,9 @@ static inline struct aoe_export *aoe_request_export(const struct aoe_request *re
 
 /* A free request, a run with it, for the export; NULL when there is none. */
 struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *served);
+
+/* Passes on an export's place that no request points to any more, to be freed. */
+void aoe_served_left(struct aoe_served *served);
 
 /* Ends a request without an answer. */
 void aoe_request_drop(struct aoe_request *request);

@@ -21,6 +21,7 @@ struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *se
 	request->nheld = 0;
 	request->error = 0;
 	port->inflight++;
+	served->inflight++;
 	return request;
 }
 
@@ -34,6 +35,8 @@ void aoe_request_drop(struct aoe_request *request)
 	if (request->initiator)
 		request->initiator->inflight--;
 	port->inflight--;
+	if (!--request->served->inflight && request->served->leaving_to)
+		aoe_served_left(request->served);
 	/* The last one used is the one whose memory is warm. */
 	list_add_head(&port->free, &request->free);
 }

@@ -48,9 +48,10 @@ static bool served_matches(const struct aoe_served *served, const struct stgt_cl
  * the target's administrator to edit the state file while the export is stopped.
  */
 static enum stgt_access sender_access(struct aoe_port *port, struct aoe_served *served,
-				      const uint8_t src[WIRE_MAC_LEN])
+				      const uint8_t src[WIRE_MAC_LEN], uint64_t now_ns)
 {
-	enum stgt_access access = aoe_acl_lookup(aoe_export_acl(served->export), src);
+	enum stgt_access access = aoe_access_check(&served->access, &port->config.access,
+						   aoe_export_address(served->export), src, now_ns);
 
 	if (access == STGT_ACCESS_DENY) {
 		aoe_count(port, AOE_IGNORED_ACCESS);
@@ -69,7 +70,7 @@ static void served_rx(struct aoe_port *port, struct aoe_served *served,
 	const struct aoe_command_ops *ops = command_ops(frame->class.aoe_command);
 	bool version_known = frame->class.aoe_ver_flags >> 4 == AOE_VERSION;
 	const uint8_t *src = aoe_frame_eth(frame)->src;
-	enum stgt_access access = sender_access(port, served, src);
+	enum stgt_access access = sender_access(port, served, src, now_ns);
 	struct aoe_request *request;
 
 	if (access == STGT_ACCESS_DENY)

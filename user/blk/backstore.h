@@ -19,6 +19,8 @@ struct backstore_ops {
 	void (*close)(struct disk *disk);
 	/* The size in sectors as the store has it now, or negative errno. Control thread. */
 	int64_t (*size)(struct disk *disk, struct error *err);
+	/* Makes the store larger; NULL: it cannot be. 0 or negative errno. Control thread. */
+	int (*grow)(struct disk *disk, uint64_t size, struct error *err);
 	/* Starts the request; ends in one blk_complete(), perhaps before it returns. */
 	void (*submit)(struct disk *disk, struct blk_io *io);
 };

@@ -331,5 +331,6 @@ const struct backstore_ops backstore_uring = {
 	.open = uring_open,
 	.close = uring_close,
 	.size = uring_size,
+	.grow = uring_grow,
 	.submit = uring_submit,
 };

@@ -167,9 +167,9 @@ struct disk {
 
 /*
  * Parses DISK as the command line spells it: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE,
- * each with ",opt=value" options (ro, prealloc, size=, cache=, direct=, block_size=, serial=, wwn=).
- * SIZE takes K, M, G, T and KiB, MiB, GiB, TiB, all powers of 1024. A comma in a path is written ",,".
- * -EINVAL with the offending word named. disk_spec_fini() frees what it holds.
+ * each with ",opt=value" options (ro, prealloc, size=, cache=, direct=, block_size=, serial=,
+ * wwn=). SIZE takes K, M, G, T and KiB, MiB, GiB, TiB, all powers of 1024. A comma in a path is
+ * written ",,". -EINVAL with the offending word named. disk_spec_fini() frees what it holds.
  */
 int disk_spec_parse(const char *text, struct disk_spec *spec, struct error *err);
 void disk_spec_fini(struct disk_spec *spec);
@@ -181,6 +181,14 @@ void disk_spec_fini(struct disk_spec *spec);
  */
 int disk_get(struct list *disks, const char *text, struct disk **disk, struct error *err);
 void disk_put(struct disk *disk);
+/* One more reference to a disk that is open. Control thread. */
+struct disk *disk_hold(struct disk *disk);
+
+/*
+ * Makes a file `size` bytes large, which must not be less than it has; disk_resize() then says so.
+ * -EOPNOTSUPP for what is no file, -EINVAL for a size that cannot be.
+ */
+int disk_grow(struct disk *disk, uint64_t size, struct error *err);
 
 /* Reads the store's size anew. 1: it changed, 0: it did not, negative errno. Control thread. */
 int disk_resize(struct disk *disk, struct error *err);

@@ -122,6 +122,12 @@ int disk_get(struct list *disks, const char *text, struct disk **disk, struct er
 	return ret ? error_prefix(err, -ret, "disk '%s'", text) : 0;
 }
 
+struct disk *disk_hold(struct disk *disk)
+{
+	disk->refs++;
+	return disk;
+}
+
 void disk_put(struct disk *disk)
 {
 	if (--disk->refs)
@@ -132,6 +138,16 @@ void disk_put(struct disk *disk)
 	disk_spec_fini(&disk->spec);
 	free(disk->name);
 	free(disk);
+}
+
+int disk_grow(struct disk *disk, uint64_t size, struct error *err)
+{
+	int ret;
+
+	if (!disk->ops->grow)
+		return error_set(err, EOPNOTSUPP, "disk '%s': only files grow", disk->name);
+	ret = disk->ops->grow(disk, size, err);
+	return ret ? error_prefix(err, -ret, "disk '%s'", disk->name) : 0;
 }
 
 int disk_resize(struct disk *disk, struct error *err)

@@ -29,6 +29,7 @@ static inline struct uring_disk *uring_disk(struct disk *disk)
 int uring_open(struct disk *disk, struct error *err);
 void uring_close(struct disk *disk);
 int64_t uring_size(struct disk *disk, struct error *err);
+int uring_grow(struct disk *disk, uint64_t size, struct error *err);
 
 /* The bytes of the store that a transfer covers. */
 struct uring_extent {

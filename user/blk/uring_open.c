@@ -338,3 +338,22 @@ void uring_close(struct disk *disk)
 {
 	close(uring_disk(disk)->fd);
 }
+
+int uring_grow(struct disk *disk, uint64_t size, struct error *err)
+{
+	struct disk_spec spec = disk->spec;
+	int ret;
+
+	if (spec.kind != DISK_FILE)
+		return error_set(err, EOPNOTSUPP, "a block device has its own size");
+	if (size % BLK_SECTOR || size > INT64_MAX)
+		return error_set(err, EINVAL, "%llu is no multiple of 512 bytes",
+				 (unsigned long long)size);
+	spec.size = size;
+	ret = store_grow(&spec, uring_disk(disk)->fd, err);
+	if (!ret && spec.prealloc)
+		ret = store_allocate(&spec, uring_disk(disk)->fd, err);
+	if (!ret)
+		disk->spec.size = size;
+	return ret;
+}

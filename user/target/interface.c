@@ -2,8 +2,10 @@
 /* One interface served: program attached, a worker per RX queue, and what it is told. */
 #include "target/internal.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,59 +28,6 @@ static unsigned int queue_requests(unsigned int queues)
 	return share < QUEUE_REQUESTS_MIN ? QUEUE_REQUESTS_MIN : share;
 }
 
-static uint32_t aoe_map_address(const struct aoe_address *addr)
-{
-	return (uint32_t)addr->shelf << 8 | addr->slot;
-}
-
-/*
- * Tells the program about an export: first who may use it, then that it is ours, so that no frame
- * is dropped for want of an entry that is about to come.
- */
-static int interface_steer_export(struct target_interface *interface,
-				  const struct target_export *export)
-{
-	const struct stgt_export_key key = {
-		.proto = STGT_PROTO_AOE,
-		.vlan = export->addr.vlan,
-		.address = aoe_map_address(&export->addr),
-	};
-	const struct aoe_acl *acl = aoe_export_acl(export->aoe);
-	int ret = 0;
-
-	for (unsigned int i = 0; i < acl->count && !ret; i++) {
-		struct stgt_acl_key entry = {
-			.proto = key.proto,
-			.vlan = key.vlan,
-			.address = key.address,
-		};
-
-		memcpy(entry.mac, acl->entries[i].mac, sizeof(entry.mac));
-		ret = steer_acl_set(interface->steer, &entry, acl->entries[i].access);
-	}
-	if (!ret)
-		ret = steer_export_set(interface->steer, &key,
-				       export->disk->read_only ? STGT_EXPORT_READ_ONLY : 0);
-	return ret;
-}
-
-/* VLANs that cannot be told apart are not served: that would be no isolation at all. */
-static int interface_check_vlans(const struct target_interface *interface, struct error *err)
-{
-	if (steer_vlan(interface->steer) != STEER_VLAN_BLIND)
-		return 0;
-	for (unsigned int i = 0; i < interface->nexports; i++) {
-		if (interface->exports[i]->addr.vlan)
-			return error_set(
-				err, EOPNOTSUPP,
-				"%s takes VLAN tags out of frames before XDP sees them, and "
-				"they can neither be read nor left in (ethtool -K %s rxvlan "
-				"off): exports with a VLAN cannot be served on it",
-				interface->netif.name, interface->netif.name);
-	}
-	return 0;
-}
-
 static int interface_start_workers(struct target *target, struct target_interface *interface,
 				   struct error *err)
 {
@@ -93,8 +42,7 @@ static int interface_start_workers(struct target *target, struct target_interfac
 			.generic = steer_generic(interface->steer),
 			.requests = queue_requests(interface->netif.rx_queues),
 			.busy_poll_us = interface->request.busy_poll_us,
-			.exports = interface->aoe_exports,
-			.nexports = interface->nexports,
+			.access = target_access_source(interface),
 		};
 		int ret = worker_open(&config, &interface->workers[q], err);
 
@@ -113,19 +61,16 @@ static void interface_stop_workers(struct target *target, struct target_interfac
 	interface->workers = NULL;
 }
 
-/* From here on frames come: exports are known before the sockets are. */
+/* From here on frames of the exports that are added come. */
 static int interface_steer(struct target_interface *interface, struct error *err)
 {
 	int ret = 0;
 
-	for (unsigned int i = 0; i < interface->nexports && !ret; i++)
-		ret = interface_steer_export(interface, interface->exports[i]);
 	for (unsigned int q = 0; q < interface->nworkers && !ret; q++)
 		ret = steer_xsk_set(interface->steer, q, worker_xsk_fd(interface->workers[q]));
 	if (ret)
-		return error_set(err, -ret, "cannot fill the maps of %s: %s%s",
-				 interface->netif.name, strerror(-ret),
-				 ret == -E2BIG ? " (too many exports or access entries)" : "");
+		return error_set(err, -ret, "cannot fill the maps of %s: %s", interface->netif.name,
+				 strerror(-ret));
 	return 0;
 }
 
@@ -143,8 +88,10 @@ int target_interface_start(struct target *target, struct target_interface *inter
 	ret = steer_open(&interface->netif, interface->request.xdp, &interface->steer, err);
 	if (ret)
 		return ret;
-	ret = interface_check_vlans(interface, err);
-	if (!ret)
+	interface->acl = fcntl(steer_maps(interface->steer)->acl, F_DUPFD_CLOEXEC, 0);
+	if (interface->acl < 0)
+		ret = error_set(err, errno, "cannot keep a map open: %s", strerror(errno));
+	else
 		ret = interface_start_workers(target, interface, err);
 	if (!ret)
 		ret = interface_steer(interface, err);
@@ -170,6 +117,7 @@ void target_interface_stop(struct target *target, struct target_interface *inter
 	/* First the program: what comes from now on is the kernel's. */
 	steer_close(interface->steer);
 	interface_stop_workers(target, interface);
+	cleanup_close(&interface->acl);
 }
 
 void target_interface_run(struct target_interface *interface,
@@ -179,16 +127,23 @@ void target_interface_run(struct target_interface *interface,
 		worker_run(interface->workers[q], fn, arg);
 }
 
-static void announce(const struct worker_view *view, void *arg)
+static void announce_all(const struct worker_view *view, void *arg)
 {
 	aoe_port_announce(view->port);
 }
 
-void target_interface_announce(struct target_interface *interface)
+static void announce_one(const struct worker_view *view, void *arg)
+{
+	aoe_port_announce_export(view->port, arg);
+}
+
+void target_interface_announce(struct target_interface *interface,
+			       const struct target_export *export)
 {
 	/* All queues transmit to the same network: one announcement is enough. */
 	if (interface->nworkers)
-		worker_run(interface->workers[0], announce, NULL);
+		worker_run(interface->workers[0], export ? announce_one : announce_all,
+			   export ? export->aoe : NULL);
 }
 
 static void set_mtu(const struct worker_view *view, void *arg)
@@ -219,5 +174,5 @@ void target_interface_changed(struct target_interface *interface, const struct n
 		steer_port_update(interface->steer, netif->mac);
 	}
 	if (mtu || mac || came_up)
-		target_interface_announce(interface);
+		target_interface_announce(interface, NULL);
 }

@@ -7,14 +7,26 @@
 #include "target/target.h"
 #include "worker/worker.h"
 
-struct target_export {
+/* A disk with a name of its own: open for as long as the name exists. */
+struct target_disk {
 	struct list link;
+	char *name;
+	struct disk *disk;
+};
+
+struct target_export {
+	struct list link; /* in the target's exports, or in those that are leaving */
 	struct aoe_address addr;
+	struct target_disk *named; /* NULL: the disk was opened for this export */
 	struct disk *disk;
 	struct lu lu;
 	struct state *state;
 	struct ata_device *ata;
 	struct aoe_export *aoe;
+	struct aoe_acl acl;   /* as last asked for; the truth is in the interfaces' maps */
+	bool enabled;	      /* answered at all */
+	bool closing;	      /* is closed once no worker has it */
+	unsigned int leaving; /* workers that were told to let go and have not */
 };
 
 struct target_interface {
@@ -22,10 +34,10 @@ struct target_interface {
 	struct netif netif;
 	struct interface_request request; /* its name is netif.name */
 	struct steer *steer;
+	int acl; /* the map's descriptor for the workers, which outlive the program */
 	struct worker **workers; /* one per RX queue */
 	unsigned int nworkers;
 	struct target_export **exports;
-	struct aoe_export **aoe_exports; /* the same, as workers take them */
 	unsigned int nexports;
 };
 
@@ -33,11 +45,31 @@ struct target {
 	struct target_options options;
 	struct mailbox mailbox;
 	int monitor;
-	struct list disks;
-	struct list exports;
+	struct list disks;   /* struct disk: every one that is open */
+	struct list named;   /* struct target_disk */
+	struct list exports; /* struct target_export */
+	struct list leaving; /* exports that were removed, with requests in flight */
 	struct list interfaces;
 };
 
+/* ---- disks.c ---- */
+
+struct target_disk *target_disk_find(const struct target *target, const char *name);
+void target_disk_close(struct target_disk *disk);
+
+/* ---- exports.c ---- */
+
+struct target_export *target_export_find(const struct target *target,
+					 const struct aoe_address *addr);
+void target_export_close(struct target_export *export);
+/* A worker that was told to let go of the export (ctx) has. */
+void target_export_left(void *ctx);
+/* -ENOENT with `err` set. */
+int target_no_export(const struct aoe_address *addr, struct error *err);
+
+/* ---- interface.c ---- */
+
+struct target_interface *target_interface_find(const struct target *target, const char *name);
 /* Attaches and starts; on failure nothing of `interface` is left but its memory. */
 int target_interface_start(struct target *target, struct target_interface *interface,
 			   struct error *err);
@@ -45,8 +77,43 @@ void target_interface_stop(struct target *target, struct target_interface *inter
 /* Runs `fn` on every worker of the interface, one after the other. */
 void target_interface_run(struct target_interface *interface,
 			  void (*fn)(const struct worker_view *view, void *arg), void *arg);
-void target_interface_announce(struct target_interface *interface);
+/* One export, or all (NULL). */
+void target_interface_announce(struct target_interface *interface,
+			       const struct target_export *export);
 /* Follows what the kernel says changed: MTU, MAC. */
 void target_interface_changed(struct target_interface *interface, const struct netif_event *event);
+
+/* ---- serving.c: an export on an interface ---- */
+
+bool target_interface_serves(const struct target_interface *interface,
+			     const struct target_export *export);
+/* Makes the export one of the interface's: access list, workers, program, announcement. */
+int target_serve(struct target *target, struct target_interface *interface,
+		 struct target_export *export, struct error *err);
+/* The reverse. In-flight requests end later: export->leaving counts the workers they are on. */
+void target_unserve(struct target *target, struct target_interface *interface,
+		    struct target_export *export);
+/* Answered again, or silent, with all else as it is. */
+int target_serving_start(struct target_interface *interface, struct target_export *export,
+			 struct error *err);
+void target_serving_stop(struct target *target, struct target_interface *interface,
+			 struct target_export *export);
+
+/* ---- access.c ---- */
+
+/* The worker's side: what the interface's map says. */
+struct aoe_access_source target_access_source(struct target_interface *interface);
+/* Puts the export's list into the map in place of what is there. 0 or negative errno. */
+int target_access_write(struct target_interface *interface, const struct target_export *export,
+			const struct aoe_acl *acl);
+void target_access_erase(struct target_interface *interface, const struct target_export *export);
+
+/* The access lists of all exports as the maps have them, read in one go. */
+struct target_access;
+struct target_access *target_access_read(const struct target *target);
+/* The export's, borrowed; sorted. */
+struct aoe_acl target_access_of(const struct target_access *access,
+				const struct target_export *export);
+void target_access_free(struct target_access *access);
 
 #endif

@@ -121,35 +121,30 @@ static json_t *config_json(const struct aoe_export_settings *settings)
 	return json_string(text);
 }
 
-static bool interface_serves(const struct target_interface *interface,
-			     const struct target_export *export)
+static json_t *export_status(const struct target *target, const struct target_export *export,
+			     const struct target_access *access)
 {
-	for (unsigned int i = 0; i < interface->nexports; i++)
-		if (interface->exports[i] == export)
-			return true;
-	return false;
-}
-
-static json_t *export_status(const struct target *target, const struct target_export *export)
-{
+	const struct aoe_acl acl = target_access_of(access, export);
 	const struct target_interface *interface;
 	struct aoe_export_settings settings;
 	json_t *interfaces = json_array();
 
 	list_for_each_entry (interface, &target->interfaces, link) {
-		if (interface_serves(interface, export))
+		if (target_interface_serves(interface, export))
 			json_array_append_new(interfaces, json_text(interface->netif.name));
 	}
 	aoe_export_settings(export->aoe, &settings);
-	return json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:I, s:b, s:s, s:b, s:o, s:o, s:i, s:i}", "protocol",
-		"aoe", "address", address_json(&export->addr), "vlan", vlan_json(export->addr.vlan),
-		"interfaces", interfaces, "disk", json_text(export->disk->name), "size_bytes",
-		(json_int_t)(atomic_load(&export->disk->nblocks) * BLK_SECTOR), "read_only",
-		export->disk->read_only, "cache", export->lu.durable ? "writethrough" : "writeback",
-		"write_cache_enabled", atomic_load(&export->lu.write_cache), "allow",
-		acl_status(aoe_export_acl(export->aoe)), "config_string", config_json(&settings),
-		"masked_macs", (int)settings.masks, "reserved_macs", (int)settings.reserves);
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:b, s:s, s:b, s:o, s:b, s:o, s:i, s:i}",
+			 "protocol", "aoe", "address", address_json(&export->addr), "vlan",
+			 vlan_json(export->addr.vlan), "interfaces", interfaces, "disk",
+			 json_text(export->named ? export->named->name : export->disk->name),
+			 "size_bytes",
+			 (json_int_t)(atomic_load(&export->disk->nblocks) * BLK_SECTOR),
+			 "read_only", export->disk->read_only, "cache",
+			 export->lu.durable ? "writethrough" : "writeback", "write_cache_enabled",
+			 atomic_load(&export->lu.write_cache), "allow", acl_status(&acl), "enabled",
+			 export->enabled, "config_string", config_json(&settings), "masked_macs",
+			 (int)settings.masks, "reserved_macs", (int)settings.reserves);
 }
 
 static json_t *disk_status(const struct disk *disk)
@@ -208,12 +203,14 @@ json_t *target_status(struct target *target)
 	const struct target_interface *interface;
 	const struct target_export *export;
 	json_t *interfaces = json_array(), *exports = json_array(), *disks = json_array();
+	struct target_access *access = target_access_read(target);
 	const struct disk *disk;
 
 	list_for_each_entry (interface, &target->interfaces, link)
 		json_array_append_new(interfaces, interface_status(interface));
 	list_for_each_entry (export, &target->exports, link)
-		json_array_append_new(exports, export_status(target, export));
+		json_array_append_new(exports, export_status(target, export, access));
+	target_access_free(access);
 	list_for_each_entry (disk, &target->disks, link)
 		json_array_append_new(disks, disk_status(disk));
 	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", STGT_VERSION, "interfaces",

@@ -25,8 +25,9 @@ struct target_options {
 /* An AoE export as asked for; everything is copied. */
 struct export_request {
 	struct aoe_address addr;
-	const char *disk; /* DISK as the command line spells it */
+	const char *disk; /* the name of a disk, or DISK as the command line spells it */
 	struct aoe_acl acl;
+	bool disabled; /* known, but silent */
 };
 
 /* An interface as asked for. */
@@ -40,9 +41,40 @@ int target_open(const struct target_options *options, struct target **target, st
 /* Detaches every interface, waits for what is in flight, closes the disks. */
 void target_close(struct target *target);
 
-/* Opens the export's disk and state. -EEXIST when the address is served already. */
+/*
+ * Disks with names. `text` is DISK as the command line spells it. -EEXIST, -ENOENT; -EBUSY when a
+ * disk to be removed is exported. Resizing with size 0 looks at the store's size anew; initiators
+ * are told.
+ */
+int target_add_disk(struct target *target, const char *name, const char *text, struct error *err);
+int target_remove_disk(struct target *target, const char *name, struct error *err);
+int target_resize_disk(struct target *target, const char *name, uint64_t size, struct error *err);
+
+/*
+ * Opens the export's disk and state; *export is for target_add_interface() and may be NULL. -EEXIST
+ * when the address is served already.
+ */
 int target_add_export(struct target *target, const struct export_request *request,
 		      struct target_export **export, struct error *err);
+
+/*
+ * Everything below works while exports are in use; I/O on others is not held up. Requests of a
+ * removed export that are in flight end first: until then its disk is in use and its address is not
+ * free, for which target_settle() waits (0 or -ETIMEDOUT).
+ */
+int target_remove_export(struct target *target, const struct aoe_address *addr, struct error *err);
+int target_bind_export(struct target *target, const struct aoe_address *addr, const char *interface,
+		       struct error *err);
+/* A disabled export does not answer. */
+int target_enable_export(struct target *target, const struct aoe_address *addr, bool enabled,
+			 struct error *err);
+int target_settle(struct target *target, unsigned int timeout_ms);
+
+/* The export's access list, on every interface; or one entry of it, added or changed. */
+int target_acl_set(struct target *target, const struct aoe_address *addr, const struct aoe_acl *acl,
+		   struct error *err);
+int target_acl_entry(struct target *target, const struct aoe_address *addr,
+		     const struct aoe_acl_entry *entry, struct error *err);
 
 /*
  * Attaches to the interface, serves `exports` there and announces them. On failure the interface is

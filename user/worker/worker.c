@@ -61,24 +61,15 @@ static int worker_open_port(struct worker *w, struct error *err)
 		.sink = xsk_sink(w->xsk),
 		.queue = &w->blk,
 		.mailbox = &w->mailbox,
+		.access = w->config.access,
 		.requests = w->config.requests,
 		.mac = {w->config.netif->mac[0], w->config.netif->mac[1], w->config.netif->mac[2],
 			w->config.netif->mac[3], w->config.netif->mac[4], w->config.netif->mac[5]},
 		.mtu = w->config.netif->mtu,
 		.multi_buffer = xsk_multi_buffer(w->xsk),
 	};
-	int ret = aoe_port_open(&config, &w->port, err);
 
-	if (ret)
-		return ret;
-	for (unsigned int i = 0; i < w->config.nexports && !ret; i++)
-		ret = aoe_port_add(w->port, w->config.exports[i]);
-	if (ret) {
-		aoe_port_close(w->port);
-		return error_set(err, -ret, "cannot serve an export on %s: %s",
-				 w->config.netif->name, strerror(-ret));
-	}
-	return 0;
+	return aoe_port_open(&config, &w->port, err);
 }
 
 static int worker_open_memory(struct worker *w, struct error *err)

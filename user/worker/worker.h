@@ -22,8 +22,7 @@ struct worker_config {
 	bool generic;		   /* as steer_generic() says */
 	unsigned int requests;	   /* most in flight; decides the memory, about 28 KiB each */
 	unsigned int busy_poll_us; /* spin so long after the last work before sleeping; 0: do not */
-	struct aoe_export *const *exports;
-	unsigned int nexports;
+	struct aoe_access_source access;
 };
 
 /*

@@ -131,6 +131,20 @@ const char *steer_verdict_name(enum stgt_verdict verdict)
 	return names[verdict];
 }
 
+enum stgt_access steer_acl_lookup(const struct steer_maps *maps, const struct stgt_acl_key *key)
+{
+	struct stgt_acl_key any = *key;
+	struct stgt_acl entry;
+
+	if (bpf_map_lookup_elem(maps->acl, key, &entry) < 0) {
+		memset(any.mac, 0xff, sizeof(any.mac));
+		if (errno != ENOENT || bpf_map_lookup_elem(maps->acl, &any, &entry) < 0)
+			return STGT_ACCESS_DENY;
+	}
+	/* Anybody may write to the map: what is no word of ours admits nobody to anything new. */
+	return entry.access <= STGT_ACCESS_RW ? (enum stgt_access)entry.access : STGT_ACCESS_DENY;
+}
+
 /*
  * A walk over a hash's keys. When the key it stands on is deleted meanwhile, the kernel starts
  * over: the number of steps is bounded.

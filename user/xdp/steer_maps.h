@@ -41,6 +41,11 @@ int steer_exports_each(const struct steer_maps *maps,
 		       void (*entry)(void *ctx, const struct stgt_export_key *key,
 				     const struct stgt_export *value),
 		       void *ctx);
+/*
+ * What the list of key's export says of key's MAC, or of everybody when it is not listed: exactly
+ * what the program does with it. STGT_ACCESS_DENY also when the map cannot be read.
+ */
+enum stgt_access steer_acl_lookup(const struct steer_maps *maps, const struct stgt_acl_key *key);
 int steer_acl_each(const struct steer_maps *maps,
 		   void (*entry)(void *ctx, const struct stgt_acl_key *key,
 				 const struct stgt_acl *value),

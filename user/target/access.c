@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Access lists: the `acl` map of each interface is where they are kept, because the XDP program
+ * reads them there and administrators may write there. Workers ask it, and so does status.
+ */
+#include "target/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t map_address(const struct aoe_address *addr)
+{
+	return (uint32_t)addr->shelf << 8 | addr->slot;
+}
+
+static struct stgt_acl_key access_key(const struct aoe_address *addr, const uint8_t mac[6])
+{
+	struct stgt_acl_key key = {
+		.proto = STGT_PROTO_AOE,
+		.vlan = addr->vlan,
+		.address = map_address(addr),
+	};
+
+	memcpy(key.mac, mac, sizeof(key.mac));
+	return key;
+}
+
+static enum stgt_access access_lookup(void *ctx, const struct aoe_address *addr,
+				      const uint8_t mac[6])
+{
+	const struct target_interface *interface = ctx;
+	const struct steer_maps maps = {.acl = interface->acl};
+	const struct stgt_acl_key key = access_key(addr, mac);
+
+	return steer_acl_lookup(&maps, &key);
+}
+
+struct aoe_access_source target_access_source(struct target_interface *interface)
+{
+	return (struct aoe_access_source){.lookup = access_lookup, .ctx = interface};
+}
+
+/* ---- reading ---- */
+
+struct access_entry {
+	struct aoe_address addr;
+	struct aoe_acl_entry entry;
+};
+
+/* Of one interface, sorted by address and MAC. */
+struct access_map {
+	const struct target_interface *interface;
+	struct access_entry *entries;
+	struct aoe_acl_entry *lists; /* the same without the addresses */
+	size_t n, room;
+	bool failed;
+};
+
+struct target_access {
+	struct access_map *maps;
+	unsigned int n;
+};
+
+static int address_compare(const struct aoe_address *a, const struct aoe_address *b)
+{
+	if (a->vlan != b->vlan)
+		return a->vlan < b->vlan ? -1 : 1;
+	if (a->shelf != b->shelf)
+		return a->shelf < b->shelf ? -1 : 1;
+	return (int)a->slot - (int)b->slot;
+}
+
+static int entry_compare(const void *a, const void *b)
+{
+	const struct access_entry *x = a, *y = b;
+	int order = address_compare(&x->addr, &y->addr);
+
+	return order ? order : memcmp(x->entry.mac, y->entry.mac, sizeof(x->entry.mac));
+}
+
+static void access_found(void *ctx, const struct stgt_acl_key *key, const struct stgt_acl *value)
+{
+	struct access_map *map = ctx;
+	struct access_entry *entry;
+
+	if (key->proto != STGT_PROTO_AOE)
+		return;
+	if (map->n == map->room) {
+		size_t room = map->room ? 2 * map->room : 64;
+		struct access_entry *entries = realloc(map->entries, room * sizeof(*entries));
+
+		if (!entries) {
+			map->failed = true;
+			return;
+		}
+		map->entries = entries;
+		map->room = room;
+	}
+	entry = &map->entries[map->n++];
+	entry->addr = (struct aoe_address){
+		.vlan = key->vlan,
+		.shelf = (uint16_t)(key->address >> 8),
+		.slot = (uint8_t)key->address,
+	};
+	memcpy(entry->entry.mac, key->mac, sizeof(key->mac));
+	entry->entry.access = value->access <= STGT_ACCESS_RW ? (enum stgt_access)value->access
+							      : STGT_ACCESS_DENY;
+}
+
+/* A walk over a map that changes meanwhile may meet an entry twice. */
+static void access_sort(struct access_map *map)
+{
+	size_t n = 0;
+
+	if (map->n)
+		qsort(map->entries, map->n, sizeof(*map->entries), entry_compare);
+	for (size_t i = 0; i < map->n; i++)
+		if (!n || entry_compare(&map->entries[n - 1], &map->entries[i]))
+			map->entries[n++] = map->entries[i];
+	map->n = n;
+	map->lists = calloc(n ? n : 1, sizeof(*map->lists));
+	if (!map->lists)
+		map->n = 0;
+	for (size_t i = 0; i < map->n; i++)
+		map->lists[i] = map->entries[i].entry;
+}
+
+static void access_map_read(struct access_map *map, const struct target_interface *interface)
+{
+	map->interface = interface;
+	steer_acl_each(steer_maps(interface->steer), access_found, map);
+	access_sort(map);
+}
+
+struct target_access *target_access_read(const struct target *target)
+{
+	struct target_access *access = calloc(1, sizeof(*access));
+	const struct target_interface *interface;
+	unsigned int n = 0;
+
+	list_for_each_entry (interface, &target->interfaces, link)
+		n++;
+	if (access)
+		access->maps = calloc(n ? n : 1, sizeof(*access->maps));
+	if (!access || !access->maps) {
+		free(access);
+		return NULL;
+	}
+	list_for_each_entry (interface, &target->interfaces, link)
+		access_map_read(&access->maps[access->n++], interface);
+	return access;
+}
+
+static size_t access_first(const struct access_map *map, const struct aoe_address *addr)
+{
+	size_t low = 0, high = map->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (address_compare(&map->entries[mid].addr, addr) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct aoe_acl target_access_of(const struct target_access *access,
+				const struct target_export *export)
+{
+	for (unsigned int i = 0; access && i < access->n; i++) {
+		const struct access_map *map = &access->maps[i];
+		size_t first, end;
+
+		if (!target_interface_serves(map->interface, export))
+			continue;
+		first = end = access_first(map, &export->addr);
+		while (end < map->n && aoe_address_equal(&map->entries[end].addr, &export->addr))
+			end++;
+		return (struct aoe_acl){.entries = map->lists + first,
+					.count = (unsigned int)(end - first)};
+	}
+	return export->acl;
+}
+
+void target_access_free(struct target_access *access)
+{
+	for (unsigned int i = 0; access && i < access->n; i++) {
+		free(access->maps[i].entries);
+		free(access->maps[i].lists);
+	}
+	if (access)
+		free(access->maps);
+	free(access);
+}
+
+/* ---- writing ---- */
+
+static bool acl_lists(const struct aoe_acl *acl, const uint8_t mac[6])
+{
+	for (unsigned int i = 0; i < acl->count; i++)
+		if (!memcmp(acl->entries[i].mac, mac, sizeof(acl->entries[i].mac)))
+			return true;
+	return false;
+}
+
+/* Takes out of the map what the list does not have. */
+static void access_prune(struct target_interface *interface, const struct target_export *export,
+			 const struct aoe_acl *acl)
+{
+	struct access_map map = {0};
+
+	access_map_read(&map, interface);
+	for (size_t i = access_first(&map, &export->addr);
+	     i < map.n && aoe_address_equal(&map.entries[i].addr, &export->addr); i++) {
+		const struct stgt_acl_key key = access_key(&export->addr, map.lists[i].mac);
+
+		if (!acl_lists(acl, key.mac))
+			steer_acl_del(interface->steer, &key);
+	}
+	free(map.entries);
+	free(map.lists);
+}
+
+/* New entries first: who is on both lists is never shut out. */
+int target_access_write(struct target_interface *interface, const struct target_export *export,
+			const struct aoe_acl *acl)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < acl->count && !ret; i++) {
+		const struct stgt_acl_key key = access_key(&export->addr, acl->entries[i].mac);
+
+		ret = steer_acl_set(interface->steer, &key, acl->entries[i].access);
+	}
+	if (!ret)
+		access_prune(interface, export, acl);
+	return ret;
+}
+
+void target_access_erase(struct target_interface *interface, const struct target_export *export)
+{
+	const struct aoe_acl nobody = {0};
+
+	access_prune(interface, export, &nobody);
+}
+
+/* ---- what administrators ask for ---- */
+
+static int acl_copy_with(const struct aoe_acl *from, const struct aoe_acl_entry *entry,
+			 struct aoe_acl *to)
+{
+	unsigned int n = 0;
+
+	to->entries = calloc(from->count + 1ull, sizeof(*to->entries));
+	if (!to->entries)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < from->count; i++)
+		if (memcmp(from->entries[i].mac, entry->mac, sizeof(entry->mac)))
+			to->entries[n++] = from->entries[i];
+	to->entries[n++] = *entry;
+	to->count = n;
+	return 0;
+}
+
+static int acl_failed(const struct target_export *export, int ret, struct error *err)
+{
+	char address[AOE_ADDRESS_TEXT];
+
+	aoe_address_format(&export->addr, address);
+	return error_set(err, -ret, "cannot change the access list of export %s: %s%s", address,
+			 strerror(-ret), ret == -E2BIG ? " (too many entries)" : "");
+}
+
+int target_acl_set(struct target *target, const struct aoe_address *addr, const struct aoe_acl *acl,
+		   struct error *err)
+{
+	struct target_export *export = target_export_find(target, addr);
+	struct target_interface *interface;
+	struct aoe_acl copy;
+	int ret = 0;
+
+	if (!export)
+		return target_no_export(addr, err);
+	if (aoe_acl_copy(acl, &copy))
+		return error_set(err, ENOMEM, "out of memory");
+	list_for_each_entry (interface, &target->interfaces, link) {
+		if (!ret && target_interface_serves(interface, export))
+			ret = target_access_write(interface, export, &copy);
+	}
+	if (ret) {
+		aoe_acl_fini(&copy);
+		return acl_failed(export, ret, err);
+	}
+	aoe_acl_fini(&export->acl);
+	export->acl = copy;
+	return 0;
+}
+
+int target_acl_entry(struct target *target, const struct aoe_address *addr,
+		     const struct aoe_acl_entry *entry, struct error *err)
+{
+	struct target_export *export = target_export_find(target, addr);
+	struct target_access *access;
+	struct aoe_acl now, wanted;
+	int ret;
+
+	if (!export)
+		return target_no_export(addr, err);
+	access = target_access_read(target);
+	now = target_access_of(access, export);
+	ret = acl_copy_with(&now, entry, &wanted);
+	target_access_free(access);
+	if (ret)
+		return error_set(err, -ret, "out of memory");
+	ret = target_acl_set(target, addr, &wanted, err);
+	aoe_acl_fini(&wanted);
+	return ret;
+}

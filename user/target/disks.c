@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Disks by name, and what becomes of all disks while they are served. */
+#include "target/internal.h"
+
+#include "base/log.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct target_disk *target_disk_find(const struct target *target, const char *name)
+{
+	struct target_disk *disk;
+
+	list_for_each_entry (disk, &target->named, link) {
+		if (strcmp(disk->name, name) == 0)
+			return disk;
+	}
+	return NULL;
+}
+
+int target_add_disk(struct target *target, const char *name, const char *text, struct error *err)
+{
+	struct target_disk *disk;
+	int ret;
+
+	if (target_disk_find(target, name))
+		return error_set(err, EEXIST, "disk %s exists", name);
+	disk = calloc(1, sizeof(*disk));
+	if (disk)
+		disk->name = strdup(name);
+	if (!disk || !disk->name) {
+		free(disk);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	ret = disk_get(&target->disks, text, &disk->disk, err);
+	if (ret) {
+		free(disk->name);
+		free(disk);
+		return ret;
+	}
+	list_add_tail(&target->named, &disk->link);
+	return 0;
+}
+
+void target_disk_close(struct target_disk *disk)
+{
+	disk_put(disk->disk);
+	list_del(&disk->link);
+	free(disk->name);
+	free(disk);
+}
+
+static bool exports_use(const struct list *exports, const struct target_disk *disk)
+{
+	const struct target_export *export;
+
+	list_for_each_entry (export, exports, link) {
+		if (export->named == disk)
+			return true;
+	}
+	return false;
+}
+
+int target_remove_disk(struct target *target, const char *name, struct error *err)
+{
+	struct target_disk *disk = target_disk_find(target, name);
+
+	if (!disk)
+		return error_set(err, ENOENT, "there is no disk %s", name);
+	if (exports_use(&target->exports, disk))
+		return error_set(err, EBUSY, "disk %s is exported: remove its exports first", name);
+	if (exports_use(&target->leaving, disk))
+		return error_set(err, EBUSY, "disk %s has requests in flight: try again", name);
+	target_disk_close(disk);
+	return 0;
+}
+
+/* Announces the exports of a disk: initiators ask for its size then. */
+static void disk_announce(struct target *target, const struct disk *disk)
+{
+	struct target_interface *interface;
+
+	list_for_each_entry (interface, &target->interfaces, link) {
+		for (unsigned int i = 0; i < interface->nexports; i++)
+			if (interface->exports[i]->disk == disk)
+				target_interface_announce(interface, interface->exports[i]);
+	}
+}
+
+static int disk_refresh(struct target *target, struct disk *disk, struct error *err)
+{
+	int ret = disk_resize(disk, err);
+
+	if (ret <= 0)
+		return ret;
+	log_notice("%s: now %llu bytes", disk->name,
+		   (unsigned long long)atomic_load(&disk->nblocks) * BLK_SECTOR);
+	disk_announce(target, disk);
+	return 0;
+}
+
+void target_refresh_disks(struct target *target)
+{
+	struct disk *disk;
+	struct error err;
+
+	list_for_each_entry (disk, &target->disks, link) {
+		if (disk_refresh(target, disk, &err))
+			log_error("%s: %s", disk->name, err.text);
+	}
+}
+
+int target_resize_disk(struct target *target, const char *name, uint64_t size, struct error *err)
+{
+	struct target_disk *disk = target_disk_find(target, name);
+	int ret = 0;
+
+	if (!disk)
+		return error_set(err, ENOENT, "there is no disk %s", name);
+	if (size)
+		ret = disk_grow(disk->disk, size, err);
+	return ret ? ret : disk_refresh(target, disk->disk, err);
+}

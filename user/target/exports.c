@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Exports: a disk with what it remembers, at an address. One that is removed lives on among those
+ * that are leaving until the last worker has ended its last request.
+ */
+#include "target/internal.h"
+
+#include "base/clock.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One file per export in the state directory; the colon of a VLAN is none of a file name's. */
+static int export_open_state(struct target *target, struct target_export *export, struct error *err)
+{
+	char key[sizeof("aoe-") + AOE_ADDRESS_TEXT] = "aoe-";
+	char *address = key + strlen(key);
+
+	aoe_address_format(&export->addr, address);
+	for (char *c = address; *c; c++)
+		if (*c == ':')
+			*c = '-';
+	return state_open(target->options.state_dir, key, &target->mailbox, &export->state, err);
+}
+
+static int export_open_disk(struct target *target, struct target_export *export, const char *words,
+			    struct error *err)
+{
+	export->named = target_disk_find(target, words);
+	if (!export->named)
+		return disk_get(&target->disks, words, &export->disk, err);
+	export->disk = disk_hold(export->named->disk);
+	return 0;
+}
+
+static int export_open(struct target *target, struct target_export *export,
+		       const struct export_request *request, struct error *err)
+{
+	int ret = export_open_disk(target, export, request->disk, err);
+
+	if (ret)
+		return ret;
+	lu_init(&export->lu, export->disk, true);
+	ret = aoe_acl_copy(&request->acl, &export->acl);
+	if (ret) {
+		error_set(err, -ret, "out of memory");
+		goto out_disk;
+	}
+	ret = export_open_state(target, export, err);
+	if (ret)
+		goto out_acl;
+	ret = ata_device_open(&export->lu, export->state, &export->ata, err);
+	if (ret)
+		goto out_state;
+	ret = aoe_export_open(&export->addr, &export->lu, export->ata, export->state, &export->aoe,
+			      err);
+	if (ret)
+		goto out_ata;
+	return 0;
+out_ata:
+	ata_device_close(export->ata);
+out_state:
+	state_close(export->state);
+out_acl:
+	aoe_acl_fini(&export->acl);
+out_disk:
+	disk_put(export->disk);
+	return ret;
+}
+
+void target_export_close(struct target_export *export)
+{
+	aoe_export_close(export->aoe);
+	ata_device_close(export->ata);
+	state_close(export->state);
+	aoe_acl_fini(&export->acl);
+	disk_put(export->disk);
+	list_del(&export->link);
+	free(export);
+}
+
+struct target_export *target_export_find(const struct target *target,
+					 const struct aoe_address *addr)
+{
+	struct target_export *export;
+
+	list_for_each_entry (export, &target->exports, link) {
+		if (aoe_address_equal(&export->addr, addr))
+			return export;
+	}
+	return NULL;
+}
+
+int target_no_export(const struct aoe_address *addr, struct error *err)
+{
+	char address[AOE_ADDRESS_TEXT];
+
+	aoe_address_format(addr, address);
+	return error_set(err, ENOENT, "there is no export %s", address);
+}
+
+/* Its state file is still written to while the last requests of its predecessor end. */
+static bool address_leaving(const struct target *target, const struct aoe_address *addr)
+{
+	const struct target_export *export;
+
+	list_for_each_entry (export, &target->leaving, link) {
+		if (aoe_address_equal(&export->addr, addr))
+			return true;
+	}
+	return false;
+}
+
+int target_add_export(struct target *target, const struct export_request *request,
+		      struct target_export **export, struct error *err)
+{
+	char address[AOE_ADDRESS_TEXT];
+	struct target_export *e;
+	int ret;
+
+	aoe_address_format(&request->addr, address);
+	if (target_export_find(target, &request->addr))
+		return error_set(err, EEXIST, "%s is exported twice", address);
+	if (address_leaving(target, &request->addr))
+		return error_set(err, EBUSY, "%s was removed with requests in flight: try again",
+				 address);
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return error_set(err, ENOMEM, "out of memory");
+	e->addr = request->addr;
+	e->enabled = !request->disabled;
+	ret = export_open(target, e, request, err);
+	if (ret) {
+		free(e);
+		return error_prefix(err, -ret, "export %s", address);
+	}
+	list_add_tail(&target->exports, &e->link);
+	if (export)
+		*export = e;
+	return 0;
+}
+
+/* ---- letting go ---- */
+
+void target_export_left(void *ctx)
+{
+	struct target_export *export = ctx;
+
+	if (!--export->leaving && export->closing)
+		target_export_close(export);
+}
+
+int target_remove_export(struct target *target, const struct aoe_address *addr, struct error *err)
+{
+	struct target_export *export = target_export_find(target, addr);
+	struct target_interface *interface;
+
+	if (!export)
+		return target_no_export(addr, err);
+	list_for_each_entry (interface, &target->interfaces, link) {
+		if (target_interface_serves(interface, export))
+			target_unserve(target, interface, export);
+	}
+	if (!export->leaving) {
+		target_export_close(export);
+		return 0;
+	}
+	export->closing = true;
+	list_del(&export->link);
+	list_add_tail(&target->leaving, &export->link);
+	return 0;
+}
+
+int target_settle(struct target *target, unsigned int timeout_ms)
+{
+	const uint64_t deadline = clock_now_ns() + timeout_ms * 1000000ull;
+
+	for (;;) {
+		struct pollfd fd = {.fd = target->mailbox.eventfd, .events = POLLIN};
+		uint64_t now;
+
+		mailbox_drain(&target->mailbox);
+		if (list_empty(&target->leaving))
+			return 0;
+		now = clock_now_ns();
+		if (now >= deadline)
+			return -ETIMEDOUT;
+		poll(&fd, 1, (int)((deadline - now) / 1000000u) + 1);
+	}
+}
+
+/* ---- on interfaces ---- */
+
+int target_bind_export(struct target *target, const struct aoe_address *addr, const char *name,
+		       struct error *err)
+{
+	struct target_export *export = target_export_find(target, addr);
+	struct target_interface *interface = target_interface_find(target, name);
+
+	if (!export)
+		return target_no_export(addr, err);
+	if (!interface)
+		return error_set(err, ENODEV, "%s is not served here", name);
+	if (target_interface_serves(interface, export))
+		return 0;
+	return target_serve(target, interface, export, err);
+}
+
+int target_enable_export(struct target *target, const struct aoe_address *addr, bool enabled,
+			 struct error *err)
+{
+	struct target_export *export = target_export_find(target, addr);
+	struct target_interface *interface;
+	int ret = 0;
+
+	if (!export)
+		return target_no_export(addr, err);
+	if (export->enabled == enabled)
+		return 0;
+	list_for_each_entry (interface, &target->interfaces, link) {
+		if (!target_interface_serves(interface, export))
+			continue;
+		if (!enabled)
+			target_serving_stop(target, interface, export);
+		else if (!ret)
+			ret = target_serving_start(interface, export, err);
+	}
+	if (!ret)
+		export->enabled = enabled;
+	return ret;
+}
