@@ -8,6 +8,8 @@
 #ifndef STGT_AOE_H
 #define STGT_AOE_H
 
+#include "aoe/fault.h"
+#include "aoe/limit.h"
 #include "arena/sink.h"
 #include "ata/ata.h"
 #include "base/mailbox.h"
@@ -82,6 +84,9 @@ struct aoe_export_settings {
 };
 void aoe_export_settings(struct aoe_export *export, struct aoe_export_settings *out);
 
+/* The rules by which the export's answers are spoiled on purpose (fault.h). Any thread. */
+struct aoe_faults *aoe_export_faults(struct aoe_export *export);
+
 /* Why a frame was not executed as asked. Names by aoe_reason_name(), for stats. */
 enum aoe_reason {
 	AOE_IGNORED_SHORT,	     /* header truncated: silence */
@@ -93,6 +98,7 @@ enum aoe_reason {
 	AOE_IGNORED_BROADCAST_WRITE, /* a write to a wildcard address: silence */
 	AOE_IGNORED_CONFIG_TEST,     /* configuration test failed: silence */
 	AOE_IGNORED_BUSY,     /* no memory for one of several replies: silence, retransmitted */
+	AOE_IGNORED_SHARE,    /* sender has too many replies that wait (delay.h): silence */
 	AOE_REFUSED_VERSION,  /* error 5 */
 	AOE_REFUSED_COMMAND,  /* error 1 */
 	AOE_REFUSED_ARGUMENT, /* error 2 */
@@ -104,6 +110,9 @@ enum aoe_reason {
 	AOE_ABORTED_COUNT,	    /* ATA abort: sector count 0 or over the advertised */
 	AOE_ABORTED_DATA,	    /* ATA abort: less data than the command needs */
 	AOE_ABORTED_READ_ONLY, /* ATA abort: a change by a read-only initiator or to a ro disk */
+	AOE_FAULT_DELAYED,     /* injected (fault.h): executed, answered later */
+	AOE_FAULT_FAILED,      /* injected: not executed, ATA error */
+	AOE_FAULT_DROPPED,     /* injected: not executed, silence */
 	AOE_REASONS,
 };
 const char *aoe_reason_name(enum aoe_reason reason);
@@ -173,6 +182,27 @@ int aoe_port_remove(struct aoe_port *port, const struct aoe_export *export, stru
  * was done; offer the same frame again after a request was released.
  */
 int aoe_port_rx(struct aoe_port *port, const struct frame_view *view, uint64_t now_ns);
+
+/*
+ * Replies may have to wait, for a rate limit (limit.h) or an injected fault (fault.h). The time at
+ * which the next one is due; AOE_NOTHING_DUE when none waits.
+ */
+#define AOE_NOTHING_DUE UINT64_MAX
+uint64_t aoe_port_next_due(const struct aoe_port *port);
+/* Sends what is due by `now_ns` (UINT64_MAX: all that waits); false when there was nothing. */
+bool aoe_port_run_due(struct aoe_port *port, uint64_t now_ns);
+
+/*
+ * The limiter's MAC is held to its limit on this port from now on. It is borrowed. -EEXIST: the MAC
+ * has one here, -ENOMEM.
+ */
+int aoe_port_add_limiter(struct aoe_port *port, struct aoe_limiter *limiter);
+/* No longer: what waited for it is sent at once. Not there is fine. */
+void aoe_port_remove_limiter(struct aoe_port *port, struct aoe_limiter *limiter);
+/* The MAC's limit has changed: what waits for the old one is sent at once. */
+void aoe_port_release_limited(struct aoe_port *port, const uint8_t mac[6]);
+/* The export's faults were cleared: what waits for one of them is sent at once. */
+void aoe_port_release_faulty(struct aoe_port *port, const struct aoe_export *export);
 
 /* Broadcasts a configuration response for every export: at start, after a resize or MTU change. */
 void aoe_port_announce(struct aoe_port *port);

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define LBA28_MAX 0x0fffffffu /* what the registers of a 28 bit command hold */
+
 static struct aoe_request *request_of(struct command *cmd)
 {
 	return container_of(cmd, struct aoe_request, cmd);
@@ -185,6 +187,100 @@ static void ata_execute_request(struct aoe_request *request)
 	ata_execute(aoe_export_ata(aoe_request_export(request)), cmd, request->served->sectors);
 }
 
+/* ---- rate limits and injected faults ---- */
+
+static bool ata_is_tampered_with(const struct aoe_request *request)
+{
+	return request->port->limits.count || aoe_faults_any(request->served->faults);
+}
+
+static uint32_t ata_data_sectors(const struct aoe_request *request)
+{
+	unsigned int count = request->ata.count;
+
+	switch (ata_command_class(request->ata.command)) {
+	case ATA_CLASS_READ:
+	case ATA_CLASS_WRITE:
+		return count < request->served->sectors ? count : request->served->sectors;
+	default:
+		return 0;
+	}
+}
+
+static void ata_meet_faults(struct aoe_request *request, struct aoe_faulty *faulty)
+{
+	static const enum aoe_fault_op ops[] = {
+		[ATA_CLASS_READ] = AOE_FAULT_READ,
+		[ATA_CLASS_WRITE] = AOE_FAULT_WRITE,
+		[ATA_CLASS_FLUSH] = AOE_FAULT_FLUSH,
+	};
+	struct aoe_port *port = request->port;
+	enum ata_class class = ata_command_class(request->ata.command);
+	uint64_t lba = request->cmd.ata.lba;
+
+	*faulty = (struct aoe_faulty){};
+	if (class == ATA_CLASS_OTHER || !aoe_faults_any(request->served->faults))
+		return;
+	if (!(request->ata.aflags & AOE_ATA_LBA48))
+		lba &= LBA28_MAX;
+	aoe_faults_meet(request->served->faults, ops[class], lba, ata_data_sectors(request),
+			faulty);
+	if (faulty->drop) {
+		aoe_count(port, AOE_FAULT_DROPPED);
+		return;
+	}
+	if (faulty->error)
+		aoe_count(port, AOE_FAULT_FAILED);
+	if (faulty->delay_ns)
+		aoe_count(port, AOE_FAULT_DELAYED);
+}
+
+/* The device's answer to a sector that is broken, without asking the device. */
+static void ata_fail(struct aoe_request *request, const struct aoe_faulty *faulty)
+{
+	request->cmd.ata.lba = faulty->sector;
+	request->cmd.ata.status = ATA_DRDY | ATA_ERR;
+	request->cmd.ata.error = faulty->error;
+	request->failed = true;
+	request->served->stats.ata_errors++;
+	ata_release_frames(request);
+	ata_reply(request);
+}
+
+/*
+ * A command of a limited initiator or to an export with faults. Whatever waits is the answer: the
+ * command is executed now or not at all (see delay.h).
+ */
+static void ata_tamper(struct aoe_request *request)
+{
+	struct aoe_port *port = request->port;
+	struct aoe_limiter *limiter = aoe_limits_find(&port->limits, request->initiator->stats.mac);
+	struct aoe_faulty faulty;
+	uint64_t limit_ns = 0, fault_ns = 0;
+
+	if ((limiter || aoe_faults_any(request->served->faults)) && !aoe_delay_has_room(request)) {
+		aoe_count(port, AOE_IGNORED_SHARE);
+		aoe_request_drop(request);
+		return;
+	}
+	ata_meet_faults(request, &faulty);
+	if (faulty.drop) {
+		aoe_request_drop(request);
+		return;
+	}
+	if (limiter)
+		limit_ns = aoe_limiter_charge(limiter, ata_data_sectors(request) * BLK_SECTOR,
+					      port->now_ns);
+	if (faulty.delay_ns)
+		fault_ns = port->now_ns + faulty.delay_ns;
+	if (limit_ns || fault_ns)
+		aoe_delay_until(request, limit_ns, fault_ns);
+	if (faulty.error)
+		ata_fail(request, &faulty);
+	else
+		ata_execute_request(request);
+}
+
 void aoe_ata_start(struct aoe_request *request, const struct aoe_frame *frame)
 {
 	const uint8_t *src = aoe_frame_eth(frame)->src;
@@ -209,6 +305,8 @@ void aoe_ata_start(struct aoe_request *request, const struct aoe_frame *frame)
 		ata_refuse(request, AOE_ABORTED_READ_ONLY);
 	} else if (writes && !ata_hold_payload(request, frame)) {
 		ata_refuse(request, AOE_ABORTED_DATA);
+	} else if (__builtin_expect(ata_is_tampered_with(request), 0)) {
+		ata_tamper(request);
 	} else {
 		ata_execute_request(request);
 	}

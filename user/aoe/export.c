@@ -13,6 +13,7 @@ struct aoe_export {
 	struct lu *lu;
 	struct ata_device *ata;
 	struct state *state;
+	struct aoe_faults faults;
 	/* A list is not empty. Lets requests to unrestricted exports do without the lock. */
 	atomic_bool restricted;
 
@@ -52,6 +53,7 @@ int aoe_export_open(const struct aoe_address *addr, struct lu *lu, struct ata_de
 	}
 	export_update_restricted(export);
 	pthread_mutex_init(&export->lock, NULL);
+	aoe_faults_init(&export->faults);
 	*out = export;
 	return 0;
 }
@@ -60,6 +62,7 @@ void aoe_export_close(struct aoe_export *export)
 {
 	if (!export)
 		return;
+	aoe_faults_fini(&export->faults);
 	pthread_mutex_destroy(&export->lock);
 	free(export);
 }
@@ -72,6 +75,11 @@ const struct aoe_address *aoe_export_address(const struct aoe_export *export)
 struct lu *aoe_export_lu(struct aoe_export *export)
 {
 	return export->lu;
+}
+
+struct aoe_faults *aoe_export_faults(struct aoe_export *export)
+{
+	return &export->faults;
 }
 
 struct ata_device *aoe_export_ata(const struct aoe_export *export)

@@ -15,6 +15,7 @@ struct aoe_initiator {
 	struct nexus nexus;
 	struct aoe_initiator_stats stats;
 	unsigned int inflight; /* requests that point here */
+	unsigned int held;     /* of those, the ones whose reply is to wait */
 	struct list bucket;
 	struct list recent;
 };

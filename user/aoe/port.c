@@ -15,6 +15,7 @@ static const char *const reason_names[AOE_REASONS] = {
 	[AOE_IGNORED_BROADCAST_WRITE] = "ignored_broadcast_write",
 	[AOE_IGNORED_CONFIG_TEST] = "ignored_config_test",
 	[AOE_IGNORED_BUSY] = "ignored_busy",
+	[AOE_IGNORED_SHARE] = "ignored_share",
 	[AOE_REFUSED_VERSION] = "refused_version",
 	[AOE_REFUSED_COMMAND] = "refused_command",
 	[AOE_REFUSED_ARGUMENT] = "refused_argument",
@@ -26,6 +27,9 @@ static const char *const reason_names[AOE_REASONS] = {
 	[AOE_ABORTED_COUNT] = "aborted_count",
 	[AOE_ABORTED_DATA] = "aborted_data",
 	[AOE_ABORTED_READ_ONLY] = "aborted_read_only",
+	[AOE_FAULT_DELAYED] = "fault_delay",
+	[AOE_FAULT_FAILED] = "fault_error",
+	[AOE_FAULT_DROPPED] = "fault_drop",
 };
 
 const char *aoe_reason_name(enum aoe_reason reason)
@@ -50,7 +54,9 @@ int aoe_port_open(const struct aoe_port_config *config, struct aoe_port **out, s
 	port->config = *config;
 	list_init(&port->free);
 	port->requests = calloc(config->requests, sizeof(*port->requests));
-	if (!port->requests || aoe_initiators_init(&port->initiators, config->requests)) {
+	if (!port->requests || aoe_delays_init(&port->delays, config->requests) ||
+	    aoe_initiators_init(&port->initiators, config->requests)) {
+		aoe_delays_fini(&port->delays);
 		free(port->requests);
 		free(port);
 		return error_set(err, ENOMEM, "no memory for %u requests", config->requests);
@@ -70,7 +76,9 @@ void aoe_port_close(struct aoe_port *port)
 	for (unsigned int i = 0; i < port->nserved; i++)
 		free(port->served[i]);
 	free(port->served);
+	aoe_limits_fini(&port->limits);
 	aoe_initiators_fini(&port->initiators);
+	aoe_delays_fini(&port->delays);
 	free(port->requests);
 	free(port);
 }
@@ -101,6 +109,7 @@ int aoe_port_add(struct aoe_port *port, struct aoe_export *export)
 	if (!served)
 		return -ENOMEM;
 	served->export = export;
+	served->faults = aoe_export_faults(export);
 	port->served[port->nserved++] = served;
 	aoe_advertise_update(port);
 	return 0;

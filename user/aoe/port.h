@@ -8,6 +8,7 @@
 
 #include "aoe/access.h"
 #include "aoe/aoe.h"
+#include "aoe/delay.h"
 #include "aoe/export.h"
 #include "aoe/frame.h"
 #include "aoe/initiator.h"
@@ -15,6 +16,7 @@
 /* An export as this port serves it. */
 struct aoe_served {
 	struct aoe_export *export;
+	struct aoe_faults *faults; /* the export's */
 	struct aoe_export_stats stats;
 	struct aoe_access_cache access;
 	unsigned int sectors;  /* advertised: the most that one frame carries */
@@ -34,7 +36,8 @@ struct aoe_request {
 	enum stgt_access access;	 /* what the sender may do */
 	struct list free;		 /* in the port's list */
 	struct tx tx;			 /* tx.run is the request's from birth to end */
-	uint8_t head[AOE_HEAD_MAX];	 /* of the reply; grows by the command's header */
+	struct aoe_due due;
+	uint8_t head[AOE_HEAD_MAX]; /* of the reply; grows by the command's header */
 	uint32_t head_len;
 	uint32_t shortest;    /* bytes of the reply, at least */
 	uint32_t payload_len; /* of the reply, from ARENA_PAYLOAD of the run on */
@@ -64,6 +67,9 @@ struct aoe_port {
 	struct aoe_served **served;
 	unsigned int nserved;
 	struct aoe_initiators initiators;
+	struct aoe_limits limits;
+	struct aoe_delays delays;
+	uint64_t now_ns;      /* when the latest frame arrived */
 	unsigned int sectors; /* advertised for untagged exports */
 	struct aoe_port_stats stats;
 };
@@ -112,8 +118,13 @@ void aoe_request_append(struct aoe_request *request, const void *header, uint32_
 /* Makes the reply an AoE error, counted as `reason`; to be called before anything is appended. */
 void aoe_request_fail(struct aoe_request *request, enum aoe_error error, enum aoe_reason reason);
 
-/* Sends head and payload, padded to the shortest frame; the request ends when that has left. */
+/*
+ * Sends head and payload, padded to the shortest frame, once that is due; the request ends when it
+ * has left.
+ */
 void aoe_request_reply(struct aoe_request *request);
+/* The last step of that: the finished reply, now. */
+void aoe_request_send(struct aoe_request *request);
 
 /* Has the export's settings changed in turn; see struct aoe_change. */
 void aoe_request_change(struct aoe_request *request,

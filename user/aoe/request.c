@@ -32,6 +32,8 @@ void aoe_request_drop(struct aoe_request *request)
 	for (unsigned int i = 0; i < request->nheld; i++)
 		arena_frame_put(port->config.sink->arena, request->held[i].addr);
 	arena_run_put(port->config.sink->arena, request->tx.run);
+	if (request->due.at_ns)
+		aoe_delay_forget(request);
 	if (request->initiator)
 		request->initiator->inflight--;
 	port->inflight--;
@@ -83,6 +85,14 @@ static void request_sent(struct tx *tx)
 	aoe_request_drop(container_of(tx, struct aoe_request, tx));
 }
 
+void aoe_request_send(struct aoe_request *request)
+{
+	struct sink *sink = request->port->config.sink;
+
+	request->port->stats.tx_frames++;
+	sink->ops->send(sink, &request->tx);
+}
+
 void aoe_request_reply(struct aoe_request *request)
 {
 	struct aoe_port *port = request->port;
@@ -99,8 +109,10 @@ void aoe_request_reply(struct aoe_request *request)
 	request->tx.addr = request->tx.run + ARENA_PAYLOAD - request->head_len;
 	request->tx.len = len;
 	request->tx.done = request_sent;
-	port->stats.tx_frames++;
-	port->config.sink->ops->send(port->config.sink, &request->tx);
+	if (__builtin_expect(request->due.at_ns > port->now_ns, 0))
+		aoe_delay_reply(request);
+	else
+		aoe_request_send(request);
 }
 
 struct aoe_request *aoe_request_of_change(struct aoe_change *change)

@@ -133,6 +133,7 @@ int aoe_port_rx(struct aoe_port *port, const struct frame_view *view, uint64_t n
 	}
 	if (list_empty(&port->free))
 		return -EAGAIN;
+	port->now_ns = now_ns;
 	port->stats.rx_frames++;
 	for (; i < port->nserved; i = served_next(port, &frame, i + 1))
 		served_rx(port, port->served[i], &frame, now_ns);

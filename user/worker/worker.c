@@ -165,12 +165,21 @@ static void worker_arm(struct worker *w, struct ring_event *ev, int fd, bool *ar
 	*armed = true;
 }
 
+/* Replies whose time has come; a stopping worker keeps none back. True when there were any. */
+static bool worker_send_due(struct worker *w)
+{
+	if (aoe_port_next_due(w->port) == AOE_NOTHING_DUE)
+		return false;
+	return aoe_port_run_due(w->port, w->stopping ? UINT64_MAX : clock_now_ns());
+}
+
 /* One turn; true when there was something to do. */
 static bool worker_turn(struct worker *w)
 {
 	bool worked = xsk_complete(w->xsk) != 0;
 
 	worked |= worker_receive(w);
+	worked |= worker_send_due(w);
 	if (!w->mail_armed) {
 		/* Armed even while busy: asking the ring is free, asking the eventfd is not. */
 		worked |= mailbox_drain(&w->mailbox);
@@ -185,10 +194,26 @@ static bool worker_turn(struct worker *w)
 }
 
 /*
- * Nothing to do: sleep until a frame, a message or a completed I/O. The kernel does not say when a
- * transmitted frame comes back, so a worker that waits for one (no request is free, the kernel took
- * no more frames, or it is stopping) looks again shortly, and ever less often: an interface that is
- * down takes nothing for as long as it is. A poll that is armed while a frame is
+ * How long a worker may sleep: until the next reply is due, and not beyond `retry_ns` if that is
+ * not 0. 0: for ever.
+ */
+static uint64_t worker_sleep_ns(const struct worker *w, uint64_t retry_ns)
+{
+	uint64_t due_ns = aoe_port_next_due(w->port);
+	uint64_t now_ns, left_ns;
+
+	if (due_ns == AOE_NOTHING_DUE)
+		return retry_ns;
+	now_ns = clock_now_ns();
+	left_ns = due_ns > now_ns ? due_ns - now_ns : 1;
+	return retry_ns && retry_ns < left_ns ? retry_ns : left_ns;
+}
+
+/*
+ * Nothing to do: sleep until a frame, a message, a completed I/O or a reply's time. The kernel does
+ * not say when a transmitted frame comes back, so a worker that waits for one (no request is free,
+ * the kernel took no more frames, or it is stopping) looks again shortly, and ever less often: an
+ * interface that is down takes nothing for as long as it is. A poll that is armed while a frame is
  * already there completes at once, so nothing is missed between the last look and the sleep.
  */
 static void worker_sleep(struct worker *w)
@@ -198,7 +223,7 @@ static void worker_sleep(struct worker *w)
 	/* A stalled frame is there all the time; only a freed request makes it worth a look. */
 	if (!w->rx_stalled)
 		worker_arm(w, &w->rx_event, xsk_fd(w->xsk), &w->rx_armed);
-	if (ring_wait(&w->ring, retry ? w->retry_ns : 0))
+	if (ring_wait(&w->ring, worker_sleep_ns(w, retry ? w->retry_ns : 0)))
 		w->retry_ns = WORKER_RETRY_NS;
 	else if (w->retry_ns < WORKER_RETRY_MAX_NS)
 		w->retry_ns *= 2;
