@@ -32,12 +32,22 @@ static int store_check_kind(const struct disk_spec *spec, const struct stat *st,
 
 static int store_open_failed(const struct disk_spec *spec, int code, struct error *err)
 {
-	bool denied = code == EACCES || code == EROFS || code == EPERM;
+	bool readable = access(spec->path, R_OK) == 0;
 
-	if (denied && !spec->read_only && access(spec->path, R_OK) == 0)
+	if (code == EROFS)
 		return error_set(err, code,
-				 "it cannot be written (%s): add ro to serve it read-only",
+				 "it cannot be written (%s): add ro to serve it read-only, or name "
+				 "its folder in the service's ReadWritePaths=",
 				 strerror(code));
+	if ((code == EACCES || code == EPERM) && !spec->read_only && readable)
+		return error_set(err, code,
+				 "it cannot be written (%s): add ro to serve it read-only, or let "
+				 "uid %u or its groups write it",
+				 strerror(code), geteuid());
+	if (code == EACCES)
+		return error_set(err, code,
+				 "cannot open it: %s; let uid %u or its groups read and write it",
+				 strerror(code), geteuid());
 	if (code == EBUSY)
 		return error_set(err, code, "it is in use by another process, or mounted");
 	return error_set(err, code, "cannot open it: %s", strerror(code));

@@ -23,17 +23,36 @@ void pins_path(char path[PINS_PATH_MAX], const char *name, const char *entry)
 		 entry ? entry : "");
 }
 
+static bool is_bpf_fs(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && fs.f_type == BPF_FS_MAGIC;
+}
+
+/* What a process without root's rights must find made for it. */
+static const char *pins_hint(int code)
+{
+	return code == EACCES || code == EPERM ? "; have root make " STGT_BPFFS
+						 " there, owned by this user"
+					       : "";
+}
+
 int pins_mount(struct error *err)
 {
 	struct statfs fs;
 
+	/* A service may be shown this directory and nothing of what is around it. */
+	if (is_bpf_fs(STGT_BPFFS))
+		return 0;
 	if (statfs(BPF_FS, &fs) < 0)
 		return error_set(err, errno, BPF_FS ": %s; is /sys mounted?", strerror(errno));
 	if (fs.f_type != BPF_FS_MAGIC && mount("bpf", BPF_FS, "bpf", 0, "mode=0700") < 0)
-		return error_set(err, errno, "cannot mount the BPF file system on " BPF_FS ": %s",
-				 strerror(errno));
+		return error_set(err, errno, "cannot mount the BPF file system on " BPF_FS ": %s%s",
+				 strerror(errno), pins_hint(errno));
 	if (mkdir(STGT_BPFFS, 0700) < 0 && errno != EEXIST)
-		return error_set(err, errno, "cannot make " STGT_BPFFS ": %s", strerror(errno));
+		return error_set(err, errno, "cannot make " STGT_BPFFS ": %s%s", strerror(errno),
+				 pins_hint(errno));
 	return 0;
 }
 
@@ -43,6 +62,14 @@ bool pins_exist(const char *name)
 
 	pins_path(path, name, NULL);
 	return !access(path, F_OK);
+}
+
+bool pins_readable(const char *name)
+{
+	char path[PINS_PATH_MAX];
+
+	pins_path(path, name, NULL);
+	return !access(path, R_OK | W_OK | X_OK) || errno == ENOENT;
 }
 
 int pins_make(const char *name, struct error *err)
@@ -114,6 +141,11 @@ int pins_lock(const char *name, struct error *err)
 				 name, (int)holder);
 	if (fd == -EBUSY)
 		return error_set(err, EBUSY, "%s is served by another stgt-xdp process", name);
+	if (fd == -EACCES)
+		return error_set(err, EACCES,
+				 "%s is another user's: if nothing serves %s, run "
+				 "`stgt-xdp detach %s` as root first",
+				 path, name, name);
 	if (fd < 0)
 		return error_set(err, -fd, "cannot lock %s: %s", path, strerror(-fd));
 	return fd;

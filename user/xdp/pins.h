@@ -16,11 +16,17 @@
 /* STGT_BPFFS/NAME, or with `entry` the pin of that name in it. */
 void pins_path(char path[PINS_PATH_MAX], const char *name, const char *entry);
 
-/* Mounts the BPF file system where there is none and makes STGT_BPFFS. */
+/*
+ * Mounts the BPF file system where there is none and makes STGT_BPFFS. Where STGT_BPFFS is there
+ * this needs no privilege.
+ */
 int pins_mount(struct error *err);
 
 /* True when there is a directory of pins for the interface. */
 bool pins_exist(const char *name);
+
+/* False when there is such a directory and this process's user may not use it. */
+bool pins_readable(const char *name);
 
 /* Makes the interface's directory; 0 also when it is there. */
 int pins_make(const char *name, struct error *err);

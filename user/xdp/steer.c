@@ -63,21 +63,41 @@ const char *steer_vlan_name(enum steer_vlan vlan)
 /* ---- what must hold before anything is touched ------------------------------------------------
  */
 
+/*
+ * PERFMON for what the verifier then leaves as it is: guards against speculation would slow the
+ * program down and let one that is bound to its device outgrow its pages (steer_program.c).
+ */
+static const struct privilege {
+	unsigned int bit;
+	const char *name;
+} privileges[] = {
+	{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+	{CAP_NET_RAW, "CAP_NET_RAW"},
+	{CAP_BPF, "CAP_BPF"},
+	{CAP_PERFMON, "CAP_PERFMON"},
+};
+
 static int check_privileges(struct error *err)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {};
-	const uint64_t needed =
-		1ull << CAP_NET_ADMIN | 1ull << CAP_NET_RAW | 1ull << CAP_BPF | 1ull << CAP_PERFMON;
+	char missing[80] = "";
 	uint64_t have;
 
 	if (syscall(SYS_capget, &head, caps) < 0)
 		return error_set(err, errno, "cannot read this process's capabilities: %s",
 				 strerror(errno));
 	have = (uint64_t)caps[1].effective << 32 | caps[0].effective;
-	if ((have & needed) != needed)
+	for (unsigned int i = 0; i < sizeof(privileges) / sizeof(privileges[0]); i++) {
+		size_t len = strlen(missing);
+
+		if (!(have & 1ull << privileges[i].bit))
+			snprintf(missing + len, sizeof(missing) - len, " %s", privileges[i].name);
+	}
+	if (missing[0])
 		return error_set(err, EPERM,
-				 "must be root (CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON)");
+				 "must be root, or have what stgt-xdp.service gives; missing:%s",
+				 missing);
 	return 0;
 }
 
@@ -134,6 +154,17 @@ static int refuse_served(const struct netif *netif, int rc, struct error *err)
 	if (rc != -EBUSY || !elsewhere)
 		return rc;
 	return error_prefix(err, EEXIST, "in another network namespace");
+}
+
+/* Another user's pins look like none at all: say so before its program looks like a stranger's. */
+static int refuse_unreadable(const struct netif *netif, struct error *err)
+{
+	if (pins_readable(netif->name))
+		return 0;
+	return error_set(err, EACCES,
+			 STGT_BPFFS "/%s belongs to another user: run `stgt-xdp detach %s` as "
+				    "root first",
+			 netif->name, netif->name);
 }
 
 static int refuse_foreign(const struct netif *netif, const struct steer_leftover *left,
@@ -315,8 +346,10 @@ static int open_locked(struct steer *steer, enum steer_request request, struct e
 {
 	struct steer_leftover left;
 	bool left_generic = false;
-	int rc;
+	int rc = refuse_unreadable(&steer->netif, err);
 
+	if (rc)
+		return rc;
 	steer_leftover_open(steer->netif.name, &left);
 	if (left.has_port && left.port.ifindex == steer->netif.ifindex &&
 	    left.port.netns == steer->netif.netns)
