@@ -129,6 +129,17 @@ void aoe_port_release_faulty(struct aoe_port *port, const struct aoe_export *exp
 	aoe_delays_change(port, release_faulty, export);
 }
 
+static void release_leaving(struct aoe_request *request, const void *arg)
+{
+	if (aoe_request_export(request) == arg)
+		request->due.limit_ns = request->due.fault_ns = 0;
+}
+
+void aoe_delays_leave(struct aoe_port *port, const struct aoe_export *export)
+{
+	aoe_delays_change(port, release_leaving, export);
+}
+
 uint64_t aoe_port_next_due(const struct aoe_port *port)
 {
 	return port->delays.waiting ? port->delays.heap[0]->due.at_ns : AOE_NOTHING_DUE;

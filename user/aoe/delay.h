@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct aoe_export;
 struct aoe_port;
 struct aoe_request;
 
@@ -61,5 +62,8 @@ void aoe_delay_forget(struct aoe_request *request);
 void aoe_delays_change(struct aoe_port *port,
 		       void (*change)(struct aoe_request *request, const void *arg),
 		       const void *arg);
+
+/* The export is served no longer: all that waits of it is sent at once. */
+void aoe_delays_leave(struct aoe_port *port, const struct aoe_export *export);
 
 #endif

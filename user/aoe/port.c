@@ -147,6 +147,7 @@ int aoe_port_remove(struct aoe_port *port, const struct aoe_export *export, stru
 	served->leaving_to = mailbox;
 	served->gone = gone;
 	served->gone_ctx = ctx;
+	aoe_delays_leave(port, export);
 	if (!served->inflight)
 		aoe_served_left(served);
 	return 0;

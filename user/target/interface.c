@@ -93,6 +93,8 @@ int target_interface_start(struct target *target, struct target_interface *inter
 		ret = error_set(err, errno, "cannot keep a map open: %s", strerror(errno));
 	else
 		ret = interface_start_workers(target, interface, err);
+	if (!ret && target_limits_apply(target, interface))
+		ret = error_set(err, ENOMEM, "out of memory");
 	if (!ret)
 		ret = interface_steer(interface, err);
 	if (ret) {

@@ -50,6 +50,7 @@ struct target {
 	struct list exports; /* struct target_export */
 	struct list leaving; /* exports that were removed, with requests in flight */
 	struct list interfaces;
+	struct list limits; /* see tuning.c */
 };
 
 /* ---- disks.c ---- */
@@ -98,6 +99,13 @@ int target_serving_start(struct target_interface *interface, struct target_expor
 			 struct error *err);
 void target_serving_stop(struct target *target, struct target_interface *interface,
 			 struct target_export *export);
+
+/* ---- tuning.c ---- */
+
+/* Has the workers of a new interface know all limits. 0 or negative errno. */
+int target_limits_apply(struct target *target, struct target_interface *interface);
+/* Once no interface is left. */
+void target_limits_close(struct target *target);
 
 /* ---- access.c ---- */
 

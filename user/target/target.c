@@ -20,6 +20,7 @@ int target_open(const struct target_options *options, struct target **target, st
 	list_init(&t->exports);
 	list_init(&t->leaving);
 	list_init(&t->interfaces);
+	list_init(&t->limits);
 	ret = mailbox_open(&t->mailbox);
 	if (ret) {
 		error_set(err, -ret, "cannot make an eventfd: %s", strerror(-ret));
@@ -130,6 +131,7 @@ void target_close(struct target *target)
 		target_export_close(export);
 	list_for_each_entry_safe (disk, next_disk, &target->named, link)
 		target_disk_close(disk);
+	target_limits_close(target);
 	close(target->monitor);
 	mailbox_close(&target->mailbox);
 	free(target);

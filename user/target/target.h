@@ -102,6 +102,30 @@ void target_monitor_dispatch(struct target *target);
 /* One line for the ready message: what is served where. Caller frees. */
 char *target_summary(const struct target *target);
 
+/*
+ * Rate limits, for initiators by their MAC, over all interfaces and exports; until the process
+ * ends. The same limit again changes nothing, another one starts anew. -EINVAL, -ENOSPC
+ * (TARGET_LIMITS are there); -ENOENT when there is none to clear. Answers that wait for a limit
+ * that is gone are sent at once.
+ */
+#define TARGET_LIMITS 1024u
+int target_set_limit(struct target *target, const uint8_t mac[6], const struct aoe_limit *limit,
+		     struct error *err);
+int target_clear_limit(struct target *target, const uint8_t mac[6], struct error *err);
+
+/*
+ * Faults that are injected on purpose; until the export is removed. `text` is one rule as in
+ * aoe/fault.h. -EINVAL, -ENOENT, -ENOSPC. Clearing (all exports when `addr` is NULL) sends at once
+ * what waits.
+ */
+int target_fault_add(struct target *target, const struct aoe_address *addr, const char *text,
+		     struct error *err);
+int target_fault_clear(struct target *target, const struct aoe_address *addr, struct error *err);
+
+/* What status says of them: arrays, caller owns. */
+json_t *target_limits_json(const struct target *target);
+json_t *target_faults_json(const struct target *target);
+
 /* The documents behind `status --json` and `stats --json` (docs/stgt-xdp.8.scd); caller owns. */
 json_t *target_status(struct target *target);
 json_t *target_stats(struct target *target);
