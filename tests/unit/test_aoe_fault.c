@@ -325,6 +325,29 @@ static void test_clear_releases(void **state)
 	expect_sector(rig, 0, 0);
 }
 
+static void note_gone(void *ctx)
+{
+	*(bool *)ctx = true;
+}
+
+/* Nobody waits ten minutes for an export to go. */
+static void test_removal_releases(void **state)
+{
+	struct rig *rig = *state;
+	bool gone = false;
+
+	add(rig, "delay=600s");
+	send_read(rig, 0);
+	expect_silence(rig);
+	assert_int_equal(aoe_port_remove(rig->port, rig->exports[0].aoe, &rig->mailbox, note_gone,
+					 &gone),
+			 0);
+	expect_ata(rig, ATA_OK, 0);
+	rig_tx_complete(rig);
+	mailbox_drain(&rig->mailbox);
+	assert_true(gone);
+}
+
 /* A delay and a rate limit on one reply: the later of the two; the other stays when one goes. */
 static void test_with_a_limit(void **state)
 {
@@ -362,7 +385,8 @@ int main(void)
 		rig_test(test_delay),	       rig_test(test_error),
 		rig_test(test_drop),	       rig_test(test_where),
 		rig_test(test_how_often),      rig_test(test_several_rules),
-		rig_test(test_clear_releases), rig_test(test_with_a_limit),
+		rig_test(test_clear_releases), rig_test(test_removal_releases),
+		rig_test(test_with_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
