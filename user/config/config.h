@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <syslog.h>
 
 #define CONFIG_FILE_MAX	     (1u << 20) /* bytes; a longer file is refused */
 #define CONFIG_NAME_MAX	     64		/* a disk's name, with its NUL */
@@ -58,6 +59,8 @@ enum config_log_to {
 	CONFIG_LOG_STDERR,
 	CONFIG_LOG_JOURNAL,
 };
+
+#define CONFIG_LOG_LEVEL_DEFAULT LOG_INFO
 
 struct config_lines;
 

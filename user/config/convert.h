@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* From the file's words to a configuration, and what is wrong with the sense of either. */
+#ifndef STGT_CONFIG_CONVERT_H
+#define STGT_CONFIG_CONVERT_H
+
+#include "config/problems.h"
+#include "config/schema.h"
+
+/*
+ * Takes texts out of `file` into `config`, which is empty, and reads numbers, sizes, addresses and
+ * lists. What is wrong joins `problems`. 0 or -ENOMEM.
+ */
+int config_convert(struct file_config *file, struct config *config,
+		   struct config_problems *problems);
+
+/* The rest: what config_check() looks at, but for fields that are known as wrong. 0 or -ENOMEM. */
+int config_check_sense(const struct config *config, struct config_problems *problems);
+
+#endif

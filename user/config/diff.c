@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What turns one configuration into another. The kinds of steps are gathered one after the other in
+ * the order of enum config_step_kind, which is the order in which they are done.
+ */
+#include "config/diff.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct differ {
+	struct config_index running, wanted;
+	struct config_step *steps;
+	unsigned int nsteps;
+	struct error *err;
+};
+
+static int add_step(struct differ *differ, enum config_step_kind kind, const void *running,
+		    const void *wanted)
+{
+	struct config_step *step;
+
+	if (!(differ->nsteps & (differ->nsteps - 1))) {
+		size_t room = differ->nsteps ? 2 * (size_t)differ->nsteps : 1;
+		struct config_step *grown = reallocarray(differ->steps, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		differ->steps = grown;
+	}
+	step = &differ->steps[differ->nsteps];
+	step->kind = kind;
+	step->running_aoe = running;
+	step->wanted_aoe = wanted;
+	step->text = config_step_text(step, differ->wanted.config);
+	if (!step->text)
+		return -ENOMEM;
+	differ->nsteps++;
+	return 0;
+}
+
+/* ---- what changed ------------------------------------------------------------------------ */
+
+enum disk_change {
+	DISK_SAME,
+	DISK_GROWS,
+	DISK_SHRINKS,
+	DISK_REPLACED, /* there is none, too */
+};
+
+static enum disk_change disk_change(const struct config_disk *running,
+				    const struct config_disk *wanted)
+{
+	struct disk_spec resized;
+
+	if (!running || !wanted)
+		return DISK_REPLACED;
+	resized = running->spec;
+	resized.size = wanted->spec.size;
+	if (wanted->spec.kind != DISK_FILE || !config_disk_spec_equal(&resized, &wanted->spec))
+		return config_disk_spec_equal(&running->spec, &wanted->spec) ? DISK_SAME
+									     : DISK_REPLACED;
+	/* No size is the size that it has. */
+	if (!wanted->spec.size || wanted->spec.size == running->spec.size)
+		return DISK_SAME;
+	return wanted->spec.size > running->spec.size ? DISK_GROWS : DISK_SHRINKS;
+}
+
+static bool disk_stays(const struct differ *differ, const char *name)
+{
+	return disk_change(config_index_disk(&differ->running, name),
+			   config_index_disk(&differ->wanted, name)) != DISK_REPLACED;
+}
+
+static bool interface_stays(const struct differ *differ, const char *name)
+{
+	const struct config_interface *running = config_index_interface(&differ->running, name);
+	const struct config_interface *wanted = config_index_interface(&differ->wanted, name);
+
+	return running && wanted && running->xdp == wanted->xdp &&
+	       running->busy_poll_us == wanted->busy_poll_us;
+}
+
+static bool export_stays(const struct differ *differ, const struct config_aoe *running,
+			 const struct config_aoe *wanted)
+{
+	return running && wanted && !strcmp(running->disk, wanted->disk) &&
+	       disk_stays(differ, wanted->disk);
+}
+
+/* Both lists are sorted. An interface that is taken away and added again serves nothing yet. */
+static bool export_is_served_alike(const struct differ *differ, const struct config_aoe *running,
+				   const struct config_aoe *wanted)
+{
+	if (running->ninterfaces != wanted->ninterfaces)
+		return false;
+	for (unsigned int i = 0; i < wanted->ninterfaces; i++)
+		if (strcmp(running->interfaces[i], wanted->interfaces[i]) ||
+		    !interface_stays(differ, wanted->interfaces[i]))
+			return false;
+	return true;
+}
+
+static bool acl_equal(const struct aoe_acl *a, const struct aoe_acl *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (unsigned int i = 0; i < a->count; i++)
+		if (memcmp(a->entries[i].mac, b->entries[i].mac, WIRE_MAC_LEN) ||
+		    a->entries[i].access != b->entries[i].access)
+			return false;
+	return true;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* ---- steps, kind by kind ----------------------------------------------------------------- */
+
+static int remove_what_goes(struct differ *differ)
+{
+	const struct config *running = differ->running.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < running->naoe && !ret; i++) {
+		const struct config_aoe *aoe = &running->aoe[i];
+		const struct config_aoe *after = config_index_aoe(&differ->wanted, &aoe->addr);
+
+		if (!export_stays(differ, aoe, after))
+			ret = add_step(differ, CONFIG_REMOVE_EXPORT, aoe, NULL);
+	}
+	for (unsigned int i = 0; i < running->ninterfaces && !ret; i++)
+		if (!interface_stays(differ, running->interfaces[i].name))
+			ret = add_step(differ, CONFIG_REMOVE_INTERFACE, &running->interfaces[i],
+				       NULL);
+	for (unsigned int i = 0; i < running->ndisks && !ret; i++)
+		if (!disk_stays(differ, running->disks[i].name))
+			ret = add_step(differ, CONFIG_REMOVE_DISK, &running->disks[i], NULL);
+	return ret;
+}
+
+static int grow_disks(struct differ *differ)
+{
+	const struct config *wanted = differ->wanted.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < wanted->ndisks && !ret; i++) {
+		const struct config_disk *disk = &wanted->disks[i];
+		const struct config_disk *before = config_index_disk(&differ->running, disk->name);
+		enum disk_change change = disk_change(before, disk);
+
+		if (change == DISK_SHRINKS)
+			return error_set(differ->err, EINVAL,
+					 "disk %s: a file is never shrunk: leave its size as it "
+					 "was",
+					 disk->name);
+		if (change == DISK_GROWS && disk->spec.read_only)
+			return error_set(differ->err, EINVAL,
+					 "disk %s: it is read-only and cannot grow: leave its size "
+					 "as it was",
+					 disk->name);
+		if (change == DISK_GROWS)
+			ret = add_step(differ, CONFIG_GROW_DISK, before, disk);
+	}
+	return ret;
+}
+
+static int add_what_comes(struct differ *differ)
+{
+	const struct config *wanted = differ->wanted.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < wanted->ndisks && !ret; i++)
+		if (!disk_stays(differ, wanted->disks[i].name))
+			ret = add_step(differ, CONFIG_ADD_DISK, NULL, &wanted->disks[i]);
+	if (!ret)
+		ret = grow_disks(differ);
+	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++)
+		if (!interface_stays(differ, wanted->interfaces[i].name))
+			ret = add_step(differ, CONFIG_ADD_INTERFACE, NULL, &wanted->interfaces[i]);
+	for (unsigned int i = 0; i < wanted->naoe && !ret; i++) {
+		const struct config_aoe *aoe = &wanted->aoe[i];
+
+		if (!export_stays(differ, config_index_aoe(&differ->running, &aoe->addr), aoe))
+			ret = add_step(differ, CONFIG_ADD_EXPORT, NULL, aoe);
+	}
+	return ret;
+}
+
+/* One step for every export that stays and for which this kind of change is due. */
+static int change_exports(struct differ *differ, enum config_step_kind kind)
+{
+	const struct config *wanted = differ->wanted.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < wanted->naoe && !ret; i++) {
+		const struct config_aoe *aoe = &wanted->aoe[i];
+		const struct config_aoe *before = config_index_aoe(&differ->running, &aoe->addr);
+		bool due;
+
+		if (!export_stays(differ, before, aoe))
+			continue;
+		if (kind == CONFIG_EXPORT_INTERFACES)
+			due = !export_is_served_alike(differ, before, aoe);
+		else if (kind == CONFIG_EXPORT_ACL)
+			due = !acl_equal(&before->acl, &aoe->acl);
+		else
+			due = before->enabled != aoe->enabled;
+		if (due)
+			ret = add_step(differ, kind, before, aoe);
+	}
+	return ret;
+}
+
+static int change_limits(struct differ *differ)
+{
+	const struct config *running = differ->running.config, *wanted = differ->wanted.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < running->nlimits && !ret; i++)
+		if (!config_index_limit(&differ->wanted, running->limits[i].mac))
+			ret = add_step(differ, CONFIG_REMOVE_LIMIT, &running->limits[i], NULL);
+	for (unsigned int i = 0; i < wanted->nlimits && !ret; i++) {
+		const struct config_limit *limit = &wanted->limits[i];
+		const struct config_limit *before =
+			config_index_limit(&differ->running, limit->mac);
+
+		if (!before || before->iops != limit->iops || before->bytes != limit->bytes)
+			ret = add_step(differ, CONFIG_SET_LIMIT, before, limit);
+	}
+	return ret;
+}
+
+static int change_rest(struct differ *differ)
+{
+	const struct config *running = differ->running.config, *wanted = differ->wanted.config;
+	int ret = 0;
+
+	if (!text_equal(running->listen, wanted->listen))
+		ret = add_step(differ, CONFIG_EXPORTER, NULL, NULL);
+	if (!ret && (running->log_level != wanted->log_level || running->log_to != wanted->log_to))
+		ret = add_step(differ, CONFIG_LOG, NULL, NULL);
+	if (!ret && (!text_equal(running->state_dir, wanted->state_dir) ||
+		     !text_equal(running->socket, wanted->socket)))
+		ret = add_step(differ, CONFIG_RESTART, NULL, NULL);
+	return ret;
+}
+
+static int gather(struct differ *differ)
+{
+	int ret = remove_what_goes(differ);
+
+	if (!ret)
+		ret = add_what_comes(differ);
+	if (!ret)
+		ret = change_exports(differ, CONFIG_EXPORT_INTERFACES);
+	if (!ret)
+		ret = change_exports(differ, CONFIG_EXPORT_ACL);
+	if (!ret)
+		ret = change_exports(differ, CONFIG_EXPORT_ENABLED);
+	if (!ret)
+		ret = change_limits(differ);
+	return ret ? ret : change_rest(differ);
+}
+
+int config_diff(const struct config *running, const struct config *wanted,
+		struct config_step **steps, unsigned int *nsteps, struct error *err)
+{
+	struct differ differ = {.err = err};
+	int ret = config_index_build(&differ.running, running);
+
+	if (config_index_build(&differ.wanted, wanted))
+		ret = -ENOMEM;
+	if (!ret)
+		ret = gather(&differ);
+	config_index_fini(&differ.running);
+	config_index_fini(&differ.wanted);
+	if (ret) {
+		config_steps_free(differ.steps, differ.nsteps);
+		return ret == -ENOMEM ? error_set(err, ENOMEM, "out of memory") : ret;
+	}
+	*steps = differ.steps;
+	*nsteps = differ.nsteps;
+	return 0;
+}
+
+void config_steps_free(struct config_step *steps, unsigned int nsteps)
+{
+	for (unsigned int i = 0; i < nsteps; i++)
+		free(steps[i].text);
+	free(steps);
+}

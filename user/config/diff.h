@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef STGT_CONFIG_DIFF_H
+#define STGT_CONFIG_DIFF_H
+
+#include "config/index.h"
+
+/* The step's line for people, which the caller frees; NULL when out of memory. */
+char *config_step_text(const struct config_step *step, const struct config *wanted);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "aoe/mac.h"
+#include "base/cleanup.h"
+#include "config/diff.h"
+#include "config/schema.h"
+#include "config/words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void put_export(FILE *out, const struct config_aoe *aoe)
+{
+	char address[AOE_ADDRESS_TEXT];
+
+	aoe_address_format(&aoe->addr, address);
+	fprintf(out, "export %s: ", address);
+}
+
+static void put_interfaces(FILE *out, const struct config_aoe *aoe)
+{
+	for (unsigned int i = 0; i < aoe->ninterfaces; i++)
+		fprintf(out, "%s%s", i ? "," : "", aoe->interfaces[i]);
+}
+
+static void put_allow(FILE *out, const struct aoe_acl *acl)
+{
+	char text[CONFIG_ALLOW_TEXT];
+
+	fputs("allow ", out);
+	for (unsigned int i = 0; i < acl->count; i++) {
+		config_allow_format(&acl->entries[i], text);
+		fprintf(out, "%s%s", i ? "," : "", text);
+	}
+}
+
+static void put_export_step(FILE *out, const struct config_step *step)
+{
+	const struct config_aoe *wanted = step->wanted_aoe;
+
+	put_export(out, wanted ? wanted : step->running_aoe);
+	switch (step->kind) {
+	case CONFIG_REMOVE_EXPORT:
+		fprintf(out, "remove");
+		break;
+	case CONFIG_ADD_EXPORT:
+		fprintf(out, "add %s on ", wanted->disk);
+		put_interfaces(out, wanted);
+		fputs(", ", out);
+		put_allow(out, &wanted->acl);
+		fputs(wanted->enabled ? "" : ", disabled", out);
+		break;
+	case CONFIG_EXPORT_INTERFACES:
+		fputs("serve on ", out);
+		put_interfaces(out, wanted);
+		break;
+	case CONFIG_EXPORT_ACL:
+		put_allow(out, &wanted->acl);
+		break;
+	default:
+		fputs(wanted->enabled ? "enable" : "disable", out);
+		break;
+	}
+}
+
+static void put_interface_step(FILE *out, const struct config_step *step)
+{
+	const struct config_interface *wanted = step->wanted_interface;
+
+	if (!wanted) {
+		fprintf(out, "interface %s: remove", step->running_interface->name);
+		return;
+	}
+	fprintf(out, "interface %s: add, xdp %s", wanted->name,
+		schema_word(schema_xdp_modes, wanted->xdp));
+	if (wanted->busy_poll_us)
+		fprintf(out, ", busy_poll %u", wanted->busy_poll_us);
+}
+
+static void put_disk_step(FILE *out, const struct config_step *step)
+{
+	const struct config_disk *wanted = step->wanted_disk;
+	_cleanup_free_ char *disk = wanted ? config_disk_text(&wanted->spec) : NULL;
+	char size[CONFIG_SIZE_TEXT];
+
+	if (!wanted) {
+		fprintf(out, "disk %s: remove", step->running_disk->name);
+	} else if (step->kind == CONFIG_GROW_DISK) {
+		config_size_format(wanted->spec.size, size);
+		fprintf(out, "disk %s: grow to %s", wanted->name, size);
+	} else {
+		fprintf(out, "disk %s: add %s", wanted->name, disk ? disk : "");
+	}
+}
+
+static void put_limit_step(FILE *out, const struct config_step *step)
+{
+	const struct config_limit *limit = step->wanted_limit;
+	char mac[MAC_TEXT], size[CONFIG_SIZE_TEXT];
+
+	mac_format(limit ? limit->mac : step->running_limit->mac, mac);
+	fprintf(out, "limit %s: ", mac);
+	if (!limit)
+		fputs("remove", out);
+	else if (limit->iops)
+		fprintf(out, "%" PRIu64 " iops%s", limit->iops, limit->bytes ? ", " : "");
+	if (limit && limit->bytes) {
+		config_size_format(limit->bytes, size);
+		fprintf(out, "%s a second", size);
+	}
+}
+
+static void put_step(FILE *out, const struct config_step *step, const struct config *wanted)
+{
+	switch (step->kind) {
+	case CONFIG_REMOVE_EXPORT:
+	case CONFIG_ADD_EXPORT:
+	case CONFIG_EXPORT_INTERFACES:
+	case CONFIG_EXPORT_ACL:
+	case CONFIG_EXPORT_ENABLED:
+		put_export_step(out, step);
+		break;
+	case CONFIG_REMOVE_INTERFACE:
+	case CONFIG_ADD_INTERFACE:
+		put_interface_step(out, step);
+		break;
+	case CONFIG_REMOVE_DISK:
+	case CONFIG_ADD_DISK:
+	case CONFIG_GROW_DISK:
+		put_disk_step(out, step);
+		break;
+	case CONFIG_REMOVE_LIMIT:
+	case CONFIG_SET_LIMIT:
+		put_limit_step(out, step);
+		break;
+	case CONFIG_EXPORTER:
+		fprintf(out, "exporter: %s%s", wanted->listen ? "listen on " : "stop",
+			wanted->listen ? wanted->listen : "");
+		break;
+	case CONFIG_LOG:
+		fprintf(out, "log: level %s, to %s", config_log_level_name(wanted->log_level),
+			schema_word(schema_log_targets, wanted->log_to));
+		break;
+	case CONFIG_RESTART:
+		fputs("state_dir, socket: as in the file from the next start on", out);
+		break;
+	}
+}
+
+char *config_step_text(const struct config_step *step, const struct config *wanted)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	put_step(out, step, wanted);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
