@@ -164,6 +164,10 @@ static void print_counters(FILE *out, const json_t *value, const char *path)
 		json_array_foreach (value, i, member) {
 			const char *name = member_name(member);
 
+			/* A histogram's bucket says nothing without its bounds. */
+			if (json_is_integer(member))
+				break;
+
 			if (name)
 				snprintf(below, sizeof(below), "%s[%s]", path, name);
 			else

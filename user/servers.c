@@ -50,7 +50,10 @@ static void join_answers(json_t *all, const json_t *answer)
 	json_object_foreach ((json_t *)answer, key, value) {
 		json_t *have = json_object_get(all, key);
 
-		if (json_is_array(have) && json_is_array(value))
+		/* The same everywhere. */
+		if (strcmp(key, "latency_bounds_us") == 0)
+			json_object_set(all, key, value);
+		else if (json_is_array(have) && json_is_array(value))
 			json_array_extend(have, value);
 		else if (!have)
 			json_object_set(all, key, value);

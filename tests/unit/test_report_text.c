@@ -69,6 +69,17 @@ static void test_stats_name_the_counters(void **state)
 	       "interfaces[eth0].queues[0].aoe.rx_frames");
 }
 
+static void test_stats_leave_histograms_out(void **state)
+{
+	char *text = printed(report_print_stats,
+			     "{\"latency_bounds_us\": [10], \"interfaces\": [{\"name\": \"eth0\","
+			     " \"read\": {\"count\": 7, \"buckets\": [3, 4]}}]}");
+
+	assert_non_null(strstr(text, "interfaces[eth0].read.count"));
+	assert_null(strstr(text, "buckets"));
+	free(text);
+}
+
 static void test_stats_of_any_document(void **state)
 {
 	static const char *const documents[] = {
@@ -88,6 +99,7 @@ int main(void)
 		cmocka_unit_test(test_status_shows_what_there_is),
 		cmocka_unit_test(test_status_of_any_document),
 		cmocka_unit_test(test_stats_name_the_counters),
+		cmocka_unit_test(test_stats_leave_histograms_out),
 		cmocka_unit_test(test_stats_of_any_document),
 	};
 

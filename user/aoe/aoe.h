@@ -139,6 +139,31 @@ struct aoe_initiator_stats {
 	uint64_t last_seen_ns;
 };
 
+/* Operations that latencies are kept for, numbered as enum ata_class is. */
+#define AOE_OPS 4
+
+/*
+ * Latencies are counted in buckets with round bounds: the i-th counts what took up to the i-th
+ * bound and longer than the one before, the last what took longer than every bound.
+ */
+#define AOE_LATENCY_BOUNDS 19
+extern const uint32_t aoe_latency_bounds_us[AOE_LATENCY_BOUNDS];
+
+/* Answered ATA requests of one operation. */
+struct aoe_op_stats {
+	uint64_t errors;     /* of them, answered with an error */
+	uint64_t bytes;	     /* read, or written */
+	uint64_t latency_ns; /* their sum, from the frame's arrival to the reply's */
+	uint64_t latency[AOE_LATENCY_BOUNDS + 1];
+};
+
+/* Counters of one initiator with one export on one port. */
+struct aoe_pair_stats {
+	struct aoe_export *export;
+	uint8_t mac[6]; /* all 0: initiators that the port had no room to keep apart */
+	struct aoe_op_stats ops[AOE_OPS];
+};
+
 struct aoe_port_stats {
 	uint64_t rx_frames, tx_frames;
 	uint64_t announcements;
@@ -222,5 +247,21 @@ const struct aoe_export_stats *aoe_port_export_stats(const struct aoe_port *port
 
 /* Of the i-th initiator remembered, in no particular order, or NULL past the last. */
 const struct aoe_initiator_stats *aoe_port_initiator(const struct aoe_port *port, unsigned int i);
+
+/*
+ * Copies what is known of at most `max` pairs, and returns of how many; none is left out if `max`
+ * is aoe_port_pairs_max(). Pairs forgotten in time are in their export's mac 0: the sum over an
+ * export only grows.
+ */
+unsigned int aoe_port_pairs(const struct aoe_port *port, struct aoe_pair_stats *out,
+			    unsigned int max);
+unsigned int aoe_port_pairs_max(const struct aoe_port *port);
+
+/*
+ * The time at which the replies since the last call left, for their latencies: to be called when
+ * there are unstamped ones, before the sink's frames go out.
+ */
+void aoe_port_stamp(struct aoe_port *port, uint64_t now_ns);
+bool aoe_port_unstamped(const struct aoe_port *port);
 
 #endif

@@ -11,8 +11,11 @@
 #define AOE_INITIATORS	      1024u /* in the table, or as many as may have requests in flight */
 #define AOE_INITIATOR_BUCKETS 1024u
 
+struct aoe_pair;
+
 struct aoe_initiator {
 	struct nexus nexus;
+	struct aoe_pair *pair; /* its last one; see pairs.h */
 	struct aoe_initiator_stats stats;
 	unsigned int inflight; /* requests that point here */
 	unsigned int held;     /* of those, the ones whose reply is to wait */

@@ -54,18 +54,28 @@ int aoe_port_open(const struct aoe_port_config *config, struct aoe_port **out, s
 	port->config = *config;
 	list_init(&port->free);
 	port->requests = calloc(config->requests, sizeof(*port->requests));
-	if (!port->requests || aoe_delays_init(&port->delays, config->requests) ||
-	    aoe_initiators_init(&port->initiators, config->requests)) {
-		aoe_delays_fini(&port->delays);
-		free(port->requests);
-		free(port);
-		return error_set(err, ENOMEM, "no memory for %u requests", config->requests);
-	}
+	if (!port->requests)
+		goto out_port;
+	if (aoe_delays_init(&port->delays, config->requests))
+		goto out_requests;
+	if (aoe_initiators_init(&port->initiators, config->requests))
+		goto out_delays;
+	if (aoe_pairs_init(&port->pairs, config->requests))
+		goto out_initiators;
 	for (unsigned int i = 0; i < config->requests; i++)
 		list_add_tail(&port->free, &port->requests[i].free);
 	aoe_advertise_update(port);
 	*out = port;
 	return 0;
+out_initiators:
+	aoe_initiators_fini(&port->initiators);
+out_delays:
+	aoe_delays_fini(&port->delays);
+out_requests:
+	free(port->requests);
+out_port:
+	free(port);
+	return error_set(err, ENOMEM, "no memory for %u requests", config->requests);
 }
 
 void aoe_port_close(struct aoe_port *port)
@@ -77,6 +87,7 @@ void aoe_port_close(struct aoe_port *port)
 		free(port->served[i]);
 	free(port->served);
 	aoe_limits_fini(&port->limits);
+	aoe_pairs_fini(&port->pairs);
 	aoe_initiators_fini(&port->initiators);
 	aoe_delays_fini(&port->delays);
 	free(port->requests);
@@ -124,8 +135,9 @@ static void served_gone(struct message *msg)
 	free(served);
 }
 
-void aoe_served_left(struct aoe_served *served)
+void aoe_served_left(struct aoe_port *port, struct aoe_served *served)
 {
+	aoe_pairs_forget(&port->pairs, served);
 	served->left.run = served_gone;
 	mailbox_post(served->leaving_to, &served->left);
 }
@@ -149,7 +161,7 @@ int aoe_port_remove(struct aoe_port *port, const struct aoe_export *export, stru
 	served->gone_ctx = ctx;
 	aoe_delays_leave(port, export);
 	if (!served->inflight)
-		aoe_served_left(served);
+		aoe_served_left(port, served);
 	return 0;
 }
 

@@ -12,12 +12,14 @@
 #include "aoe/export.h"
 #include "aoe/frame.h"
 #include "aoe/initiator.h"
+#include "aoe/pairs.h"
 
 /* An export as this port serves it. */
 struct aoe_served {
 	struct aoe_export *export;
 	struct aoe_faults *faults; /* the export's */
 	struct aoe_export_stats stats;
+	struct aoe_op_stats others[AOE_OPS]; /* of initiators that pairs.h has no room for */
 	struct aoe_access_cache access;
 	unsigned int sectors;  /* advertised: the most that one frame carries */
 	unsigned int inflight; /* requests that point here */
@@ -37,6 +39,10 @@ struct aoe_request {
 	struct list free;		 /* in the port's list */
 	struct tx tx;			 /* tx.run is the request's from birth to end */
 	struct aoe_due due;
+	struct aoe_pair *pair; /* command ATA, until the reply; NULL: not counted by pair */
+	enum ata_class op;
+	uint32_t bytes;		    /* read or written */
+	uint64_t taken_ns;	    /* when the frame was */
 	uint8_t head[AOE_HEAD_MAX]; /* of the reply; grows by the command's header */
 	uint32_t head_len;
 	uint32_t shortest;    /* bytes of the reply, at least */
@@ -69,7 +75,8 @@ struct aoe_port {
 	struct aoe_initiators initiators;
 	struct aoe_limits limits;
 	struct aoe_delays delays;
-	uint64_t now_ns;      /* when the latest frame arrived */
+	uint64_t now_ns; /* when the latest frame arrived */
+	struct aoe_pairs pairs;
 	unsigned int sectors; /* advertised for untagged exports */
 	struct aoe_port_stats stats;
 };
@@ -100,7 +107,7 @@ static inline struct aoe_export *aoe_request_export(const struct aoe_request *re
 struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *served);
 
 /* Passes on an export's place that no request points to any more, to be freed. */
-void aoe_served_left(struct aoe_served *served);
+void aoe_served_left(struct aoe_port *port, struct aoe_served *served);
 
 /* Ends a request without an answer. */
 void aoe_request_drop(struct aoe_request *request);

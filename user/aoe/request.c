@@ -16,6 +16,8 @@ struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *se
 	request->port = port;
 	request->served = served;
 	request->initiator = NULL;
+	request->pair = NULL;
+	request->bytes = 0;
 	request->payload_len = 0;
 	request->failed = false;
 	request->nheld = 0;
@@ -36,9 +38,11 @@ void aoe_request_drop(struct aoe_request *request)
 		aoe_delay_forget(request);
 	if (request->initiator)
 		request->initiator->inflight--;
+	if (request->pair)
+		aoe_pair_put(request->pair);
 	port->inflight--;
 	if (!--request->served->inflight && request->served->leaving_to)
-		aoe_served_left(request->served);
+		aoe_served_left(port, request->served);
 	/* The last one used is the one whose memory is warm. */
 	list_add_head(&port->free, &request->free);
 }
@@ -85,10 +89,26 @@ static void request_sent(struct tx *tx)
 	aoe_request_drop(container_of(tx, struct aoe_request, tx));
 }
 
+static void request_count_reply(struct aoe_request *request)
+{
+	const struct aoe_replied replied = {
+		.pair = request->pair,
+		.taken_ns = request->taken_ns,
+		.bytes = request->bytes,
+		.op = (uint8_t)request->op,
+		.failed = request->failed,
+	};
+
+	request->pair = NULL;
+	aoe_pair_replied(&request->port->pairs, &replied);
+}
+
 void aoe_request_send(struct aoe_request *request)
 {
 	struct sink *sink = request->port->config.sink;
 
+	if (request->pair)
+		request_count_reply(request);
 	request->port->stats.tx_frames++;
 	sink->ops->send(sink, &request->tx);
 }

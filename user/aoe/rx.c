@@ -85,6 +85,7 @@ static void served_rx(struct aoe_port *port, struct aoe_served *served,
 		return;
 	}
 	request->access = access;
+	request->taken_ns = now_ns;
 	request->initiator = aoe_initiator_heard(&port->initiators, src, frame->class.vlan, now_ns);
 	request->initiator->inflight++;
 	request->initiator->stats.requests++;

@@ -124,4 +124,18 @@ struct aoe_acl target_access_of(const struct target_access *access,
 				const struct target_export *export);
 void target_access_free(struct target_access *access);
 
+/* ---- report_pairs.c ---- */
+
+/* What each initiator asked of each export, as it was at one moment. */
+struct target_pairs {
+	struct aoe_pair_stats *all;
+	unsigned int count;
+};
+
+/* Copies the port's numbers. The worker's thread. */
+void target_pairs_take(struct target_pairs *pairs, const struct aoe_port *port);
+/* Adds them to the documents of the port's exports, which are in the port's order; frees them. */
+void target_pairs_report(struct target_pairs *pairs, json_t *exports);
+json_t *target_latency_bounds(void);
+
 #endif

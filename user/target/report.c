@@ -297,26 +297,67 @@ static json_t *initiators_stats(const struct aoe_port *port)
 	return list;
 }
 
+static json_t *rings_stats(const struct worker_view *view)
+{
+	struct xsk_levels levels;
+
+	xsk_levels(view->xsk, &levels);
+	return json_pack("{s:I, s:I, s:I, s:I}", "rx", (json_int_t)levels.rx, "fill",
+			 (json_int_t)levels.fill, "tx", (json_int_t)levels.tx, "completion",
+			 (json_int_t)levels.completion);
+}
+
+static json_t *memory_stats(const struct arena *arena)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "frames", (json_int_t)arena->config.rx_frames,
+			 "frames_free", (json_int_t)arena->nfree_frames, "runs",
+			 (json_int_t)arena->config.runs, "runs_free",
+			 (json_int_t)arena->nfree_runs);
+}
+
+struct queue_report {
+	unsigned int queue;
+	json_t *document;
+	json_t *exports; /* in the document */
+	struct target_pairs pairs;
+};
+
 /* Runs on the worker, whose counters these are. */
 static void queue_stats(const struct worker_view *view, void *arg)
 {
+	struct queue_report *report = arg;
 	const struct aoe_port_stats *stats = aoe_port_stats(view->port);
 	const struct aoe_export_stats *s;
-	json_t *exports = json_array();
 	struct aoe_export *export;
-	unsigned int queue = (unsigned int)json_array_size(arg);
 
+	report->exports = json_array();
 	for (unsigned int i = 0; (s = aoe_port_export_stats(view->port, i, &export)); i++)
-		json_array_append_new(exports, export_stats(s, export));
-	json_array_append_new(
-		arg,
-		json_pack("{s:i, s:o, s:{s:I, s:I, s:I, s:o}, s:I, s:I, s:o, s:o}", "queue",
-			  (int)queue, "socket", socket_stats(view), "aoe", "rx_frames",
-			  (json_int_t)stats->rx_frames, "tx_frames", (json_int_t)stats->tx_frames,
-			  "announcements", (json_int_t)stats->announcements, "reasons",
-			  reasons_stats(stats), "inflight", (json_int_t)view->blk->inflight,
-			  "bounces", (json_int_t)view->blk->bounces, "exports", exports,
-			  "initiators", initiators_stats(view->port)));
+		json_array_append_new(report->exports, export_stats(s, export));
+	report->document =
+		json_pack("{s:i, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:I, s:I, s:o, s:o}",
+			  "queue", (int)report->queue, "socket", socket_stats(view), "rings",
+			  rings_stats(view), "memory", memory_stats(view->blk->arena), "aoe",
+			  "rx_frames", (json_int_t)stats->rx_frames, "tx_frames",
+			  (json_int_t)stats->tx_frames, "announcements",
+			  (json_int_t)stats->announcements, "reasons", reasons_stats(stats),
+			  "inflight", (json_int_t)view->blk->inflight, "bounces",
+			  (json_int_t)view->blk->bounces, "exports", report->exports, "initiators",
+			  initiators_stats(view->port));
+	target_pairs_take(&report->pairs, view->port);
+}
+
+static json_t *queues_stats(const struct target_interface *interface)
+{
+	json_t *queues = json_array();
+
+	for (unsigned int q = 0; q < interface->nworkers; q++) {
+		struct queue_report report = {.queue = q};
+
+		worker_run(interface->workers[q], queue_stats, &report);
+		target_pairs_report(&report.pairs, report.exports);
+		json_array_append_new(queues, report.document);
+	}
+	return queues;
 }
 
 json_t *target_stats(struct target *target)
@@ -325,15 +366,13 @@ json_t *target_stats(struct target *target)
 	json_t *interfaces = json_array();
 
 	list_for_each_entry (interface, &target->interfaces, link) {
-		json_t *queues = json_array();
-
-		target_interface_run(interface, queue_stats, queues);
-		json_array_append_new(interfaces,
-				      json_pack("{s:o, s:o, s:o}", "name",
-						json_text(interface->netif.name), "counters",
-						counters_stats(interface), "queues", queues));
+		json_array_append_new(interfaces, json_pack("{s:o, s:o, s:o}", "name",
+							    json_text(interface->netif.name),
+							    "counters", counters_stats(interface),
+							    "queues", queues_stats(interface)));
 	}
-	return json_pack("{s:s, s:o}", "version", STGT_VERSION, "interfaces", interfaces);
+	return json_pack("{s:s, s:o, s:o}", "version", STGT_VERSION, "latency_bounds_us",
+			 target_latency_bounds(), "interfaces", interfaces);
 }
 
 /* ---- the ready line ---- */

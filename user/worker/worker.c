@@ -187,6 +187,8 @@ static bool worker_turn(struct worker *w)
 	}
 	if (ring_pending(&w->ring))
 		worked |= ring_run(&w->ring) != 0;
+	if (aoe_port_unstamped(w->port))
+		aoe_port_stamp(w->port, clock_now_ns());
 	/* Every turn: completed writes free frames too. */
 	xsk_fill(w->xsk);
 	w->tx_backlog = xsk_kick(w->xsk);

@@ -272,3 +272,17 @@ int xsk_stats(const struct xsk *xsk, struct xsk_stats *stats)
 	stats->tx_invalid_descs = kernel.tx_invalid_descs;
 	return 0;
 }
+
+static uint32_t ring_level(const uint32_t *producer, const uint32_t *consumer)
+{
+	return __atomic_load_n(producer, __ATOMIC_RELAXED) -
+	       __atomic_load_n(consumer, __ATOMIC_RELAXED);
+}
+
+void xsk_levels(const struct xsk *xsk, struct xsk_levels *levels)
+{
+	levels->rx = ring_level(xsk->rx.producer, xsk->rx.consumer);
+	levels->fill = ring_level(xsk->fill.producer, xsk->fill.consumer);
+	levels->tx = ring_level(xsk->tx.producer, xsk->tx.consumer);
+	levels->completion = ring_level(xsk->comp.producer, xsk->comp.consumer);
+}

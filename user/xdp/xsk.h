@@ -124,4 +124,13 @@ struct xsk_stats {
 /* The worker's thread. */
 int xsk_stats(const struct xsk *xsk, struct xsk_stats *stats);
 
+/* Descriptors in each ring at this moment. The worker's thread. */
+struct xsk_levels {
+	uint32_t rx;	     /* received frames that we have not looked at */
+	uint32_t fill;	     /* free frames for the kernel to receive into */
+	uint32_t tx;	     /* replies that the kernel has not taken */
+	uint32_t completion; /* transmitted frames that we have not taken back */
+};
+void xsk_levels(const struct xsk *xsk, struct xsk_levels *levels);
+
 #endif

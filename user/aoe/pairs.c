@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "aoe/port.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MS 1000u /* in us */
+#define S  1000000u
+
+const uint32_t aoe_latency_bounds_us[AOE_LATENCY_BOUNDS] = {
+	10,	 20,	  50,	    100,      200,	500,   1 * MS, 2 * MS, 5 * MS, 10 * MS,
+	20 * MS, 50 * MS, 100 * MS, 200 * MS, 500 * MS, 1 * S, 2 * S,  5 * S,  10 * S,
+};
+
+int aoe_pairs_init(struct aoe_pairs *pairs, unsigned int requests)
+{
+	/* A request holds on to a pair, and so does its reply until it is stamped. */
+	pairs->size = requests < AOE_PAIRS / 2 ? AOE_PAIRS : 2 * requests + 1;
+	pairs->used = 0;
+	pairs->nreplied = 0;
+	pairs->replied_max = requests;
+	pairs->all = calloc(pairs->size, sizeof(*pairs->all));
+	pairs->replied = calloc(requests, sizeof(*pairs->replied));
+	if (!pairs->all || !pairs->replied) {
+		aoe_pairs_fini(pairs);
+		return -ENOMEM;
+	}
+	list_init(&pairs->recent);
+	for (unsigned int i = 0; i < AOE_PAIR_BUCKETS; i++)
+		list_init(&pairs->buckets[i]);
+	for (unsigned int i = 0; i < pairs->size; i++) {
+		list_init(&pairs->all[i].bucket);
+		list_add_tail(&pairs->recent, &pairs->all[i].recent);
+	}
+	return 0;
+}
+
+void aoe_pairs_fini(struct aoe_pairs *pairs)
+{
+	free(pairs->replied);
+	free(pairs->all);
+}
+
+static struct list *bucket_of(struct aoe_pairs *pairs, uint64_t initiator,
+			      const struct aoe_served *served)
+{
+	uint64_t key = initiator ^ (uint64_t)(uintptr_t)served << 16;
+
+	_Static_assert(AOE_PAIR_BUCKETS == 1u << 11, "the hash keeps 11 bits");
+	return &pairs->buckets[key * 0x9e3779b97f4a7c15ull >> 53];
+}
+
+static void pair_fold(struct aoe_pair *pair)
+{
+	for (unsigned int op = 0; op < AOE_OPS; op++) {
+		struct aoe_op_stats *to = &pair->served->others[op], *from = &pair->ops[op];
+
+		to->errors += from->errors;
+		to->bytes += from->bytes;
+		to->latency_ns += from->latency_ns;
+		for (unsigned int i = 0; i <= AOE_LATENCY_BOUNDS; i++)
+			to->latency[i] += from->latency[i];
+	}
+}
+
+static struct aoe_pair *pair_evict(struct aoe_pairs *pairs)
+{
+	struct aoe_pair *pair;
+
+	list_for_each_entry (pair, &pairs->recent, recent)
+		if (!pair->inflight)
+			break;
+	assert(&pair->recent != &pairs->recent);
+	if (pair->served)
+		pair_fold(pair);
+	if (pair == &pairs->all[pairs->used])
+		pairs->used++;
+	list_del(&pair->bucket);
+	memset(pair->ops, 0, sizeof(pair->ops));
+	return pair;
+}
+
+struct aoe_pair *aoe_pair_get(struct aoe_pairs *pairs, struct aoe_initiator *initiator,
+			      struct aoe_served *served)
+{
+	uint64_t id = initiator->nexus.id;
+	struct aoe_pair *pair = initiator->pair;
+	struct list *bucket;
+
+	/* Entries are never freed, so the initiator's last one may be looked at, whosever it is. */
+	if (pair && pair->served == served && pair->initiator == id)
+		goto found;
+	bucket = bucket_of(pairs, id, served);
+	list_for_each_entry (pair, bucket, bucket)
+		if (pair->served == served && pair->initiator == id)
+			goto found;
+	pair = pair_evict(pairs);
+	pair->served = served;
+	pair->initiator = id;
+	memcpy(pair->mac, initiator->stats.mac, WIRE_MAC_LEN);
+	list_add_head(bucket, &pair->bucket);
+found:
+	initiator->pair = pair;
+	pair->inflight++;
+	list_del(&pair->recent);
+	list_add_tail(&pairs->recent, &pair->recent);
+	return pair;
+}
+
+void aoe_pair_put(struct aoe_pair *pair)
+{
+	pair->inflight--;
+}
+
+void aoe_pair_replied(struct aoe_pairs *pairs, const struct aoe_replied *replied)
+{
+	/* More replies than requests in one turn: some were sent and ended within it. */
+	if (pairs->nreplied == pairs->replied_max)
+		aoe_pairs_stamp(pairs, replied->taken_ns);
+	pairs->replied[pairs->nreplied++] = *replied;
+}
+
+static unsigned int latency_bucket(uint64_t ns)
+{
+	unsigned int i = 0;
+
+	while (i < AOE_LATENCY_BOUNDS && ns > aoe_latency_bounds_us[i] * 1000ull)
+		i++;
+	return i;
+}
+
+void aoe_pairs_stamp(struct aoe_pairs *pairs, uint64_t now_ns)
+{
+	for (unsigned int i = 0; i < pairs->nreplied; i++) {
+		const struct aoe_replied *reply = &pairs->replied[i];
+		struct aoe_op_stats *stats = &reply->pair->ops[reply->op];
+		uint64_t ns = now_ns > reply->taken_ns ? now_ns - reply->taken_ns : 0;
+
+		stats->bytes += reply->bytes;
+		stats->errors += reply->failed;
+		stats->latency_ns += ns;
+		stats->latency[latency_bucket(ns)]++;
+		aoe_pair_put(reply->pair);
+	}
+	pairs->nreplied = 0;
+}
+
+void aoe_pairs_forget(struct aoe_pairs *pairs, const struct aoe_served *served)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < pairs->nreplied; i++) {
+		if (pairs->replied[i].pair->served == served)
+			aoe_pair_put(pairs->replied[i].pair);
+		else
+			pairs->replied[kept++] = pairs->replied[i];
+	}
+	pairs->nreplied = kept;
+	for (unsigned int i = 0; i < pairs->used; i++) {
+		struct aoe_pair *pair = &pairs->all[i];
+
+		if (pair->served != served)
+			continue;
+		assert(!pair->inflight);
+		pair->served = NULL;
+		list_del(&pair->bucket);
+		list_del(&pair->recent);
+		list_add_head(&pairs->recent, &pair->recent);
+	}
+}
+
+unsigned int aoe_port_pairs(const struct aoe_port *port, struct aoe_pair_stats *out,
+			    unsigned int max)
+{
+	const struct aoe_pairs *pairs = &port->pairs;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < port->nserved && n < max; i++, n++) {
+		out[n] = (struct aoe_pair_stats){.export = port->served[i]->export};
+		memcpy(out[n].ops, port->served[i]->others, sizeof(out[n].ops));
+	}
+	for (unsigned int i = 0; i < pairs->used && n < max; i++) {
+		const struct aoe_pair *pair = &pairs->all[i];
+
+		if (!pair->served || pair->served->leaving_to)
+			continue;
+		out[n].export = pair->served->export;
+		memcpy(out[n].mac, pair->mac, sizeof(out[n].mac));
+		memcpy(out[n].ops, pair->ops, sizeof(out[n].ops));
+		n++;
+	}
+	return n;
+}
+
+unsigned int aoe_port_pairs_max(const struct aoe_port *port)
+{
+	return port->nserved + port->pairs.used;
+}
+
+bool aoe_port_unstamped(const struct aoe_port *port)
+{
+	return port->pairs.nreplied;
+}
+
+void aoe_port_stamp(struct aoe_port *port, uint64_t now_ns)
+{
+	aoe_pairs_stamp(&port->pairs, now_ns);
+}

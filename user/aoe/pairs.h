@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What each initiator asked of each export of a port, and how long it took: a table of fixed size
+ * of the pairs that occur. When it is full, the pair that was heard least recently makes room; its
+ * numbers go to its export's `others`, so that the sum over an export only grows.
+ *
+ * Time is read once for all replies of a worker's turn, not once a reply: a reply waits here for
+ * aoe_pairs_stamp(). The port's thread only.
+ */
+#ifndef STGT_AOE_PAIRS_H
+#define STGT_AOE_PAIRS_H
+
+#include "aoe/initiator.h"
+
+#define AOE_PAIRS	 2048u /* in the table, or as many as may have requests in flight */
+#define AOE_PAIR_BUCKETS 2048u
+
+struct aoe_served;
+
+struct aoe_pair {
+	struct aoe_served *served; /* NULL: nobody's */
+	uint64_t initiator;	   /* its nexus.id */
+	uint8_t mac[WIRE_MAC_LEN];
+	unsigned int inflight; /* requests and replies that point here */
+	struct aoe_op_stats ops[AOE_OPS];
+	struct list bucket;
+	struct list recent;
+};
+
+/* A request that was answered and not stamped yet. */
+struct aoe_replied {
+	struct aoe_pair *pair;
+	uint64_t taken_ns;
+	uint32_t bytes;
+	uint8_t op;
+	bool failed;
+};
+
+struct aoe_pairs {
+	struct aoe_pair *all;
+	unsigned int size;
+	unsigned int used; /* the first so many were used once */
+	struct list buckets[AOE_PAIR_BUCKETS];
+	struct list recent; /* nobody's, then least recently heard first */
+	struct aoe_replied *replied;
+	unsigned int nreplied, replied_max;
+};
+
+/* For a port of `requests`. 0 or -ENOMEM. */
+int aoe_pairs_init(struct aoe_pairs *pairs, unsigned int requests);
+void aoe_pairs_fini(struct aoe_pairs *pairs);
+
+/*
+ * The initiator's pair with the export, for one request more, until aoe_pair_replied() or
+ * aoe_pair_put(). Never NULL: the table is larger than what can hold on to its entries.
+ */
+struct aoe_pair *aoe_pair_get(struct aoe_pairs *pairs, struct aoe_initiator *initiator,
+			      struct aoe_served *served);
+/* The request ends without an answer and is not counted. */
+void aoe_pair_put(struct aoe_pair *pair);
+/* The request, whose pair this ends the use of, is being answered. */
+void aoe_pair_replied(struct aoe_pairs *pairs, const struct aoe_replied *replied);
+
+/* Counts the replies since the last call as given at this time. */
+void aoe_pairs_stamp(struct aoe_pairs *pairs, uint64_t now_ns);
+
+/* The export is no longer this port's. */
+void aoe_pairs_forget(struct aoe_pairs *pairs, const struct aoe_served *served);
+
+#endif

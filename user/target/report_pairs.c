@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The largest part of `stats`: what each initiator asked of each export. There may be thousands, so
+ * the worker only copies the numbers; the document is made of them on the control thread.
+ */
+#include "target/internal.h"
+
+#include "aoe/mac.h"
+#include <stdlib.h>
+#include <string.h>
+
+void target_pairs_take(struct target_pairs *pairs, const struct aoe_port *port)
+{
+	unsigned int max = aoe_port_pairs_max(port);
+
+	pairs->count = 0;
+	pairs->all = calloc(max, sizeof(*pairs->all));
+	if (pairs->all)
+		pairs->count = aoe_port_pairs(port, pairs->all, max);
+}
+
+/* `zero` is what most buckets hold: one for all of them. */
+static json_t *op_report(const struct aoe_op_stats *op, uint64_t count, json_t *zero)
+{
+	json_t *report = json_object(), *buckets = json_array();
+
+	for (unsigned int i = 0; i <= AOE_LATENCY_BOUNDS; i++)
+		json_array_append_new(buckets, op->latency[i]
+						       ? json_integer((json_int_t)op->latency[i])
+						       : json_incref(zero));
+	json_object_set_new_nocheck(report, "count", json_integer((json_int_t)count));
+	json_object_set_new_nocheck(report, "errors", json_integer((json_int_t)op->errors));
+	json_object_set_new_nocheck(report, "bytes", json_integer((json_int_t)op->bytes));
+	json_object_set_new_nocheck(report, "latency_ns", json_integer((json_int_t)op->latency_ns));
+	json_object_set_new_nocheck(report, "buckets", buckets);
+	return report;
+}
+
+static json_t *ops_report(const struct aoe_op_stats ops[AOE_OPS], json_t *zero)
+{
+	static const char *const names[AOE_OPS] = {
+		[ATA_CLASS_OTHER] = "other",
+		[ATA_CLASS_READ] = "read",
+		[ATA_CLASS_WRITE] = "write",
+		[ATA_CLASS_FLUSH] = "flush",
+	};
+	json_t *report = json_object();
+
+	for (unsigned int op = 0; op < AOE_OPS; op++) {
+		uint64_t count = 0;
+
+		for (unsigned int i = 0; i <= AOE_LATENCY_BOUNDS; i++)
+			count += ops[op].latency[i];
+		if (count)
+			json_object_set_new_nocheck(report, names[op],
+						    op_report(&ops[op], count, zero));
+	}
+	return report;
+}
+
+static void pair_report(const struct aoe_pair_stats *pair, json_t *export, json_t *zero)
+{
+	static const uint8_t others[6] = {0};
+	json_t *ops = ops_report(pair->ops, zero), *initiator;
+	char mac[MAC_TEXT];
+
+	if (!json_object_size(ops)) {
+		json_decref(ops);
+		return;
+	}
+	mac_format(pair->mac, mac);
+	initiator = json_object();
+	json_object_set_new_nocheck(
+		initiator, "mac",
+		json_string(memcmp(pair->mac, others, sizeof(others)) ? mac : "other"));
+	json_object_set_nocheck(initiator, "vlan", json_object_get(export, "vlan"));
+	json_object_set_new_nocheck(initiator, "ops", ops);
+	json_array_append_new(json_object_get(export, "initiators"), initiator);
+}
+
+void target_pairs_report(struct target_pairs *pairs, json_t *exports)
+{
+	json_t *zero = json_integer(0), *export;
+	size_t nexports = json_array_size(exports), e;
+
+	json_array_foreach (exports, e, export)
+		json_object_set_new(export, "initiators", json_array());
+	for (unsigned int i = 0; i < pairs->count; i++) {
+		/* The first pairs are those of the exports themselves, in their order. */
+		for (e = 0; e < nexports && e < pairs->count; e++)
+			if (pairs->all[e].export == pairs->all[i].export)
+				break;
+		export = json_array_get(exports, e);
+		if (export)
+			pair_report(&pairs->all[i], export, zero);
+	}
+	json_decref(zero);
+	free(pairs->all);
+}
+
+json_t *target_latency_bounds(void)
+{
+	json_t *bounds = json_array();
+
+	for (unsigned int i = 0; i < AOE_LATENCY_BOUNDS; i++)
+		json_array_append_new(bounds, json_integer(aoe_latency_bounds_us[i]));
+	return bounds;
+}
