@@ -2,19 +2,38 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <systemd/sd-journal.h>
+
+/* The process's, as stderr is: every thread logs, and passing a logger to each would tell nothing.
+ */
+static _Atomic int log_level = LOG_DEBUG;
+static _Atomic int log_place = LOG_TO_AUTO;
+
+void log_configure(int level, enum log_to to)
+{
+	atomic_store(&log_level, level);
+	atomic_store(&log_place, (int)to);
+}
 
 void log_write(int priority, const char *fmt, ...)
 {
+	int place = atomic_load(&log_place);
 	char line[1024];
 	va_list ap;
 
+	if (priority > atomic_load(&log_level))
+		return;
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	/* Where there is no journal, a line on stderr is better than none. */
+	if (place == LOG_TO_JOURNAL && sd_journal_print(priority, "%s", line) == 0)
+		return;
 	/* One write a line, so that lines of several threads never mix. */
-	if (getenv("JOURNAL_STREAM"))
+	if (place == LOG_TO_AUTO && getenv("JOURNAL_STREAM"))
 		fprintf(stderr, "<%d>%s\n", priority, line);
 	else
 		fprintf(stderr, "stgt-xdp: %s\n", line);
