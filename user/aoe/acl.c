@@ -20,16 +20,26 @@ static bool word_is(const char *word, size_t len, const char *name)
 	return len == strlen(name) && !strncmp(word, name, len);
 }
 
-/* Cuts a trailing "/ro" or "/rw" (":ro", ":rw") off the word; read-write when there is none. */
+/* Cuts a trailing "/ro", "/rw" or "/deny" off the word; read-write when there is none. */
 static enum stgt_access access_suffix(const char *word, size_t *len)
 {
-	const char *suffix = word + *len - 3;
+	static const struct {
+		const char *text;
+		enum stgt_access access;
+	} suffixes[] = {
+		{"/rw", STGT_ACCESS_RW}, {":rw", STGT_ACCESS_RW},     {"/ro", STGT_ACCESS_RO},
+		{":ro", STGT_ACCESS_RO}, {"/deny", STGT_ACCESS_DENY},
+	};
 
-	if (*len < 3 || (suffix[0] != '/' && suffix[0] != ':') || suffix[1] != 'r' ||
-	    (suffix[2] != 'o' && suffix[2] != 'w'))
-		return STGT_ACCESS_RW;
-	*len -= 3;
-	return suffix[2] == 'o' ? STGT_ACCESS_RO : STGT_ACCESS_RW;
+	for (unsigned int i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		size_t n = strlen(suffixes[i].text);
+
+		if (*len < n || strncmp(word + *len - n, suffixes[i].text, n))
+			continue;
+		*len -= n;
+		return suffixes[i].access;
+	}
+	return STGT_ACCESS_RW;
 }
 
 static int entry_parse(const char *word, size_t len, struct aoe_acl_entry *entry, struct error *err)
@@ -42,9 +52,10 @@ static int entry_parse(const char *word, size_t len, struct aoe_acl_entry *entry
 		return 0;
 	}
 	if (!mac_parse(word, name, entry->mac))
-		return error_set(err, EINVAL,
-				 "'%.*s' is neither 'any' nor a MAC address (with /ro or /rw)",
-				 (int)len, word);
+		return error_set(
+			err, EINVAL,
+			"'%.*s' is neither 'any' nor a MAC address (with /ro, /rw or /deny)",
+			(int)len, word);
 	if (!mac_is_station(entry->mac))
 		return error_set(err, EINVAL, "'%.*s' is not the address of one station", (int)len,
 				 word);

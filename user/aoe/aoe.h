@@ -44,8 +44,8 @@ struct aoe_acl {
 };
 
 /*
- * Parses a comma separated list of MACs and `any`, each read-write or with its suffix `/ro` or
- * `/rw` (`:ro`, `:rw` are taken too). -EINVAL names the word that is wrong or listed twice.
+ * Parses a comma separated list of MACs and `any`, each read-write or with its suffix `/ro`, `/rw`
+ * (`:ro`, `:rw` are taken too) or `/deny`. -EINVAL names the word that is wrong or listed twice.
  */
 int aoe_acl_parse(const char *text, struct aoe_acl *acl, struct error *err);
 /* A sorted copy, for aoe_acl_fini(). 0 or -ENOMEM. */
