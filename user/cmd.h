@@ -16,6 +16,13 @@ enum exit_status {
 #define STATE_DIR_DEFAULT "/var/lib/stgt-xdp"
 
 int cmd_attach(int argc, char **argv);
+int cmd_daemon(int argc, char **argv);
+int cmd_reload(int argc, char **argv);
+int cmd_disk(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_acl(int argc, char **argv);
+int cmd_initiator(int argc, char **argv);
+int cmd_config(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_stats(int argc, char **argv);

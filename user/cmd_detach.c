@@ -20,17 +20,24 @@ static const char detach_help[] =
 /* 0, or negative errno: the interface was neither served nor left over. */
 static int detach(const char *socket, const char *interface, struct error *err)
 {
-	int ret = servers_detach(socket, interface, err);
+	json_t *request = json_pack("{s:s, s:s}", "command", "detach", "interface", interface);
+	bool nobody = true;
+	json_t *answer = servers_send(socket, request, &nobody, err);
 	struct error stale;
+	int ret;
 
-	if (ret != -ENODEV)
-		return ret;
+	json_decref(request);
+	json_decref(answer);
+	if (answer)
+		return 0;
 	ret = steer_remove_stale(interface, &stale);
 	if (ret > 0)
 		return 0;
+	if (!nobody)
+		return -EIO; /* with the server's words */
 	if (ret < 0)
 		return error_set(err, -ret, "%s", stale.text);
-	return -ENODEV;
+	return error_set(err, ENODEV, "%s is not being served", interface);
 }
 
 enum detach_option {

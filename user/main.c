@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "cmd.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,9 +12,17 @@ static const struct subcommand {
 } subcommands[] = {
 	{"attach", cmd_attach, "IFACE... --aoe [VLAN:]SHELF.SLOT=DISK --allow LIST|any",
 	 "serve disks on network interfaces until interrupted"},
+	{"config", cmd_config, "check FILE | diff FILE | show",
+	 "look at a configuration before it is applied, or at the running one"},
 	{"detach", cmd_detach, "IFACE", "stop serving on an interface"},
 	{"status", cmd_status, "[--json]", "show interfaces, exports, disks and initiators"},
 	{"stats", cmd_stats, "[--json]", "show counters"},
+	{"daemon", cmd_daemon, "[--config FILE]", "serve what a configuration file says"},
+	{"reload", cmd_reload, "", "have the daemon read its configuration file again"},
+	{"disk", cmd_disk, "add|remove|resize|list ...", "change the daemon's disks"},
+	{"export", cmd_export, "add|remove|enable|disable|list ...", "change what is exported"},
+	{"acl", cmd_acl, "allow|deny|list ...", "change who may use an export"},
+	{"initiator", cmd_initiator, "evict|list ...", "show or shut out initiators"},
 };
 
 #define NSUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
@@ -27,24 +34,6 @@ static void print_help(void)
 		printf("  %s %s\n        %s\n", subcommands[i].name, subcommands[i].synopsis,
 		       subcommands[i].summary);
 	printf("\n'stgt-xdp COMMAND --help' tells more; so does the manual page stgt-xdp(8).\n");
-}
-
-int cmd_failed(const char *command, const struct error *err)
-{
-	fprintf(stderr, "stgt-xdp %s: %s\n", command, err->text);
-	return EXIT_FAILED;
-}
-
-int cmd_usage(const char *command, const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "stgt-xdp %s: ", command);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fprintf(stderr, " (see 'stgt-xdp %s --help')\n", command);
-	return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)

@@ -66,72 +66,116 @@ struct column {
 	const char *member;
 };
 
-/* An array of objects as a table whose columns are as wide as their widest cell. */
-static void print_table(FILE *out, const char *title, const struct column *columns, size_t n,
-			const json_t *rows)
+/* The widest cell of a column, its title included. */
+static size_t column_width(const struct column *column, const json_t *rows)
 {
+	size_t width = strlen(column->title), i;
 	const json_t *row;
-	size_t i;
 
-	fprintf(out, "%s\n", title);
-	if (!json_array_size(rows))
-		fprintf(out, "  none\n");
-	for (size_t line = 0; line <= json_array_size(rows) && json_array_size(rows); line++) {
-		for (size_t c = 0; c < n; c++) {
-			_cleanup_free_ char *cell = NULL;
-			size_t width = strlen(columns[c].title);
+	json_array_foreach (rows, i, row) {
+		_cleanup_free_ char *cell = value_text(json_object_get(row, column->member));
 
-			json_array_foreach (rows, i, row) {
-				_cleanup_free_ char *other =
-					value_text(json_object_get(row, columns[c].member));
-
-				if (other && strlen(other) > width)
-					width = strlen(other);
-			}
-			row = line ? json_array_get(rows, line - 1) : NULL;
-			cell = row ? value_text(json_object_get(row, columns[c].member))
-				   : strdup(columns[c].title);
-			fprintf(out, "  %-*s", c + 1 < n ? (int)width : 0, cell ? cell : "");
-		}
-		fputc('\n', out);
+		if (cell && strlen(cell) > width)
+			width = strlen(cell);
 	}
+	return width;
 }
 
-#define TABLE(out, title, columns, rows) \
-	print_table(out, title, columns, sizeof(columns) / sizeof((columns)[0]), rows)
+#define COLUMNS_MAX 12
+
+struct table {
+	const char *name; /* the member of the document, and the title */
+	struct column columns[COLUMNS_MAX];
+};
+
+static const struct table tables[] = {
+	{"interfaces",
+	 {{"NAME", "name"},
+	  {"XDP", "xdp_mode"},
+	  {"VLAN TAGS", "vlan"},
+	  {"MTU", "mtu"},
+	  {"SECTORS", "aoe_sectors"},
+	  {"BUFFERS", "aoe_buffers"},
+	  {"UP", "up"},
+	  {"MAC", "mac"},
+	  {"PID", "pid"}}},
+	{"exports",
+	 {{"PROTO", "protocol"},
+	  {"VLAN", "vlan"},
+	  {"ADDRESS", "address"},
+	  {"BYTES", "size_bytes"},
+	  {"RO", "read_only"},
+	  {"CACHE", "cache"},
+	  {"ON", "enabled"},
+	  {"INTERFACES", "interfaces"},
+	  {"ALLOW", "allow"},
+	  {"DISK", "disk"}}},
+	{"disks",
+	 {{"KIND", "kind"},
+	  {"BYTES", "size_bytes"},
+	  {"RO", "read_only"},
+	  {"SERIAL", "serial"},
+	  {"NAME", "name"}}},
+	{"acl",
+	 {{"VLAN", "vlan"}, {"ADDRESS", "address"}, {"INITIATOR", "mac"}, {"ACCESS", "access"}}},
+	{"initiators",
+	 {{"MAC", "mac"},
+	  {"INTERFACE", "interface"},
+	  {"VLAN", "vlan"},
+	  {"FRAMES", "frames"},
+	  {"BYTES", "bytes"},
+	  {"DROPS", "drops"},
+	  {"IDLE", "idle_seconds"}}},
+};
+
+#define TABLES (sizeof(tables) / sizeof(tables[0]))
+
+static void print_row(FILE *out, const struct table *table, const size_t *widths, const json_t *row)
+{
+	for (size_t c = 0; c < COLUMNS_MAX && table->columns[c].title; c++) {
+		const struct column *column = &table->columns[c];
+		bool last = c + 1 == COLUMNS_MAX || !column[1].title;
+		_cleanup_free_ char *cell =
+			row ? value_text(json_object_get(row, column->member)) : NULL;
+
+		fprintf(out, "  %-*s", last ? 0 : (int)widths[c],
+			cell  ? cell
+			: row ? ""
+			      : column->title);
+	}
+	fputc('\n', out);
+}
+
+/* An array of objects as a table whose columns are as wide as their widest cell. */
+static void print_table(FILE *out, const struct table *table, const json_t *rows)
+{
+	size_t widths[COLUMNS_MAX] = {0}, i;
+	const json_t *row;
+
+	fprintf(out, "%s\n", table->name);
+	if (!json_array_size(rows)) {
+		fprintf(out, "  none\n");
+		return;
+	}
+	for (size_t c = 0; c < COLUMNS_MAX && table->columns[c].title; c++)
+		widths[c] = column_width(&table->columns[c], rows);
+	print_row(out, table, widths, NULL);
+	json_array_foreach (rows, i, row)
+		print_row(out, table, widths, row);
+}
 
 void report_print_status(const json_t *document, FILE *out)
 {
-	static const struct column interfaces[] = {
-		{"NAME", "name"},
-		{"XDP", "xdp_mode"},
-		{"VLAN TAGS", "vlan"},
-		{"MTU", "mtu"},
-		{"SECTORS", "aoe_sectors"},
-		{"BUFFERS", "aoe_buffers"},
-		{"UP", "up"},
-		{"MAC", "mac"},
-		{"PID", "pid"},
-	};
-	static const struct column exports[] = {
-		{"PROTO", "protocol"},	      {"VLAN", "vlan"},	   {"ADDRESS", "address"},
-		{"BYTES", "size_bytes"},      {"RO", "read_only"}, {"CACHE", "cache"},
-		{"INTERFACES", "interfaces"}, {"ALLOW", "allow"},  {"DISK", "disk"},
-	};
-	static const struct column disks[] = {
-		{"KIND", "kind"},     {"BYTES", "size_bytes"}, {"RO", "read_only"},
-		{"SERIAL", "serial"}, {"NAME", "name"},
-	};
-	static const struct column initiators[] = {
-		{"MAC", "mac"},		  {"INTERFACE", "interface"}, {"VLAN", "vlan"},
-		{"FRAMES", "frames"},	  {"BYTES", "bytes"},	      {"DROPS", "drops"},
-		{"IDLE", "idle_seconds"},
-	};
+	for (size_t t = 0; t < TABLES; t++)
+		if (strcmp(tables[t].name, "acl"))
+			print_table(out, &tables[t], json_object_get(document, tables[t].name));
+}
 
-	TABLE(out, "interfaces", interfaces, json_object_get(document, "interfaces"));
-	TABLE(out, "exports", exports, json_object_get(document, "exports"));
-	TABLE(out, "disks", disks, json_object_get(document, "disks"));
-	TABLE(out, "initiators", initiators, json_object_get(document, "initiators"));
+void report_print_list(const json_t *document, const char *name, FILE *out)
+{
+	for (size_t t = 0; t < TABLES; t++)
+		if (strcmp(tables[t].name, name) == 0)
+			print_table(out, &tables[t], json_object_get(document, name));
 }
 
 /* What tells an array's member from the others; NULL when only its place does. */

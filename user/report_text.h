@@ -10,6 +10,8 @@
 #include <stdio.h>
 
 void report_print_status(const json_t *document, FILE *out);
+/* Only the table of that name: "interfaces", "exports", "disks" or "initiators". */
+void report_print_list(const json_t *document, const char *name, FILE *out);
 void report_print_stats(const json_t *document, FILE *out);
 
 #endif

@@ -92,24 +92,28 @@ json_t *servers_ask_all(const char *socket, const char *command, struct error *e
 	return NULL;
 }
 
-int servers_detach(const char *socket, const char *interface, struct error *err)
+json_t *servers_send(const char *socket, json_t *request, bool *nobody, struct error *err)
 {
-	json_t *request = json_pack("{s:i, s:s, s:s}", "version", CONTROL_VERSION, "command",
-				    "detach", "interface", interface);
-	int ret = error_set(err, ENODEV, "%s is not being served", interface);
 	struct sockets sockets;
+	json_t *answer = NULL;
+	bool none = true;
 
+	json_object_set_new(request, "version", json_integer(CONTROL_VERSION));
+	error_set(err, ENOENT,
+		  "nothing is being served; start with 'stgt-xdp attach' or 'stgt-xdp daemon'");
 	sockets_find(&sockets, socket);
-	for (size_t i = 0; i < sockets_count(&sockets) && ret == -ENODEV; i++) {
+	for (size_t i = 0; i < sockets_count(&sockets) && !answer; i++) {
 		struct error mine;
 		int code;
-		json_t *answer = control_call(sockets_path(&sockets, i), request, &code, &mine);
 
-		if (answer)
-			ret = 0;
-		json_decref(answer);
+		answer = control_call(sockets_path(&sockets, i), request, &code, &mine);
+		if (answer || (!socket && is_nobody(code)))
+			continue;
+		none = false;
+		*err = mine;
 	}
 	sockets_free(&sockets);
-	json_decref(request);
-	return ret;
+	if (nobody)
+		*nobody = none && !answer;
+	return answer;
 }

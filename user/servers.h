@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include <jansson.h>
+#include <stdbool.h>
 
 /*
  * Sends `command` to the server on `socket`, or, when that is NULL, to all below CONTROL_DIR, and
@@ -16,9 +17,10 @@
 json_t *servers_ask_all(const char *socket, const char *command, struct error *err);
 
 /*
- * Asks the servers one after the other to detach `interface`. 0: one did. -ENODEV: none of them
- * serves it (or there is none).
+ * Sends the request to the server on `socket`, or, when that is NULL, to one after the other until
+ * one does it: its answer. NULL with the last refusal in `err`; *nobody, if given, tells whether
+ * there was none to ask. `request` stays the caller's; its version is filled in.
  */
-int servers_detach(const char *socket, const char *interface, struct error *err);
+json_t *servers_send(const char *socket, json_t *request, bool *nobody, struct error *err);
 
 #endif

@@ -121,3 +121,13 @@ int target_resize_disk(struct target *target, const char *name, uint64_t size, s
 		ret = disk_grow(disk->disk, size, err);
 	return ret ? ret : disk_refresh(target, disk->disk, err);
 }
+
+void target_disks_each(struct target *target,
+		       void (*found)(void *ctx, const char *name, const struct disk_spec *spec),
+		       void *ctx)
+{
+	const struct target_disk *disk;
+
+	list_for_each_entry (disk, &target->named, link)
+		found(ctx, disk->name, &disk->disk->spec);
+}

@@ -207,6 +207,19 @@ int target_bind_export(struct target *target, const struct aoe_address *addr, co
 	return target_serve(target, interface, export, err);
 }
 
+int target_unbind_export(struct target *target, const struct aoe_address *addr, const char *name,
+			 struct error *err)
+{
+	struct target_export *export = target_export_find(target, addr);
+	struct target_interface *interface = target_interface_find(target, name);
+
+	if (!export)
+		return target_no_export(addr, err);
+	if (interface && target_interface_serves(interface, export))
+		target_unserve(target, interface, export);
+	return 0;
+}
+
 int target_enable_export(struct target *target, const struct aoe_address *addr, bool enabled,
 			 struct error *err)
 {
@@ -229,4 +242,20 @@ int target_enable_export(struct target *target, const struct aoe_address *addr, 
 	if (!ret)
 		export->enabled = enabled;
 	return ret;
+}
+
+void target_exports_each(struct target *target,
+			 void (*found)(void *ctx, const struct aoe_address *addr,
+				       const struct aoe_acl *acl, bool enabled),
+			 void *ctx)
+{
+	struct target_access *access = target_access_read(target);
+	const struct target_export *export;
+
+	list_for_each_entry (export, &target->exports, link) {
+		const struct aoe_acl acl = target_access_of(access, export);
+
+		found(ctx, &export->addr, &acl, export->enabled);
+	}
+	target_access_free(access);
 }

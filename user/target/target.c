@@ -191,3 +191,15 @@ void target_monitor_dispatch(struct target *target)
 	if (netif_monitor_read(target->monitor, interface_event, target) == -ENOBUFS)
 		query_interfaces(target);
 }
+
+static void answer(const struct worker_view *view, void *arg)
+{
+}
+
+void target_probe(struct target *target)
+{
+	struct target_interface *interface;
+
+	list_for_each_entry (interface, &target->interfaces, link)
+		target_interface_run(interface, answer, NULL);
+}

@@ -65,6 +65,8 @@ int target_add_export(struct target *target, const struct export_request *reques
 int target_remove_export(struct target *target, const struct aoe_address *addr, struct error *err);
 int target_bind_export(struct target *target, const struct aoe_address *addr, const char *interface,
 		       struct error *err);
+int target_unbind_export(struct target *target, const struct aoe_address *addr,
+			 const char *interface, struct error *err);
 /* A disabled export does not answer. */
 int target_enable_export(struct target *target, const struct aoe_address *addr, bool enabled,
 			 struct error *err);
@@ -75,6 +77,18 @@ int target_acl_set(struct target *target, const struct aoe_address *addr, const 
 		   struct error *err);
 int target_acl_entry(struct target *target, const struct aoe_address *addr,
 		     const struct aoe_acl_entry *entry, struct error *err);
+
+/* What administrators may have changed past whoever set it up: borrowed for the call. */
+void target_exports_each(struct target *target,
+			 void (*found)(void *ctx, const struct aoe_address *addr,
+				       const struct aoe_acl *acl, bool enabled),
+			 void *ctx);
+void target_disks_each(struct target *target,
+		       void (*found)(void *ctx, const char *name, const struct disk_spec *spec),
+		       void *ctx);
+
+/* Returns once every worker has answered. */
+void target_probe(struct target *target);
 
 /*
  * Attaches to the interface, serves `exports` there and announces them. On failure the interface is

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cmd.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int cmd_failed(const char *command, const struct error *err)
+{
+	fprintf(stderr, "stgt-xdp %s: %s\n", command, err->text);
+	return EXIT_FAILED;
+}
+
+int cmd_usage(const char *command, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "stgt-xdp %s: ", command);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, " (see 'stgt-xdp %s --help')\n", command);
+	return EXIT_USAGE;
+}

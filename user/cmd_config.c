@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * `stgt-xdp config`: the configuration file looked at before it is applied, and what runs in its
+ * form.
+ */
+#include "base/cleanup.h"
+#include "cmd.h"
+#include "config/config.h"
+#include "control/control.h"
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char config_help[] =
+	"usage: stgt-xdp config check FILE\n"
+	"       stgt-xdp config diff FILE [--socket PATH]\n"
+	"       stgt-xdp config show [--socket PATH]\n"
+	"\n"
+	"  check   is the file right? Every mistake is a line with file, line and field\n"
+	"  diff    what a reload with the file would change, a step a line\n"
+	"  show    the daemon's running configuration, in the file's form\n"
+	"\n"
+	"  --socket PATH   the daemon's control socket (" CONTROL_DEFAULT ")\n";
+
+struct config_args {
+	const char *verb;
+	const char *file;
+	const char *socket;
+};
+
+/* A file that is wrong: its mistakes, a line each. One that cannot be read: a failure. */
+static int load_file(const char *path, struct config **config)
+{
+	_cleanup_free_ char *problems = NULL;
+	struct error err;
+	int ret = config_load(path, config, &problems, &err);
+
+	if (!ret)
+		return EXIT_DONE;
+	if (!problems)
+		return cmd_failed("config", &err);
+	fputs(problems, stderr);
+	return EXIT_USAGE;
+}
+
+static json_t *ask_server(const char *socket, struct error *err)
+{
+	json_t *request = json_pack("{s:i, s:s}", "version", CONTROL_VERSION, "command", "config");
+	json_t *answer;
+	int code;
+
+	answer = control_call(socket, request, &code, err);
+	json_decref(request);
+	if (!answer && (code == -ENOENT || code == -ECONNREFUSED))
+		error_set(err, -code,
+			  "no daemon answers on %s; start one with 'stgt-xdp daemon --config FILE'",
+			  socket);
+	if (answer && !json_is_string(json_object_get(answer, "yaml"))) {
+		error_set(err, EPROTO, "the server's answer has no configuration in it");
+		json_decref(answer);
+		answer = NULL;
+	}
+	return answer;
+}
+
+/* What was printed must have arrived. */
+static int finish_output(void)
+{
+	struct error err;
+
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_DONE;
+	error_set(&err, EIO, "cannot write the output: is the disk full?");
+	return cmd_failed("config", &err);
+}
+
+static void print_count(unsigned int n, const char *what, const char *after)
+{
+	printf("%u %s%s%s", n, what, n == 1 ? "" : "s", after);
+}
+
+static int config_verb_check(const struct config_args *args)
+{
+	struct config *config;
+	int ret = load_file(args->file, &config);
+
+	if (ret)
+		return ret;
+	printf("%s: ", args->file);
+	print_count(config->ndisks, "disk", ", ");
+	print_count(config->ninterfaces, "interface", ", ");
+	print_count(config->naoe, "AoE export", ", ");
+	print_count(config->nlimits, "limit", "\n");
+	config_free(config);
+	return finish_output();
+}
+
+static int config_verb_show(const struct config_args *args)
+{
+	struct error err;
+	json_t *answer = ask_server(args->socket, &err);
+
+	if (!answer)
+		return cmd_failed("config", &err);
+	fputs(json_string_value(json_object_get(answer, "yaml")), stdout);
+	json_decref(answer);
+	return finish_output();
+}
+
+static int print_steps(const struct config *running, const struct config *wanted)
+{
+	struct config_step *steps;
+	unsigned int nsteps;
+	struct error err;
+
+	if (config_diff(running, wanted, &steps, &nsteps, &err))
+		return cmd_failed("config", &err);
+	for (unsigned int i = 0; i < nsteps; i++)
+		puts(steps[i].text);
+	config_steps_free(steps, nsteps);
+	return finish_output();
+}
+
+static int config_verb_diff(const struct config_args *args)
+{
+	struct config *wanted = NULL, *running = NULL;
+	int ret = load_file(args->file, &wanted);
+	const char *yaml;
+	struct error err;
+	json_t *answer;
+
+	if (ret)
+		return ret;
+	answer = ask_server(args->socket, &err);
+	yaml = json_string_value(json_object_get(answer, "yaml"));
+	if (yaml)
+		config_parse(yaml, strlen(yaml), "the server's configuration", &running, NULL,
+			     &err);
+	ret = running ? print_steps(running, wanted) : cmd_failed("config", &err);
+	json_decref(answer);
+	config_free(running);
+	config_free(wanted);
+	return ret;
+}
+
+static const struct config_verb {
+	const char *name;
+	bool takes_file;
+	int (*run)(const struct config_args *args);
+} config_verbs[] = {
+	{"check", true, config_verb_check},
+	{"diff", true, config_verb_diff},
+	{"show", false, config_verb_show},
+};
+
+#define CONFIG_VERBS (sizeof(config_verbs) / sizeof(config_verbs[0]))
+
+static int run_verb(struct config_args *args, int argc, char **argv)
+{
+	int words = argc - optind;
+
+	if (!words)
+		return cmd_usage("config", "check, diff or show is wanted");
+	for (size_t i = 0; i < CONFIG_VERBS; i++) {
+		const struct config_verb *verb = &config_verbs[i];
+
+		if (strcmp(argv[optind], verb->name))
+			continue;
+		if (words != 1 + verb->takes_file)
+			return cmd_usage("config", "%s wants %s", verb->name,
+					 verb->takes_file ? "one file" : "no other word");
+		args->file = argv[optind + 1];
+		return verb->run(args);
+	}
+	return cmd_usage("config", "unknown word: %s", argv[optind]);
+}
+
+enum config_option {
+	OPT_SOCKET = OPTION_FIRST,
+	OPT_HELP,
+};
+
+int cmd_config(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"socket", required_argument, NULL, OPT_SOCKET},
+		{"help", no_argument, NULL, OPT_HELP},
+		{NULL, 0, NULL, 0},
+	};
+	struct config_args args = {.socket = CONTROL_DEFAULT};
+	struct error err;
+	int option;
+
+	optind = 0;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (option == OPT_HELP) {
+			fputs(config_help, stdout);
+			return EXIT_DONE;
+		}
+		if (option != OPT_SOCKET) {
+			option_error(option, argv, &err);
+			return cmd_usage("config", "%s", err.text);
+		}
+		args.socket = optarg;
+	}
+	return run_verb(&args, argc, argv);
+}

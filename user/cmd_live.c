@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * `stgt-xdp disk|export|acl|initiator VERB ...` and `reload`: what changes while it is served, one
+ * table entry a verb.
+ */
+#include "cmd.h"
+#include "options.h"
+#include "report_text.h"
+#include "servers.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS_MAX 2
+
+/* A verb: its words become members of the request. A verb without a command shows a table. */
+struct verb {
+	const char *name;
+	const char *command;
+	const char *words[WORDS_MAX]; /* in upper case in the usage */
+	unsigned int optional;	      /* so many of the last words may be missing */
+	bool places;		      /* takes --interface and --allow */
+	const char *summary;
+};
+
+#define VERBS_MAX 6
+
+struct object {
+	const char *name;
+	const char *list; /* what `list` shows: a member of the status document */
+	struct verb verbs[VERBS_MAX];
+};
+
+static const struct object disk = {
+	"disk",
+	"disks",
+	{{"add", "disk-add", {"name", "disk"}, 0, false, "open a disk under a name"},
+	 {"remove", "disk-remove", {"name"}, 0, false, "close a disk that is not exported"},
+	 {"resize",
+	  "disk-resize",
+	  {"name", "size"},
+	  1,
+	  false,
+	  "make a file larger, or see how large the disk has become"},
+	 {"list", NULL, {NULL}, 0, false, "show all disks"}},
+};
+
+static const struct object export = {
+	"export",
+	"exports",
+	{{"add", "export-add", {"address", "disk"}, 0, true, "export a disk that has a name"},
+	 {"remove", "export-remove", {"address"}, 0, false, "end an export"},
+	 {"enable", "export-enable", {"address"}, 0, false, "let it answer again"},
+	 {"disable", "export-disable", {"address"}, 0, false, "keep it, silent"},
+	 {"list", NULL, {NULL}, 0, false, "show all exports"}},
+};
+
+static const struct object acl = {
+	"acl",
+	"acl",
+	{{"allow",
+	  "acl-allow",
+	  {"address", "list"},
+	  0,
+	  false,
+	  "let initiators use an export: MAC[/ro],... or any[/ro]"},
+	 {"deny", "acl-deny", {"address", "list"}, 0, false, "shut initiators out"},
+	 {"list", NULL, {NULL}, 0, false, "show who may use what"}},
+};
+
+static const struct object initiator = {
+	"initiator",
+	"initiators",
+	{{"evict", "initiator-evict", {"mac"}, 0, false, "shut an initiator out of every export"},
+	 {"list", NULL, {NULL}, 0, false, "show the initiators seen"}},
+};
+
+struct live_args {
+	const char *socket;
+	const char *allow;
+	json_t *interfaces;
+	bool json, help;
+};
+
+static void print_usage_line(const struct object *object, const struct verb *verb, FILE *out)
+{
+	fprintf(out, "  stgt-xdp %s %s", object->name, verb->name);
+	for (unsigned int w = 0; w < WORDS_MAX && verb->words[w]; w++) {
+		bool optional =
+			w + verb->optional >= (unsigned int)(verb->words[1] ? WORDS_MAX : 1);
+
+		fputs(optional ? " [" : " ", out);
+		for (const char *c = verb->words[w]; *c; c++)
+			fputc(*c - 'a' + 'A', out);
+		if (optional)
+			fputc(']', out);
+	}
+	if (verb->places)
+		fputs(" --interface IFACE... --allow LIST", out);
+	fprintf(out, "%s\n        %s\n", verb->command ? "" : " [--json]", verb->summary);
+}
+
+static void print_help(const struct object *object)
+{
+	printf("usage:\n");
+	for (unsigned int v = 0; v < VERBS_MAX && object->verbs[v].name; v++)
+		print_usage_line(object, &object->verbs[v], stdout);
+	printf("\n  --socket PATH   the server's control socket\n");
+}
+
+enum live_option {
+	OPT_SOCKET = OPTION_FIRST,
+	OPT_ALLOW,
+	OPT_INTERFACE,
+	OPT_JSON,
+	OPT_HELP,
+};
+
+static int live_args_parse(int argc, char **argv, struct live_args *args, struct error *err)
+{
+	static const struct option options[] = {
+		{"socket", required_argument, NULL, OPT_SOCKET},
+		{"allow", required_argument, NULL, OPT_ALLOW},
+		{"interface", required_argument, NULL, OPT_INTERFACE},
+		{"json", no_argument, NULL, OPT_JSON},
+		{"help", no_argument, NULL, OPT_HELP},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	*args = (struct live_args){.interfaces = json_array()};
+	optind = 0;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		switch (option) {
+		case OPT_SOCKET:
+			args->socket = optarg;
+			break;
+		case OPT_ALLOW:
+			args->allow = optarg;
+			break;
+		case OPT_INTERFACE:
+			json_array_append_new(args->interfaces, json_string(optarg));
+			break;
+		case OPT_JSON:
+			args->json = true;
+			break;
+		case OPT_HELP:
+			args->help = true;
+			break;
+		default:
+			return option_error(option, argv, err);
+		}
+	}
+	return 0;
+}
+
+/* ---- lists ---- */
+
+/* The access lists of all exports, an entry a row, as the maps have them. */
+static json_t *acl_rows(const json_t *status)
+{
+	json_t *rows = json_array(), *one, *entry;
+	size_t i, j;
+
+	json_array_foreach (json_object_get(status, "exports"), i, one) {
+		json_array_foreach (json_object_get(one, "allow"), j, entry) {
+			json_t *row = json_copy(entry);
+
+			json_object_set(row, "address", json_object_get(one, "address"));
+			json_object_set(row, "vlan", json_object_get(one, "vlan"));
+			json_array_append_new(rows, row);
+		}
+	}
+	return rows;
+}
+
+static int show_list(const struct object *object, const struct live_args *args)
+{
+	struct error err;
+	json_t *status = servers_ask_all(args->socket, "status", &err), *list;
+
+	if (!status)
+		return cmd_failed(object->name, &err);
+	json_object_set_new(status, "acl", acl_rows(status));
+	if (args->json) {
+		list = json_pack("{s:O}", object->list, json_object_get(status, object->list));
+		json_dumpf(list, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(list);
+	} else {
+		report_print_list(status, object->list, stdout);
+	}
+	json_decref(status);
+	return EXIT_DONE;
+}
+
+/* ---- changes ---- */
+
+static int send_request(const char *name, const char *socket, json_t *request)
+{
+	struct error err;
+	json_t *answer = servers_send(socket, request, NULL, &err);
+
+	json_decref(request);
+	json_decref(answer);
+	return answer ? EXIT_DONE : cmd_failed(name, &err);
+}
+
+static int run_verb(const struct object *object, const struct verb *verb,
+		    const struct live_args *args, int nwords, char **words)
+{
+	unsigned int most = 0;
+	json_t *request;
+
+	while (most < WORDS_MAX && verb->words[most])
+		most++;
+	if ((unsigned int)nwords > most)
+		return cmd_usage(object->name, "unexpected word: %s", words[most]);
+	if ((unsigned int)nwords + verb->optional < most)
+		return cmd_usage(object->name, "%s wants the %s", verb->name, verb->words[nwords]);
+	if (!verb->command)
+		return show_list(object, args);
+	if (verb->places && (!args->allow || !json_array_size(args->interfaces)))
+		return cmd_usage(object->name, "%s wants --interface and --allow", verb->name);
+	request = json_pack("{s:s}", "command", verb->command);
+	for (int w = 0; w < nwords; w++)
+		json_object_set_new(request, verb->words[w], json_string(words[w]));
+	if (verb->places) {
+		json_object_set_new(request, "allow", json_string(args->allow));
+		json_object_set(request, "interfaces", args->interfaces);
+	}
+	return send_request(object->name, args->socket, request);
+}
+
+static int run_object(const struct object *object, int argc, char **argv)
+{
+	const struct verb *verb = object->verbs;
+	struct live_args args;
+	struct error err;
+	int status;
+
+	if (live_args_parse(argc, argv, &args, &err)) {
+		status = cmd_usage(object->name, "%s", err.text);
+	} else if (args.help) {
+		print_help(object);
+		status = EXIT_DONE;
+	} else if (optind == argc) {
+		status = cmd_usage(object->name, "a verb is missing");
+	} else {
+		while (verb < object->verbs + VERBS_MAX && verb->name &&
+		       strcmp(verb->name, argv[optind]))
+			verb++;
+		if (verb == object->verbs + VERBS_MAX || !verb->name)
+			status = cmd_usage(object->name, "unknown verb: %s", argv[optind]);
+		else
+			status =
+				run_verb(object, verb, &args, argc - optind - 1, argv + optind + 1);
+	}
+	json_decref(args.interfaces);
+	return status;
+}
+
+int cmd_disk(int argc, char **argv)
+{
+	return run_object(&disk, argc, argv);
+}
+
+int cmd_export(int argc, char **argv)
+{
+	return run_object(&export, argc, argv);
+}
+
+int cmd_acl(int argc, char **argv)
+{
+	return run_object(&acl, argc, argv);
+}
+
+int cmd_initiator(int argc, char **argv)
+{
+	return run_object(&initiator, argc, argv);
+}
+
+int cmd_reload(int argc, char **argv)
+{
+	struct live_args args;
+	struct error err;
+	int status;
+
+	if (live_args_parse(argc, argv, &args, &err)) {
+		status = cmd_usage("reload", "%s", err.text);
+	} else if (args.help) {
+		printf("usage: stgt-xdp reload [--socket PATH]\n\n"
+		       "Has the daemon read its configuration file again and apply what changed.\n");
+		status = EXIT_DONE;
+	} else if (optind != argc) {
+		status = cmd_usage("reload", "unexpected word: %s", argv[optind]);
+	} else {
+		status = send_request("reload", args.socket,
+				      json_pack("{s:s}", "command", "reload"));
+	}
+	json_decref(args.interfaces);
+	return status;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From one configuration to another, step by step (config_diff() finds the steps). After each step
+ * the running configuration says what is true, so that what follows a failure is no different from
+ * any other change: back to what there was.
+ */
+#include "service/internal.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETTLE_MS 5000u /* how long a removed export's last requests may take */
+
+/* ---- what the running configuration becomes ---- */
+
+void service_drop_interface(struct config_aoe *aoe, const char *name)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < aoe->ninterfaces; i++) {
+		if (strcmp(aoe->interfaces[i], name) == 0)
+			free(aoe->interfaces[i]);
+		else
+			aoe->interfaces[n++] = aoe->interfaces[i];
+	}
+	aoe->ninterfaces = n;
+}
+
+static int note_disk(struct config *running, const struct config_disk *wanted)
+{
+	struct config_disk *disk = config_add_disk(running);
+
+	if (!disk)
+		return -ENOMEM;
+	disk->name = strdup(wanted->name);
+	if (!disk->name || config_disk_spec_copy(&wanted->spec, &disk->spec))
+		return -ENOMEM;
+	return 0;
+}
+
+static int note_interface(struct config *running, const struct config_interface *wanted)
+{
+	struct config_interface *interface = config_add_interface(running);
+
+	if (!interface)
+		return -ENOMEM;
+	interface->name = strdup(wanted->name);
+	interface->xdp = wanted->xdp;
+	interface->busy_poll_us = wanted->busy_poll_us;
+	return interface->name ? 0 : -ENOMEM;
+}
+
+static int note_export(struct config *running, const struct config_aoe *wanted)
+{
+	struct config_aoe *aoe = config_add_aoe(running);
+	int ret = 0;
+
+	if (!aoe)
+		return -ENOMEM;
+	aoe->addr = wanted->addr;
+	aoe->enabled = wanted->enabled;
+	aoe->disk = strdup(wanted->disk);
+	if (!aoe->disk || aoe_acl_copy(&wanted->acl, &aoe->acl))
+		return -ENOMEM;
+	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++)
+		ret = config_aoe_add_interface(aoe, wanted->interfaces[i]);
+	return ret;
+}
+
+static int noted(int ret, struct error *err)
+{
+	return ret ? error_set(err, -ret, "out of memory") : 0;
+}
+
+/* ---- the steps ---- */
+
+static int do_remove_export(struct service *s, const struct config_step *step,
+			    const struct config *config, struct error *err)
+{
+	const struct aoe_address addr = step->running_aoe->addr;
+	int ret = target_remove_export(s->target, &addr, err);
+
+	if (!ret)
+		config_remove_aoe(s->running, config_find_aoe(s->running, &addr));
+	return ret;
+}
+
+static int do_remove_interface(struct service *s, const struct config_step *step,
+			       const struct config *config, struct error *err)
+{
+	const char *name = step->running_interface->name;
+	int ret = target_remove_interface(s->target, name, err);
+
+	/* One that went away by itself is gone all the same. */
+	if (ret && ret != -ENODEV)
+		return ret;
+	for (unsigned int i = 0; i < s->running->naoe; i++)
+		service_drop_interface(&s->running->aoe[i], name);
+	config_remove_interface(s->running, config_find_interface(s->running, name));
+	return 0;
+}
+
+static int do_remove_disk(struct service *s, const struct config_step *step,
+			  const struct config *config, struct error *err)
+{
+	const char *name = step->running_disk->name;
+	int ret;
+
+	if (target_settle(s->target, SETTLE_MS))
+		log_warning("requests of a removed export do not end");
+	ret = target_remove_disk(s->target, name, err);
+	if (!ret)
+		config_remove_disk(s->running, config_find_disk(s->running, name));
+	return ret;
+}
+
+static int do_add_disk(struct service *s, const struct config_step *step,
+		       const struct config *config, struct error *err)
+{
+	const struct config_disk *wanted = step->wanted_disk;
+	_cleanup_free_ char *text = config_disk_text(&wanted->spec);
+	int ret;
+
+	if (!text)
+		return error_set(err, ENOMEM, "out of memory");
+	ret = target_add_disk(s->target, wanted->name, text, err);
+	return ret ? ret : noted(note_disk(s->running, wanted), err);
+}
+
+static int do_grow_disk(struct service *s, const struct config_step *step,
+			const struct config *config, struct error *err)
+{
+	const struct config_disk *wanted = step->wanted_disk;
+	int ret = target_resize_disk(s->target, wanted->name, wanted->spec.size, err);
+
+	if (!ret)
+		config_find_disk(s->running, wanted->name)->spec.size = wanted->spec.size;
+	return ret;
+}
+
+static int do_add_interface(struct service *s, const struct config_step *step,
+			    const struct config *config, struct error *err)
+{
+	const struct config_interface *wanted = step->wanted_interface;
+	const struct interface_request request = {
+		.name = wanted->name,
+		.xdp = wanted->xdp,
+		.busy_poll_us = wanted->busy_poll_us,
+	};
+	int ret = target_add_interface(s->target, &request, NULL, 0, err);
+
+	return ret ? ret : noted(note_interface(s->running, wanted), err);
+}
+
+static int do_add_export(struct service *s, const struct config_step *step,
+			 const struct config *config, struct error *err)
+{
+	const struct config_aoe *wanted = step->wanted_aoe;
+	const struct export_request request = {
+		.addr = wanted->addr,
+		.disk = wanted->disk,
+		.acl = wanted->acl,
+		.disabled = !wanted->enabled,
+	};
+	int ret;
+
+	if (target_settle(s->target, SETTLE_MS))
+		log_warning("requests of a removed export do not end");
+	ret = target_add_export(s->target, &request, NULL, err);
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++)
+		ret = target_bind_export(s->target, &wanted->addr, wanted->interfaces[i], err);
+	if (ret)
+		target_remove_export(s->target, &wanted->addr, NULL);
+	return ret ? ret : noted(note_export(s->running, wanted), err);
+}
+
+static int do_interfaces(struct service *s, const struct config_step *step,
+			 const struct config *config, struct error *err)
+{
+	const struct config_aoe *wanted = step->wanted_aoe;
+	struct config_aoe *now = config_find_aoe(s->running, &wanted->addr);
+	int ret = 0;
+
+	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++) {
+		if (config_aoe_has_interface(now, wanted->interfaces[i]))
+			continue;
+		ret = target_bind_export(s->target, &wanted->addr, wanted->interfaces[i], err);
+		if (!ret)
+			ret = noted(config_aoe_add_interface(now, wanted->interfaces[i]), err);
+	}
+	for (unsigned int i = now->ninterfaces; i-- > 0 && !ret;) {
+		if (config_aoe_has_interface(wanted, now->interfaces[i]))
+			continue;
+		ret = target_unbind_export(s->target, &wanted->addr, now->interfaces[i], err);
+		if (!ret)
+			service_drop_interface(now, now->interfaces[i]);
+	}
+	return ret;
+}
+
+static int do_acl(struct service *s, const struct config_step *step, const struct config *config,
+		  struct error *err)
+{
+	const struct config_aoe *wanted = step->wanted_aoe;
+	struct config_aoe *now = config_find_aoe(s->running, &wanted->addr);
+	int ret = target_acl_set(s->target, &wanted->addr, &wanted->acl, err);
+
+	if (ret)
+		return ret;
+	aoe_acl_fini(&now->acl);
+	return noted(aoe_acl_copy(&wanted->acl, &now->acl), err);
+}
+
+static int do_enabled(struct service *s, const struct config_step *step,
+		      const struct config *config, struct error *err)
+{
+	const struct config_aoe *wanted = step->wanted_aoe;
+	int ret = target_enable_export(s->target, &wanted->addr, wanted->enabled, err);
+
+	if (!ret)
+		config_find_aoe(s->running, &wanted->addr)->enabled = wanted->enabled;
+	return ret;
+}
+
+static int do_remove_limit(struct service *s, const struct config_step *step,
+			   const struct config *config, struct error *err)
+{
+	const uint8_t *mac = step->running_limit->mac;
+	struct config_limit *now = config_find_limit(s->running, mac);
+	int ret = target_clear_limit(s->target, mac, err);
+
+	/* One that was cleared by hand is gone all the same. */
+	if (ret && ret != -ENOENT)
+		return ret;
+	if (now)
+		config_remove_limit(s->running, now);
+	return 0;
+}
+
+static int do_set_limit(struct service *s, const struct config_step *step,
+			const struct config *config, struct error *err)
+{
+	const struct config_limit *wanted = step->wanted_limit;
+	const struct aoe_limit limit = {.iops = wanted->iops, .bytes = wanted->bytes};
+	struct config_limit *now;
+	int ret = target_set_limit(s->target, wanted->mac, &limit, err);
+
+	if (ret)
+		return ret;
+	now = config_find_limit(s->running, wanted->mac);
+	if (!now)
+		now = config_add_limit(s->running);
+	if (!now)
+		return noted(-ENOMEM, err);
+	*now = *wanted;
+	return 0;
+}
+
+static int note_text(char **running, const char *wanted)
+{
+	char *copy = wanted ? strdup(wanted) : NULL;
+
+	if (wanted && !copy)
+		return -ENOMEM;
+	free(*running);
+	*running = copy;
+	return 0;
+}
+
+static int do_exporter(struct service *s, const struct config_step *step,
+		       const struct config *config, struct error *err)
+{
+	int ret = service_export(s, config->listen, err);
+
+	return ret ? ret : noted(note_text(&s->running->listen, config->listen), err);
+}
+
+static int do_log(struct service *s, const struct config_step *step, const struct config *config,
+		  struct error *err)
+{
+	static const enum log_to places[] = {
+		[CONFIG_LOG_AUTO] = LOG_TO_AUTO,
+		[CONFIG_LOG_STDERR] = LOG_TO_STDERR,
+		[CONFIG_LOG_JOURNAL] = LOG_TO_JOURNAL,
+	};
+
+	log_configure(config->log_level, places[config->log_to]);
+	s->running->log_level = config->log_level;
+	s->running->log_to = config->log_to;
+	return 0;
+}
+
+/* Where state and socket are cannot change while they are there. */
+static int do_restart(struct service *s, const struct config_step *step,
+		      const struct config *config, struct error *err)
+{
+	int ret = note_text(&s->running->state_dir, config->state_dir);
+
+	return noted(ret ? ret : note_text(&s->running->socket, config->socket), err);
+}
+
+/* Each does its step of the way to `config` and notes it in the running configuration. */
+static int (*const actions[])(struct service *s, const struct config_step *step,
+			      const struct config *config, struct error *err) = {
+	[CONFIG_REMOVE_EXPORT] = do_remove_export,
+	[CONFIG_REMOVE_INTERFACE] = do_remove_interface,
+	[CONFIG_REMOVE_DISK] = do_remove_disk,
+	[CONFIG_ADD_DISK] = do_add_disk,
+	[CONFIG_GROW_DISK] = do_grow_disk,
+	[CONFIG_ADD_INTERFACE] = do_add_interface,
+	[CONFIG_ADD_EXPORT] = do_add_export,
+	[CONFIG_EXPORT_INTERFACES] = do_interfaces,
+	[CONFIG_EXPORT_ACL] = do_acl,
+	[CONFIG_EXPORT_ENABLED] = do_enabled,
+	[CONFIG_REMOVE_LIMIT] = do_remove_limit,
+	[CONFIG_SET_LIMIT] = do_set_limit,
+	[CONFIG_EXPORTER] = do_exporter,
+	[CONFIG_LOG] = do_log,
+	[CONFIG_RESTART] = do_restart,
+};
+
+/* ---- all of them ---- */
+
+static bool store_in_use(const struct config *config, const struct disk_spec *spec)
+{
+	for (unsigned int i = 0; i < config->ndisks; i++) {
+		const char *path = config->disks[i].spec.path;
+
+		if (path && spec->path && strcmp(path, spec->path) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is new and needs nothing to go first is tried first: a file that is missing or an interface
+ * that is not there is found out before anything that works has been taken away.
+ */
+static bool goes_first(const struct config *before, const struct config_step *step)
+{
+	if (step->kind == CONFIG_ADD_DISK)
+		return !config_find_disk(before, step->wanted_disk->name) &&
+		       !store_in_use(before, &step->wanted_disk->spec);
+	if (step->kind == CONFIG_ADD_INTERFACE)
+		return !config_find_interface(before, step->wanted_interface->name);
+	return false;
+}
+
+static int run_steps(struct service *s, const struct config *before, const struct config *wanted,
+		     const struct config_step *steps, unsigned int n, struct error *err)
+{
+	int ret = 0;
+
+	for (unsigned int pass = 0; pass < 2; pass++) {
+		for (unsigned int i = 0; i < n && !ret; i++) {
+			if (goes_first(before, &steps[i]) != (pass == 0))
+				continue;
+			ret = actions[steps[i].kind](s, &steps[i], wanted, err);
+			if (ret)
+				error_prefix(err, -ret, "%s", steps[i].text);
+			else
+				log_notice("%s", steps[i].text);
+		}
+	}
+	return ret;
+}
+
+/* `before` must not be the running configuration itself, which changes on the way. */
+static int change(struct service *s, const struct config *before, const struct config *wanted,
+		  struct error *err)
+{
+	struct config_step *steps = NULL;
+	unsigned int n = 0;
+	int ret = config_diff(before, wanted, &steps, &n, err);
+
+	if (!ret)
+		ret = run_steps(s, before, wanted, steps, n, err);
+	config_steps_free(steps, n);
+	return ret;
+}
+
+static void change_back(struct service *s, const struct config *wanted)
+{
+	struct config *before = config_copy(s->running);
+	struct error err;
+
+	if (!before || change(s, before, wanted, &err))
+		log_error("cannot undo it all: %s", before ? err.text : "out of memory");
+	config_free(before);
+}
+
+int service_apply(struct service *service, const struct config *wanted, struct error *err)
+{
+	struct config *before = config_copy(service_running(service));
+	int ret;
+
+	if (!before)
+		return error_set(err, ENOMEM, "out of memory");
+	ret = change(service, before, wanted, err);
+	if (ret)
+		change_back(service, before);
+	config_free(before);
+	return ret;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Live commands that change what a daemon serves: each edits a copy of the running configuration,
+ * which is then checked and applied as a changed file would be.
+ */
+#include "service/internal.h"
+
+#include "base/cleanup.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A copy to edit; NULL with `err` set, also when this process is no daemon. */
+static struct config *edit_begin(struct service *service, struct error *err)
+{
+	struct config *running = service_running(service);
+	struct config *copy;
+
+	if (!running) {
+		error_set(
+			err, EOPNOTSUPP,
+			"this process was started by 'stgt-xdp attach': only a daemon's disks and "
+			"exports come and go");
+		return NULL;
+	}
+	copy = config_copy(running);
+	if (!copy)
+		error_set(err, ENOMEM, "out of memory");
+	return copy;
+}
+
+/* Applies the copy unless the edit failed, and frees it: the command's answer. */
+static json_t *edit_end(struct service *service, struct config *copy, int ret, struct error *err)
+{
+	if (!ret)
+		ret = config_check(copy, NULL, err);
+	if (!ret)
+		ret = service_apply(service, copy, err);
+	config_free(copy);
+	return ret ? NULL : json_object();
+}
+
+/* ---- disks ---- */
+
+static int add_disk(struct config *config, const char *name, const char *text, struct error *err)
+{
+	struct config_disk *disk;
+	struct disk_spec spec;
+	int ret;
+
+	if (config_find_disk(config, name))
+		return error_set(err, EEXIST, "disk %s exists", name);
+	ret = disk_spec_parse(text, &spec, err);
+	if (ret)
+		return ret;
+	disk = config_add_disk(config);
+	if (disk)
+		disk->name = strdup(name);
+	if (!disk || !disk->name) {
+		disk_spec_fini(&spec);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	disk->spec = spec;
+	return 0;
+}
+
+json_t *edit_disk_add(struct service *service, const json_t *request, struct error *err)
+{
+	const char *name = request_text(request, "name", err);
+	const char *text = name ? request_text(request, "disk", err) : NULL;
+	struct config *copy = text ? edit_begin(service, err) : NULL;
+
+	return copy ? edit_end(service, copy, add_disk(copy, name, text, err), err) : NULL;
+}
+
+json_t *edit_disk_remove(struct service *service, const json_t *request, struct error *err)
+{
+	const char *name = request_text(request, "name", err);
+	struct config *copy = name ? edit_begin(service, err) : NULL;
+	struct config_disk *disk;
+	int ret = 0;
+
+	if (!copy)
+		return NULL;
+	disk = config_find_disk(copy, name);
+	if (!disk)
+		ret = error_set(err, ENOENT, "there is no disk %s", name);
+	for (unsigned int i = 0; i < copy->naoe && !ret; i++)
+		if (strcmp(copy->aoe[i].disk, name) == 0)
+			ret = error_set(err, EBUSY, "disk %s is exported: remove its exports first",
+					name);
+	if (!ret)
+		config_remove_disk(copy, disk);
+	return edit_end(service, copy, ret, err);
+}
+
+/* ---- interfaces and exports ---- */
+
+static int add_interface(struct config *config, const char *name, const json_t *request,
+			 struct error *err)
+{
+	const char *xdp = json_string_value(json_object_get(request, "xdp"));
+	struct config_interface *interface;
+
+	if (config_find_interface(config, name))
+		return 0;
+	interface = config_add_interface(config);
+	if (interface)
+		interface->name = strdup(name);
+	if (!interface || !interface->name)
+		return error_set(err, ENOMEM, "out of memory");
+	interface->busy_poll_us =
+		(unsigned int)json_integer_value(json_object_get(request, "busy_poll"));
+	return xdp ? steer_request_parse(xdp, &interface->xdp, err) : 0;
+}
+
+/* What `export` says of one export: address, disk, interfaces and who may use it. */
+static int add_export(struct config *config, const json_t *export, struct error *err)
+{
+	const char *address = request_text(export, "address", err);
+	const char *disk = address ? request_text(export, "disk", err) : NULL;
+	const char *allow = disk ? request_text(export, "allow", err) : NULL;
+	const json_t *names = json_object_get(export, "interfaces");
+	struct aoe_address addr;
+	struct config_aoe *aoe;
+	const json_t *name;
+	size_t i;
+	int ret;
+
+	if (!allow)
+		return -EINVAL;
+	ret = aoe_address_parse(address, &addr, err);
+	if (ret)
+		return ret;
+	if (config_find_aoe(config, &addr))
+		return error_set(err, EEXIST, "%s is exported already", address);
+	aoe = config_add_aoe(config);
+	if (!aoe)
+		return error_set(err, ENOMEM, "out of memory");
+	aoe->addr = addr;
+	aoe->disk = strdup(disk);
+	if (!aoe->disk)
+		return error_set(err, ENOMEM, "out of memory");
+	json_array_foreach (names, i, name) {
+		if (!ret && json_is_string(name))
+			ret = config_aoe_add_interface(aoe, json_string_value(name));
+		if (ret == -EEXIST)
+			ret = 0;
+	}
+	return ret ? error_set(err, -ret, "out of memory") : aoe_acl_parse(allow, &aoe->acl, err);
+}
+
+json_t *edit_export_add(struct service *service, const json_t *request, struct error *err)
+{
+	struct config *copy = edit_begin(service, err);
+
+	return copy ? edit_end(service, copy, add_export(copy, request, err), err) : NULL;
+}
+
+json_t *edit_export_remove(struct service *service, const json_t *request, struct error *err)
+{
+	const char *address = request_text(request, "address", err);
+	struct aoe_address addr;
+	struct config_aoe *aoe;
+	struct config *copy;
+
+	if (!address || aoe_address_parse(address, &addr, err))
+		return NULL;
+	copy = edit_begin(service, err);
+	if (!copy)
+		return NULL;
+	aoe = config_find_aoe(copy, &addr);
+	if (aoe)
+		config_remove_aoe(copy, aoe);
+	return edit_end(service, copy,
+			aoe ? 0 : error_set(err, ENOENT, "there is no export %s", address), err);
+}
+
+/* `attach` gives disks in words, and the daemon's have names: the address makes one. */
+static int add_unnamed(struct config *config, const json_t *export, const json_t *interfaces,
+		       struct error *err)
+{
+	const char *address = request_text(export, "address", err);
+	const char *words = address ? request_text(export, "disk", err) : NULL;
+	json_t *named;
+	char name[48];
+	int ret;
+
+	if (!words)
+		return -EINVAL;
+	snprintf(name, sizeof(name), "aoe-%.40s", address);
+	for (char *c = name; *c; c++)
+		if (*c == ':')
+			*c = '-';
+	ret = add_disk(config, name, words, err);
+	if (ret)
+		return ret;
+	named = json_copy((json_t *)export);
+	json_object_set_new(named, "disk", json_string(name));
+	json_object_set(named, "interfaces", (json_t *)interfaces);
+	ret = add_export(config, named, err);
+	json_decref(named);
+	return ret;
+}
+
+json_t *edit_attach(struct service *service, const json_t *request, struct error *err)
+{
+	const json_t *interfaces = json_object_get(request, "interfaces");
+	const json_t *exports = json_object_get(request, "exports"), *item;
+	struct config *copy = edit_begin(service, err);
+	int ret = 0;
+	size_t i;
+
+	if (!copy)
+		return NULL;
+	json_array_foreach (interfaces, i, item) {
+		if (!ret && json_is_string(item))
+			ret = add_interface(copy, json_string_value(item), request, err);
+	}
+	json_array_foreach (exports, i, item) {
+		if (!ret)
+			ret = add_unnamed(copy, item, interfaces, err);
+	}
+	return edit_end(service, copy, ret, err);
+}
+
+/* An export that is served nowhere else goes with its interface. */
+json_t *edit_detach(struct service *service, const char *name, struct error *err)
+{
+	struct config *copy = edit_begin(service, err);
+	struct config_interface *interface;
+
+	if (!copy)
+		return NULL;
+	interface = config_find_interface(copy, name);
+	if (!interface)
+		return edit_end(service, copy,
+				error_set(err, ENODEV, "%s is not served here", name), err);
+	for (unsigned int i = copy->naoe; i-- > 0;) {
+		struct config_aoe *aoe = &copy->aoe[i];
+
+		service_drop_interface(aoe, name);
+		if (!aoe->ninterfaces)
+			config_remove_aoe(copy, aoe);
+	}
+	config_remove_interface(copy, interface);
+	return edit_end(service, copy, 0, err);
+}

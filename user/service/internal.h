@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The service's parts, for the files of this module only. */
+#ifndef STGT_SERVICE_INTERNAL_H
+#define STGT_SERVICE_INTERNAL_H
+
+#include "control/control.h"
+#include "service/service.h"
+
+struct service {
+	struct target *target;
+	struct control_server *server;
+	int signals;
+	int watchdog; /* timer, or -1 */
+	bool stop;    /* asked to */
+	bool lost;    /* the last interface went away */
+
+	/* The daemon's; NULL in others. */
+	char *config_path;
+	struct config *running; /* what was applied; see service_running() */
+};
+
+/* apply.c: the export is no longer meant for the interface. */
+void service_drop_interface(struct config_aoe *aoe, const char *name);
+
+/* commands.c: what the control socket understands. */
+extern const struct control_command service_commands[];
+/* A member that must be there and be text; NULL with `err` set. */
+const char *request_text(const json_t *request, const char *name, struct error *err);
+
+/* service.c: brings the running configuration up to date with what was changed past it: access
+ * lists in the maps, exports enabled, disks grown. NULL: out of memory, or no daemon.
+ */
+struct config *service_running(struct service *service);
+
+/* export.c: metrics over HTTP at ADDR:PORT from now on, or not at all (NULL). */
+int service_export(struct service *service, const char *listen, struct error *err);
+
+/* watchdog.c */
+int watchdog_open(struct error *err); /* a descriptor, or -1 when systemd does not watch */
+/* Tells systemd that every worker answers; when one does not, it never returns. */
+void watchdog_pat(int fd, struct target *target);
+
+/* edit.c: live commands of the daemon, as changes to its configuration. NULL with `err` set. */
+json_t *edit_attach(struct service *service, const json_t *request, struct error *err);
+json_t *edit_detach(struct service *service, const char *interface, struct error *err);
+json_t *edit_disk_add(struct service *service, const json_t *request, struct error *err);
+json_t *edit_disk_remove(struct service *service, const json_t *request, struct error *err);
+json_t *edit_export_add(struct service *service, const json_t *request, struct error *err);
+json_t *edit_export_remove(struct service *service, const json_t *request, struct error *err);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Telling systemd that the service lives (WatchdogSec=), and only then. */
+#include "service/internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+int watchdog_open(struct error *err)
+{
+	struct itimerspec every = {0};
+	uint64_t usec;
+	int fd;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0)
+		return -1;
+	usec /= 2;
+	every.it_interval.tv_sec = every.it_value.tv_sec = (time_t)(usec / 1000000);
+	every.it_interval.tv_nsec = every.it_value.tv_nsec = (long)(usec % 1000000) * 1000;
+	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (fd >= 0)
+		timerfd_settime(fd, 0, &every, NULL);
+	return fd;
+}
+
+void watchdog_pat(int fd, struct target *target)
+{
+	uint64_t expirations;
+
+	if (read(fd, &expirations, sizeof(expirations)) != sizeof(expirations))
+		return;
+	/* A worker that hangs keeps us here, and systemd starts us anew. */
+	target_probe(target);
+	sd_notify(0, "WATCHDOG=1");
+}
