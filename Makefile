@@ -35,7 +35,7 @@ B := build$(patsubst %,/%,$(filter-out gcc,$(notdir $(firstword $(CC)))))$(if $(
 
 # ---- flags ---------------------------------------------------------------------------------
 
-PKGS := libbpf libxdp liburing jansson libsystemd libcyaml
+PKGS := libbpf libxdp liburing jansson libsystemd libmicrohttpd libcyaml
 VERSION := $(shell cat VERSION)
 # -iquote: "xdp/xsk.h" is ours, <xdp/xsk.h> is libxdp's.
 CPPFLAGS_ALL := -D_GNU_SOURCE -DSTGT_VERSION='"$(VERSION)"' -Iinclude -iquote user -I$(B) $(CPPFLAGS)
@@ -53,7 +53,7 @@ BPF_CFLAGS := -target bpf -g -O2 -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-para
 
 # ---- modules, top layer first ----------------------------------------------------------------
 
-MODULES := service target control config worker xdp aoe ata lu state blk arena base
+MODULES := service metrics target control config worker xdp aoe ata lu state blk arena base
 MODULE_LIBS := $(MODULES:%=$(B)/lib/%.a)
 objects = $(patsubst %.c,$(B)/%.o,$(wildcard user/$(1)/*.c))
 MAIN_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard user/*.c))
@@ -78,6 +78,8 @@ $(B)/%.o: %.c
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(B)/user/metrics/page.o: user/metrics/page.html
 
 # Only the loader needs the skeleton; it must exist before that is compiled for the first time.
 $(call objects,xdp): | $(SKEL)

@@ -22,6 +22,7 @@ links_initiator := initiator base
 links_classify :=
 links_target := $(MODULES)
 links_control := control base
+links_metrics := metrics base
 links_attach := $(MODULES)
 links_report := base
 links_xdp := xdp arena base

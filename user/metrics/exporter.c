@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "metrics/exporter.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "metrics/page.h"
+#include "metrics/render.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define NS_PER_MS 1000000u
+
+#define ADDRESS_MAX (1 + 46 + 2 + 6) /* [IPv6]:PORT and the end */
+
+struct exporter {
+	struct MHD_Daemon *daemon;
+	const struct exporter_ops *ops;
+	void *ctx;
+	char address[ADDRESS_MAX];
+	struct list clients;
+};
+
+/* A connection, which libmicrohttpd would keep for as long as a byte comes now and then. */
+struct client {
+	struct list link;
+	int fd;
+	uint64_t deadline_ns;
+};
+
+/* ---- answers ---- */
+
+struct answer {
+	const char *type;
+	char *body; /* NULL: no memory */
+	size_t len;
+	bool constant; /* not to be freed */
+};
+
+static struct answer answer_json(json_t *document)
+{
+	char *body = document ? json_dumps(document, JSON_COMPACT) : NULL;
+
+	json_decref(document);
+	return (struct answer){"application/json", body, body ? strlen(body) : 0, false};
+}
+
+static struct answer answer_metrics(struct exporter *exporter)
+{
+	json_t *status = exporter->ops->status(exporter->ctx);
+	json_t *stats = exporter->ops->stats(exporter->ctx);
+	struct answer answer = {.type = "text/plain; version=0.0.4; charset=utf-8"};
+
+	if (status && stats)
+		answer.body = metrics_render(status, stats, &answer.len);
+	json_decref(status);
+	json_decref(stats);
+	return answer;
+}
+
+static struct answer answer_status(struct exporter *exporter)
+{
+	return answer_json(exporter->ops->status(exporter->ctx));
+}
+
+static struct answer answer_stats(struct exporter *exporter)
+{
+	return answer_json(exporter->ops->stats(exporter->ctx));
+}
+
+static struct answer answer_health(struct exporter *exporter)
+{
+	return (struct answer){"text/plain; charset=utf-8", "ok\n", 3, true};
+}
+
+static struct answer answer_page(struct exporter *exporter)
+{
+	return (struct answer){"text/html; charset=utf-8", (char *)metrics_page,
+			       (size_t)(metrics_page_end - metrics_page), true};
+}
+
+static const struct path {
+	const char *name;
+	struct answer (*answer)(struct exporter *exporter);
+} paths[] = {
+	{"/metrics", answer_metrics},	 {"/healthz", answer_health},	{"/", answer_page},
+	{"/status.json", answer_status}, {"/stats.json", answer_stats},
+};
+
+static const struct path *path_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (strcmp(paths[i].name, name) == 0)
+			return &paths[i];
+	return NULL;
+}
+
+static enum MHD_Result reply(struct MHD_Connection *connection, unsigned int code,
+			     const struct answer *answer)
+{
+	/* The page's own script and style, its documents, and nothing from anywhere else. */
+	static const char policy[] =
+		"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+		"connect-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		answer->len, answer->body,
+		answer->constant ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
+	enum MHD_Result ret;
+
+	if (!response) {
+		if (!answer->constant)
+			free(answer->body);
+		return MHD_NO;
+	}
+	MHD_add_response_header(response, "Content-Type", answer->type);
+	MHD_add_response_header(response, "Content-Security-Policy", policy);
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, "Cache-Control", "no-store");
+	MHD_add_response_header(response, "Connection", "close");
+	if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(response, "Allow", "GET, HEAD");
+	ret = MHD_queue_response(connection, code, response);
+	MHD_destroy_response(response);
+	return ret;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned int code, char *text)
+{
+	const struct answer answer = {"text/plain; charset=utf-8", text, strlen(text), true};
+
+	return reply(connection, code, &answer);
+}
+
+/* A request's headers are there; what follows them is not read. */
+static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url,
+			      const char *method, const char *version, const char *upload_data,
+			      size_t *upload_data_size, void **con_cls)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct client *client = info ? info->socket_context : NULL;
+	const struct path *path = path_find(url);
+	struct exporter *exporter = cls;
+	struct answer answer;
+
+	if (client)
+		client->deadline_ns = clock_now_ns() + (uint64_t)EXPORTER_ANSWER_MS * NS_PER_MS;
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+	if (!path)
+		return refuse(connection, MHD_HTTP_NOT_FOUND,
+			      "not here: try /, /metrics, /healthz, /status.json, /stats.json\n");
+	answer = path->answer(exporter);
+	if (!answer.body)
+		return refuse(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
+	return reply(connection, MHD_HTTP_OK, &answer);
+}
+
+/* ---- connections ---- */
+
+static void notify(void *cls, struct MHD_Connection *connection, void **context,
+		   enum MHD_ConnectionNotificationCode code)
+{
+	struct exporter *exporter = cls;
+	struct client *client = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (client)
+			list_del(&client->link);
+		free(client);
+		return;
+	}
+	client = calloc(1, sizeof(*client));
+	*context = client;
+	if (!client)
+		return;
+	client->fd =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	client->deadline_ns = clock_now_ns() + (uint64_t)EXPORTER_REQUEST_MS * NS_PER_MS;
+	list_add_tail(&exporter->clients, &client->link);
+}
+
+/* libmicrohttpd finds the connection at its end and closes it. */
+static void close_late(struct exporter *exporter)
+{
+	uint64_t now = clock_now_ns();
+	struct client *client;
+
+	list_for_each_entry (client, &exporter->clients, link)
+		if (now >= client->deadline_ns)
+			shutdown(client->fd, SHUT_RDWR);
+}
+
+int exporter_timeout_ms(const struct exporter *exporter)
+{
+	uint64_t wait_ms = INT32_MAX, now = clock_now_ns();
+	const struct client *client;
+	MHD_UNSIGNED_LONG_LONG limit;
+
+	if (MHD_get_timeout(exporter->daemon, &limit) == MHD_YES && limit < wait_ms)
+		wait_ms = limit;
+	list_for_each_entry (client, &exporter->clients, link) {
+		uint64_t left = client->deadline_ns > now ? client->deadline_ns - now : 0;
+
+		/* Rounded up: not to wake before its time. */
+		left = (left + NS_PER_MS - 1) / NS_PER_MS;
+		if (left < wait_ms)
+			wait_ms = left;
+	}
+	return wait_ms == INT32_MAX ? -1 : (int)wait_ms;
+}
+
+int exporter_fd(const struct exporter *exporter)
+{
+	return MHD_get_daemon_info(exporter->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+void exporter_dispatch(struct exporter *exporter)
+{
+	close_late(exporter);
+	MHD_run(exporter->daemon);
+}
+
+/* ---- listening ---- */
+
+/* The address's parts; `result` is to be freed by freeaddrinfo(). */
+static int address_parse(const char *text, struct addrinfo **result, struct error *err)
+{
+	static const struct addrinfo hints = {
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+		.ai_socktype = SOCK_STREAM,
+	};
+	const char *colon = strrchr(text, ':');
+	char host[ADDRESS_MAX];
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	bool bracketed = len > 2 && text[0] == '[' && text[len - 1] == ']';
+	bool plain = len && len < sizeof(host) && (bracketed || !memchr(text, ':', len));
+
+	if (plain) {
+		snprintf(host, sizeof(host), "%.*s", (int)(len - (bracketed ? 2 : 0)),
+			 text + bracketed);
+		/* getaddrinfo() cuts larger ports to 16 bits. */
+		plain = strlen(colon + 1) <= 5 && strspn(colon + 1, "0123456789") &&
+			atoi(colon + 1) <= 65535 &&
+			getaddrinfo(host, colon + 1, &hints, result) == 0;
+	}
+	if (!plain)
+		return error_set(err, EINVAL,
+				 "not an address to listen on: '%s' (wanted: 127.0.0.1:9464 or "
+				 "[::1]:9464)",
+				 text);
+	return 0;
+}
+
+int exporter_address_check(const char *address, struct error *err)
+{
+	struct addrinfo *parsed;
+	int ret = address_parse(address, &parsed, err);
+
+	if (!ret)
+		freeaddrinfo(parsed);
+	return ret;
+}
+
+/* A listening socket, or negative errno. */
+static int listen_on(const char *address, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+	struct addrinfo *parsed;
+	int ret, on = 1;
+
+	ret = address_parse(address, &parsed, err);
+	if (ret)
+		return ret;
+	fd = socket(parsed->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	ret = fd < 0 || bind(fd, parsed->ai_addr, parsed->ai_addrlen) ||
+			      listen(fd, EXPORTER_CLIENTS)
+		      ? errno
+		      : 0;
+	freeaddrinfo(parsed);
+	if (ret)
+		return error_set(err, ret, "exporter: cannot listen on %s: %s", address,
+				 strerror(ret));
+	return cleanup_steal_fd(&fd);
+}
+
+static void say_address(struct exporter *exporter, int fd)
+{
+	struct sockaddr_storage bound;
+	socklen_t len = sizeof(bound);
+	char host[46], port[6];
+
+	if (getsockname(fd, (struct sockaddr *)&bound, &len) ||
+	    getnameinfo((struct sockaddr *)&bound, len, host, sizeof(host), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV))
+		return;
+	snprintf(exporter->address, sizeof(exporter->address),
+		 bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+int exporter_open(const char *address, const struct exporter_ops *ops, void *ctx,
+		  struct exporter **out, struct error *err)
+{
+	struct exporter *exporter;
+	int fd = listen_on(address, err);
+
+	if (fd < 0)
+		return fd;
+	exporter = calloc(1, sizeof(*exporter));
+	if (!exporter) {
+		close(fd);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	exporter->ops = ops;
+	exporter->ctx = ctx;
+	list_init(&exporter->clients);
+	say_address(exporter, fd);
+	exporter->daemon =
+		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, exporter,
+				 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+				 (unsigned int)EXPORTER_CLIENTS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				 (size_t)EXPORTER_REQUEST_MAX, MHD_OPTION_NOTIFY_CONNECTION, notify,
+				 exporter, MHD_OPTION_END);
+	if (!exporter->daemon) {
+		close(fd);
+		free(exporter);
+		return error_set(err, ENOMEM, "exporter: cannot start the HTTP server on %s",
+				 address);
+	}
+	*out = exporter;
+	return 0;
+}
+
+void exporter_close(struct exporter *exporter)
+{
+	if (!exporter)
+		return;
+	MHD_stop_daemon(exporter->daemon);
+	free(exporter);
+}
+
+const char *exporter_address(const struct exporter *exporter)
+{
+	return exporter->address;
+}
