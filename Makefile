@@ -5,7 +5,8 @@
 # make demo       see it work on a veth pair of its own        (root)
 # make check      every test, all tiers                        (root; see docs/HACKING.md)
 # make bench      measure against vblade and the AF_XDP echo   (root)
-# make install    to DESTDIR/PREFIX
+# make install    to DESTDIR/PREFIX; scripts/install.mk has the other variables
+# make deb, rpm   packages, into build/packages
 #
 # The first three install what is missing with scripts/bootstrap when run as root on Debian.
 
@@ -104,23 +105,17 @@ $(B)/docs/%: docs/%.scd
 	$(Q)mkdir -p $(@D) && scdoc < $< > $@
 
 include tests/tests.mk
+include scripts/install.mk
 
 # ---- housekeeping ----------------------------------------------------------------------------
 
-.PHONY: bootstrap demo install uninstall clean format
+.PHONY: bootstrap demo clean format
 bootstrap:
 	@scripts/bootstrap
 
 demo: bootstrap
 	@$(MAKE) --no-print-directory all
 	@scripts/demo $(B)/stgt-xdp
-
-install: all
-	install -D -m 0755 $(B)/stgt-xdp $(DESTDIR)$(PREFIX)/sbin/stgt-xdp
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(filter %.8,$(MAN))
-
-uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/stgt-xdp $(DESTDIR)$(PREFIX)/share/man/man8/stgt-xdp.8
 
 FORMATTED = $(shell git ls-files '*.c' '*.h' | grep -v '^vmlinux.h$$')
 format:
@@ -129,4 +124,4 @@ format:
 clean:
 	rm -rf build
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path build/packages -prune -o -type f -name '*.d' -print 2>/dev/null)

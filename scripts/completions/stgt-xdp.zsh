@@ -1,0 +1,22 @@
+#compdef stgt-xdp
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Completion for zsh. Commands and options are those that --help tells.
+
+local -a found
+case ${words[CURRENT-1]} in
+(--xdp) compadd auto zerocopy native generic; return ;;
+(--allow) compadd any any/ro; return ;;
+(--config|--socket) _files; return ;;
+(--state-dir) _files -/; return ;;
+esac
+if (( CURRENT == 2 )); then
+	found=(${(f)"$(stgt-xdp --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\).*/\1/p')"})
+	compadd -- $found --help --version
+elif [[ ${words[CURRENT]} == -* ]]; then
+	found=(${(fu)"$(stgt-xdp ${words[2]} --help 2>/dev/null | grep -o -e '--[a-z][a-z-]*')"})
+	compadd -- $found --help
+elif [[ ${words[2]} == (attach|detach|capture) ]]; then
+	compadd -- /sys/class/net/*(N:t)
+else
+	_files
+fi

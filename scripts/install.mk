@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# make install, uninstall, deb, rpm. Included by the top Makefile.
+#
+# DESTDIR goes before every path and into none. Where things go can be said one by one:
+
+SBINDIR ?= $(PREFIX)/sbin
+SYSCONFDIR ?= /etc
+MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+
+# ---- install ---------------------------------------------------------------------------------
+
+# mode:file:where it goes. uninstall removes what stands here.
+INSTALLED := \
+	0755:$(B)/stgt-xdp:$(SBINDIR)/stgt-xdp \
+	0644:scripts/systemd/stgt-xdp.service:$(UNITDIR)/stgt-xdp.service \
+	0644:scripts/systemd/sysusers.conf:$(SYSUSERSDIR)/stgt-xdp.conf \
+	0644:scripts/systemd/tmpfiles.conf:$(TMPFILESDIR)/stgt-xdp.conf \
+	0644:scripts/completions/stgt-xdp.bash:$(BASHDIR)/stgt-xdp \
+	0644:scripts/completions/stgt-xdp.zsh:$(ZSHDIR)/_stgt-xdp \
+	$(foreach page,$(MAN),0644:$(page):$(MANDIR)/man$(lastword $(subst ., ,$(page)))/$(notdir $(page)))
+CONFIG := $(SYSCONFDIR)/stgt-xdp/stgt-xdp.yaml
+
+# The n-th part of a line above.
+part = $(word $(1),$(subst :, ,$(2)))
+
+define install_one
+	install -D -m $(call part,1,$(1)) $(call part,2,$(1)) $(DESTDIR)$(call part,3,$(1))
+
+endef
+
+# The configuration is the administrator's: what is there stays, also at uninstall when it was changed.
+.PHONY: install uninstall
+install: all
+	$(foreach file,$(INSTALLED),$(call install_one,$(file)))
+	sed -i 's,/usr/sbin/,$(SBINDIR)/,; s,/etc/stgt-xdp/,$(SYSCONFDIR)/stgt-xdp/,' \
+		$(DESTDIR)$(UNITDIR)/stgt-xdp.service
+	test -e $(DESTDIR)$(CONFIG) || install -D -m 0644 scripts/stgt-xdp.yaml $(DESTDIR)$(CONFIG)
+
+uninstall:
+	rm -f $(foreach file,$(INSTALLED),$(DESTDIR)$(call part,3,$(file)))
+	! cmp -s scripts/stgt-xdp.yaml $(DESTDIR)$(CONFIG) || rm -f $(DESTDIR)$(CONFIG)
+
+# ---- packages --------------------------------------------------------------------------------
+
+PACKAGES := build/packages
+PACKAGE_TREE := $(PACKAGES)/stgt-xdp-$(VERSION)
+PACKAGE_FILES := LICENSE LICENSES Makefile README.md VERSION bpf docs include scripts tests user vmlinux.h
+
+.PHONY: deb rpm package-tree
+package-tree:
+	rm -rf $(PACKAGES)
+	mkdir -p $(PACKAGE_TREE)
+	tar -c --exclude=__pycache__ $(PACKAGE_FILES) | tar -x -C $(PACKAGE_TREE)
+
+# Also checks that the changelog tells of this version.
+deb: package-tree
+	grep -q '^stgt-xdp ($(VERSION))' scripts/debian/changelog
+	cp -r scripts/debian $(PACKAGE_TREE)/debian
+	cd $(PACKAGE_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
+	@ls $(PACKAGES)/*.deb
+
+# On a machine whose development packages are not rpm's, RPMFLAGS=--nodeps.
+RPMBUILD = rpmbuild --define '_topdir $(abspath $(PACKAGES))/rpm' --define 'stgt_version $(VERSION)'
+rpm: package-tree
+	mkdir -p $(PACKAGES)/rpm/SOURCES
+	tar -c -z -C $(PACKAGES) -f $(PACKAGES)/rpm/SOURCES/stgt-xdp-$(VERSION).tar.gz stgt-xdp-$(VERSION)
+	$(RPMBUILD) $(RPMFLAGS) -ba scripts/rpm/stgt-xdp.spec
+	@ls $(PACKAGES)/rpm/RPMS/*/*.rpm
