@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * `stgt-xdp disk|export|acl|initiator VERB ...` and `reload`: what changes while it is served, one
- * table entry a verb.
+ * `stgt-xdp disk|export|acl|initiator|limit|fault VERB ...` and `reload`: what changes while it is
+ * served, one table entry a verb.
  */
+#include "aoe/aoe.h"
+#include "base/cleanup.h"
 #include "cmd.h"
 #include "options.h"
 #include "report_text.h"
@@ -77,6 +79,64 @@ static const struct object initiator = {
 	{{"evict", "initiator-evict", {"mac"}, 0, false, "shut an initiator out of every export"},
 	 {"list", NULL, {NULL}, 0, false, "show the initiators seen"}},
 };
+
+static int check_limit(const char *text, struct error *err)
+{
+	struct aoe_limit limit;
+
+	return aoe_limit_parse(text, &limit, err);
+}
+
+static const struct object limit = {
+	"limit",
+	"limits",
+	{{"set",
+	  "limit-set",
+	  {"mac", "limit"},
+	  0,
+	  false,
+	  "answer an initiator no faster than iops=N, bytes=SIZE or both a second"},
+	 {"clear", "limit-clear", {"mac"}, 0, false, "end an initiator's limit"},
+	 {"list", NULL, {NULL}, 0, false, "show all limits"}},
+};
+
+static int check_rule(const char *text, struct error *err)
+{
+	struct aoe_fault fault;
+
+	return aoe_fault_parse(text, &fault, err);
+}
+
+static const struct object fault = {
+	"fault",
+	"faults",
+	{{"add",
+	  "fault-add",
+	  {"address", "rule"},
+	  0,
+	  false,
+	  "spoil answers on purpose: delay=TIME, error[=unc|abrt] or drop, then\n"
+	  "        op=read|write|flush|any, lba=FIRST[-LAST], every=N, percent=P, count=N"},
+	 {"clear", "fault-clear", {"address"}, 1, false, "end all faults of an export, or all"},
+	 {"list", NULL, {NULL}, 0, false, "show all faults"}},
+};
+
+/* Commands whose last word may be several: joined by commas they must please a parser. */
+static const struct phrase {
+	const char *command;
+	int (*check)(const char *text, struct error *err);
+} phrases[] = {
+	{"limit-set", check_limit},
+	{"fault-add", check_rule},
+};
+
+static const struct phrase *phrase_find(const struct verb *verb)
+{
+	for (size_t i = 0; verb->command && i < sizeof(phrases) / sizeof(phrases[0]); i++)
+		if (strcmp(phrases[i].command, verb->command) == 0)
+			return &phrases[i];
+	return NULL;
+}
 
 struct live_args {
 	const char *socket;
@@ -210,14 +270,41 @@ static int send_request(const char *name, const char *socket, json_t *request)
 	return answer ? EXIT_DONE : cmd_failed(name, &err);
 }
 
+/* The words from the `from`th on as one, joined by commas. NULL: out of memory. */
+static char *join_words(int nwords, char **words, unsigned int from)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	for (int w = (int)from; w < nwords; w++)
+		fprintf(out, "%s%s", w > (int)from ? "," : "", words[w]);
+	fclose(out);
+	return text;
+}
+
 static int run_verb(const struct object *object, const struct verb *verb,
 		    const struct live_args *args, int nwords, char **words)
 {
+	const struct phrase *phrase = phrase_find(verb);
+	_cleanup_free_ char *joined = NULL;
 	unsigned int most = 0;
+	struct error err;
 	json_t *request;
 
 	while (most < WORDS_MAX && verb->words[most])
 		most++;
+	if (phrase && (unsigned int)nwords >= most) {
+		joined = join_words(nwords, words, most - 1);
+		if (!joined)
+			return EXIT_FAILED;
+		if (phrase->check(joined, &err))
+			return cmd_usage(object->name, "%s", err.text);
+		words[most - 1] = joined;
+		nwords = (int)most;
+	}
 	if ((unsigned int)nwords > most)
 		return cmd_usage(object->name, "unexpected word: %s", words[most]);
 	if ((unsigned int)nwords + verb->optional < most)
@@ -282,6 +369,16 @@ int cmd_acl(int argc, char **argv)
 int cmd_initiator(int argc, char **argv)
 {
 	return run_object(&initiator, argc, argv);
+}
+
+int cmd_limit(int argc, char **argv)
+{
+	return run_object(&limit, argc, argv);
+}
+
+int cmd_fault(int argc, char **argv)
+{
+	return run_object(&fault, argc, argv);
 }
 
 int cmd_reload(int argc, char **argv)

@@ -126,6 +126,13 @@ static const struct table tables[] = {
 	  {"BYTES", "bytes"},
 	  {"DROPS", "drops"},
 	  {"IDLE", "idle_seconds"}}},
+	{"limits",
+	 {{"MAC", "mac"},
+	  {"IOPS", "iops"},
+	  {"BYTES/S", "bytes_per_second"},
+	  {"REQUESTS", "requests"},
+	  {"DELAYED", "delayed"}}},
+	{"faults", {{"EXPORT", "export"}, {"MET", "met"}, {"FIRED", "fired"}, {"RULE", "rule"}}},
 };
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
@@ -164,11 +171,23 @@ static void print_table(FILE *out, const struct table *table, const json_t *rows
 		print_row(out, table, widths, row);
 }
 
+/* The lists of exports show the access lists; what slows or spoils answers is shown if it is there.
+ */
+static bool table_in_status(const struct table *table, const json_t *rows)
+{
+	if (strcmp(table->name, "limits") == 0 || strcmp(table->name, "faults") == 0)
+		return json_array_size(rows) != 0;
+	return strcmp(table->name, "acl") != 0;
+}
+
 void report_print_status(const json_t *document, FILE *out)
 {
-	for (size_t t = 0; t < TABLES; t++)
-		if (strcmp(tables[t].name, "acl"))
-			print_table(out, &tables[t], json_object_get(document, tables[t].name));
+	for (size_t t = 0; t < TABLES; t++) {
+		const json_t *rows = json_object_get(document, tables[t].name);
+
+		if (table_in_status(&tables[t], rows))
+			print_table(out, &tables[t], rows);
+	}
 }
 
 void report_print_list(const json_t *document, const char *name, FILE *out)

@@ -136,6 +136,38 @@ static void expect_rate(uint64_t iops, uint64_t bytes, unsigned int answers)
 	close_bench(&b);
 }
 
+static void test_text(void **state)
+{
+	static const struct {
+		const char *text;
+		struct aoe_limit limit;
+	} good[] = {
+		{"iops=1000", {1000, 0}},
+		{"bytes=10M", {0, 10 << 20}},
+		{"iops=1,bytes=1", {1, 1}},
+		{" bytes=4096 , iops=5 ", {5, 4096}},
+		{"iops=1000000000,bytes=1024T", {1000000000, 1ull << 50}},
+	};
+	static const char *const bad[] = {
+		"",	    "iops",	"iops=",	   "iops=0",	    "iops=1k",
+		"iops=-1",  "iops=1.5", "iops=1000000001", "bytes=2048T",   "bytes=0",
+		"bytes=1X", "100",	"mbps=5",	   "iops=1,iops=1", "iops=1 10M",
+	};
+	struct aoe_limit limit;
+	struct error err;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(aoe_limit_parse(good[i].text, &limit, &err), 0);
+		assert_int_equal(limit.iops, good[i].limit.iops);
+		assert_int_equal(limit.bytes, good[i].limit.bytes);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		err.text[0] = '\0';
+		assert_int_equal(aoe_limit_parse(bad[i], &limit, &err), -EINVAL);
+		assert_true(strlen(err.text) > 0);
+	}
+}
+
 static void test_iops(void **state)
 {
 	expect_rate(1000, 0, 1000);
@@ -385,6 +417,7 @@ static void test_shared_by_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_iops),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_burst_and_order),

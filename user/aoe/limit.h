@@ -14,7 +14,7 @@
 #ifndef STGT_AOE_LIMIT_H
 #define STGT_AOE_LIMIT_H
 
-#include "base/list.h"
+#include "base/error.h"
 #include "stgt/wire/eth.h"
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,6 +30,12 @@ struct aoe_limit {
 	uint64_t iops;
 	uint64_t bytes;
 };
+
+/*
+ * A limit as users write it: `iops=N`, `bytes=SIZE` or both, separated by commas or blanks. -EINVAL
+ * names the wrong word.
+ */
+int aoe_limit_parse(const char *text, struct aoe_limit *limit, struct error *err);
 
 /* One initiator's. */
 struct aoe_limiter;

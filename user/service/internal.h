@@ -27,6 +27,12 @@ extern const struct control_command service_commands[];
 /* A member that must be there and be text; NULL with `err` set. */
 const char *request_text(const json_t *request, const char *name, struct error *err);
 
+/* tuning.c: more of them. */
+json_t *tuning_limit_set(void *ctx, const json_t *request, struct error *err);
+json_t *tuning_limit_clear(void *ctx, const json_t *request, struct error *err);
+json_t *tuning_fault_add(void *ctx, const json_t *request, struct error *err);
+json_t *tuning_fault_clear(void *ctx, const json_t *request, struct error *err);
+
 /* service.c: brings the running configuration up to date with what was changed past it: access
  * lists in the maps, exports enabled, disks grown. NULL: out of memory, or no daemon.
  */

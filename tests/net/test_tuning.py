@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Rate limits, and faults that are injected on purpose."""
+
+import json
+import time
+
+import pytest
+
+from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, READ_EXT, STATUS_DRDY, STATUS_ERR, WRITE_EXT,
+                 AtaReply, ata_body)
+from lab import SLOW, pattern
+
+ERR_UNC = 0x40
+LIMITED, OTHER = "02:00:00:00:01:01", "02:00:00:00:01:02"
+
+
+def reasons(target):
+    return target.json("stats")["interfaces"][0]["queues"][0]["aoe"]["reasons"]
+
+
+def listed(target, what):
+    return json.loads(target.control(what, "list", "--json").stdout)[f"{what}s"]
+
+
+def read_frame(client, tag, mac):
+    return client.frame(ATA, ata_body(READ_EXT, 8, 2, 0, AFLAG_LBA48), tag=tag, src=mac)
+
+
+class Loop:
+    """An initiator that keeps reads in flight, each sent once."""
+
+    def __init__(self, client, mac, outstanding):
+        self.client, self.mac = client, mac
+        self.waiting = set()
+        for _ in range(outstanding):
+            self.send()
+
+    def send(self):
+        tag = next(self.client.tags)
+        self.waiting.add(tag)
+        self.client.send(read_frame(self.client, tag, self.mac))
+
+    def run(self, seconds):
+        """How many were answered in this time."""
+        deadline = time.monotonic() + seconds
+        answered = 0
+        while time.monotonic() < deadline:
+            reply = self.client.receive(deadline - time.monotonic())
+            if reply:
+                assert reply.dst == self.mac and AtaReply.of(reply).ok
+                self.waiting.remove(reply.tag)  # each once
+                answered += 1
+                self.send()
+        return answered
+
+    def finish(self):
+        while self.waiting:
+            reply = self.client.receive()
+            assert reply, f"{len(self.waiting)} requests without an answer"
+            self.waiting.remove(reply.tag)
+
+
+@pytest.mark.parametrize("limit,rate", [("iops=1000", 1000), ("bytes=500K", 500)])
+def test_limited_rate(pair, limit, rate):
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    target.control("limit", "set", LIMITED, limit)
+    loop = Loop(client, LIMITED, 32)
+    loop.run(0.2)  # the burst that it has saved up
+    start = time.monotonic()
+    answered = loop.run(2)
+    assert answered == pytest.approx(rate * (time.monotonic() - start), rel=0.1)
+    loop.finish()
+    assert reasons(target)["ignored_share"] == 0
+    entry, = target.json("status")["limits"]
+    assert entry["mac"] == LIMITED and 0 < entry["delayed"] <= entry["requests"]
+
+
+def test_limit_of_one_initiator_is_nobody_elses(pair):
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    target.control("limit", "set", LIMITED, "iops=1")
+    tags = [next(client.tags) for _ in range(60)]
+    for tag in tags:
+        client.send(read_frame(client, tag, LIMITED))
+    assert client.reply_to(tags[0])  # saved up
+    for _ in range(100):
+        tag = next(client.tags)
+        client.send(read_frame(client, tag, OTHER))
+        assert client.reply_to(tag).dst == OTHER
+    # Discovery is free, also for the limited one.
+    client.config(src=LIMITED)
+    # Without the limit all that waits comes at once, not after a minute.
+    target.control("limit", "clear", LIMITED)
+    assert client.reply_to(tags[-1])
+    assert listed(target, "limit") == []
+
+
+def test_limit_changes_live(pair):
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    loop = Loop(client, LIMITED, 8)
+    assert loop.run(0.3) > 200
+    target.control("limit", "set", LIMITED, "iops=100")
+    loop.run(0.2)
+    assert 80 * 0.5 <= loop.run(0.5) <= 120 * 0.5 + 1
+    target.control("limit", "set", LIMITED, "iops=1000", "bytes=200K")
+    assert [(entry["iops"], entry["bytes_per_second"]) for entry in listed(target, "limit")] == \
+        [(1000, 200 << 10)]
+    loop.run(0.2)
+    assert 160 * 0.5 <= loop.run(0.5) <= 240 * 0.5 + 1
+    target.control("limit", "clear", LIMITED)
+    assert loop.run(0.3) > 200
+    loop.finish()
+
+
+def test_error_once(pair):
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    target.control("fault", "add", "7.1", "error", "op=read", "count=1")
+    assert [(entry["export"], entry["rule"]) for entry in target.json("status")["faults"]] == \
+        [("7.1", "error=unc,op=read,count=1")]
+    client.write(8, pattern(8, 2))
+    reply = client.ata(READ_EXT, 8, 2, aflags=AFLAG_LBA48)
+    assert (reply.status, reply.error, reply.lba) == (STATUS_DRDY | STATUS_ERR, ERR_UNC, 8)
+    assert client.read(8, 2) == pattern(8, 2)
+    assert reasons(target)["fault_error"] == 1
+    assert listed(target, "fault") == []
+
+
+def test_drop_is_a_lost_frame(pair):
+    disk = pair.lab.disk()
+    target = pair.serve_disk(disk)
+    client = pair.client()
+    data = pattern(8, 2, salt=1)
+    write = client.frame(ATA, ata_body(WRITE_EXT, 8, 2, 0, AFLAG_LBA48 | AFLAG_WRITE, data))
+    target.control("fault", "add", "7.1", "drop,op=write,lba=8-9,count=1")
+    assert client.replies(write) == []
+    assert client.read(8, 2) == pattern(8, 2)
+    # Sent again it is done.
+    reply, = client.replies(write)
+    assert AtaReply.of(reply).ok
+    assert client.read(8, 2) == data
+    assert reasons(target)["fault_drop"] == 1
+
+
+def test_delay(pair):
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    target.control("fault", "add", "7.1", "delay=300ms", "op=read")
+    for _ in range(3):
+        start = time.monotonic()
+        assert client.read(8, 2) == pattern(8, 2)
+        assert 0.3 <= time.monotonic() - start < 0.3 + 0.25 * SLOW
+    start = time.monotonic()
+    client.write(8, pattern(8, 2))
+    assert time.monotonic() - start < 0.3
+    assert reasons(target)["fault_delay"] == 3
+
+
+def test_clear_ends_a_delay(pair):
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    target.control("fault", "add", "7.1", "delay=600s")
+    tag = next(client.tags)
+    client.send(read_frame(client, tag, LIMITED))
+    assert client.receive(0.2) is None
+    target.control("fault", "clear")
+    assert client.receive().tag == tag
+    assert client.read(8, 2) == pattern(8, 2)
+
+
+def test_the_end_waits_for_no_delay(pair):
+    """What waits is answered when the target stops, and that does not take long."""
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    target.control("fault", "add", "7.1", "delay=600s")
+    tags = [next(client.tags) for _ in range(5)]
+    for tag in tags:
+        client.send(read_frame(client, tag, LIMITED))
+    assert client.receive(0.2) is None
+    assert target.stop() == 0
+    assert [client.receive().tag for _ in tags] == tags
+
+
+@pytest.mark.parametrize("words,status,says", [
+    (["fault", "add", "7.1", "dorp"], 2, "'dorp' is not known"),
+    (["fault", "add", "7.1", "error", "drop"], 2, "one of delay=TIME, error and drop"),
+    (["fault", "add", "7.1"], 2, "wants the rule"),
+    (["fault", "add", "7", "drop"], 1, "7"),
+    (["fault", "add", "7.2", "drop"], 1, "7.2"),
+    (["fault", "clear", "7.2"], 1, "7.2"),
+    (["fault", "spoil"], 2, "spoil"),
+    (["limit", "set", LIMITED, "iops=0"], 2, "'iops=0'"),
+    (["limit", "set", LIMITED], 2, "wants the limit"),
+    (["limit", "set", "ff:ff:ff:ff:ff:ff", "iops=5"], 1, "one station"),
+    (["limit", "set", "eth1", "iops=5"], 1, "'eth1'"),
+    (["limit", "clear", LIMITED], 1, f"{LIMITED} has no limit"),
+])
+def test_refused(shared, words, status, says):
+    done = shared.control(*words, check=False)
+    assert done.returncode == status and says in done.stderr, done
+    assert done.stderr.count("\n") == 1 and not done.stdout
+
+
+@pytest.fixture(scope="module")
+def shared():
+    from conftest import Pair
+    from lab import Lab
+    lab = Lab()
+    try:
+        pair = Pair(lab)
+        yield pair.serve_disk(lab.disk())
+    finally:
+        lab.close()

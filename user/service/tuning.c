@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The control socket's commands for rate limits and injected faults. */
+#include "service/internal.h"
+
+#include "aoe/mac.h"
+#include <errno.h>
+#include <string.h>
+
+static int request_mac(const json_t *request, uint8_t mac[WIRE_MAC_LEN], struct error *err)
+{
+	const char *text = request_text(request, "mac", err);
+
+	if (!text)
+		return -EINVAL;
+	if (!mac_parse(text, strlen(text), mac))
+		return error_set(err, EINVAL, "'%s' is not a MAC address", text);
+	return 0;
+}
+
+json_t *tuning_limit_set(void *ctx, const json_t *request, struct error *err)
+{
+	const char *text = request_text(request, "limit", err);
+	struct service *service = ctx;
+	struct aoe_limit limit;
+	uint8_t mac[WIRE_MAC_LEN];
+
+	if (!text || request_mac(request, mac, err) || aoe_limit_parse(text, &limit, err) ||
+	    target_set_limit(service->target, mac, &limit, err))
+		return NULL;
+	return json_object();
+}
+
+json_t *tuning_limit_clear(void *ctx, const json_t *request, struct error *err)
+{
+	struct service *service = ctx;
+	uint8_t mac[WIRE_MAC_LEN];
+
+	if (request_mac(request, mac, err) || target_clear_limit(service->target, mac, err))
+		return NULL;
+	return json_object();
+}
+
+json_t *tuning_fault_add(void *ctx, const json_t *request, struct error *err)
+{
+	const char *text = request_text(request, "address", err);
+	const char *rule = text ? request_text(request, "rule", err) : NULL;
+	struct service *service = ctx;
+	struct aoe_address addr;
+
+	if (!rule || aoe_address_parse(text, &addr, err) ||
+	    target_fault_add(service->target, &addr, rule, err))
+		return NULL;
+	return json_object();
+}
+
+json_t *tuning_fault_clear(void *ctx, const json_t *request, struct error *err)
+{
+	const char *text = json_string_value(json_object_get(request, "address"));
+	struct service *service = ctx;
+	struct aoe_address addr;
+
+	if ((text && aoe_address_parse(text, &addr, err)) ||
+	    target_fault_clear(service->target, text ? &addr : NULL, err))
+		return NULL;
+	return json_object();
+}
