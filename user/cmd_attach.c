@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "cmd.h"
 #include "control/control.h"
+#include "handover.h"
 #include "service/service.h"
 
 #include <errno.h>
@@ -15,7 +16,8 @@ static const char attach_help[] =
 	"                       [IFACE... --aoe ... --allow ...]... [OPTION...]\n"
 	"\n"
 	"Serves disks on network interfaces until interrupted. An interface named after an\n"
-	"export begins a new group with exports of its own.\n"
+	"export begins a new group with exports of its own. Where a daemon runs, it is asked to\n"
+	"serve them, and the command returns.\n"
 	"\n"
 	"  --aoe [VLAN:]SHELF.SLOT=DISK  export DISK over AoE at this address (VLAN 1-4094, or\n"
 	"                          OUTER.INNER for two tags)\n"
@@ -68,6 +70,19 @@ static int serve(const struct attach_args *args, struct error *err)
 	return ret;
 }
 
+/* A daemon of this network namespace goes on with it; else this process serves. */
+static int serve_somewhere(const struct attach_args *args, struct error *err)
+{
+	pid_t daemon;
+	int ret = handover(args, &daemon, err);
+
+	if (ret > 0) {
+		printf("served by the daemon, process %d\n", (int)daemon);
+		return 0;
+	}
+	return ret ? ret : serve(args, err);
+}
+
 int cmd_attach(int argc, char **argv)
 {
 	struct attach_args args;
@@ -78,7 +93,7 @@ int cmd_attach(int argc, char **argv)
 		status = cmd_usage("attach", "%s", err.text);
 	} else if (args.help) {
 		fputs(attach_help, stdout);
-	} else if (serve(&args, &err)) {
+	} else if (serve_somewhere(&args, &err)) {
 		status = cmd_failed("attach", &err);
 	}
 	attach_args_fini(&args);

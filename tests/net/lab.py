@@ -206,9 +206,12 @@ class Target:
         self.home.mkdir()
         self.state = state or self.home / "state"
         self.socket = self.home / "control.sock"
-        self.argv = [PROGRAM, "attach", *map(str, words), *options, "--state-dir", self.state,
+        self.argv = [PROGRAM, *self.command(words), *options, "--state-dir", self.state,
                      "--socket", self.socket]
         self.start(wait)
+
+    def command(self, words):
+        return ["attach", *map(str, words)]
 
     def start(self, wait=True):
         self.log = self.home / f"log{next(self.lab.names)}"

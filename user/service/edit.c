@@ -204,23 +204,36 @@ static int add_unnamed(struct config *config, const json_t *export, const json_t
 	return ret;
 }
 
+/* Interfaces, and exports that are served on all of them. */
+static int add_group(struct config *config, const json_t *group, struct error *err)
+{
+	const json_t *interfaces = json_object_get(group, "interfaces"), *item;
+	int ret = 0;
+	size_t i;
+
+	json_array_foreach (interfaces, i, item) {
+		if (!ret && json_is_string(item))
+			ret = add_interface(config, json_string_value(item), group, err);
+	}
+	json_array_foreach (json_object_get(group, "exports"), i, item) {
+		if (!ret)
+			ret = add_unnamed(config, item, interfaces, err);
+	}
+	return ret;
+}
+
 json_t *edit_attach(struct service *service, const json_t *request, struct error *err)
 {
-	const json_t *interfaces = json_object_get(request, "interfaces");
-	const json_t *exports = json_object_get(request, "exports"), *item;
 	struct config *copy = edit_begin(service, err);
+	const json_t *group;
 	int ret = 0;
 	size_t i;
 
 	if (!copy)
 		return NULL;
-	json_array_foreach (interfaces, i, item) {
-		if (!ret && json_is_string(item))
-			ret = add_interface(copy, json_string_value(item), request, err);
-	}
-	json_array_foreach (exports, i, item) {
+	json_array_foreach (json_object_get(request, "groups"), i, group) {
 		if (!ret)
-			ret = add_unnamed(copy, item, interfaces, err);
+			ret = add_group(copy, group, err);
 	}
 	return edit_end(service, copy, ret, err);
 }

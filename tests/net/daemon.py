@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A running `stgt-xdp daemon`, and the file it follows."""
+
+import json
+
+from lab import Target
+
+
+class Daemon(Target):
+    def __init__(self, lab, netns, config, wait=True):
+        self.file = lab.path / f"config{next(lab.names)}.yaml"
+        self.configure(config)
+        super().__init__(lab, netns, (), wait=wait)
+
+    def command(self, words):
+        return ["daemon", "--config", self.file]
+
+    def configure(self, config):
+        """`config` as YAML's lists of dictionaries; JSON is YAML."""
+        self.file.write_text(config if isinstance(config, str) else json.dumps(config))
+
+    def shown(self):
+        return self.control("config", "show").stdout
+
+    def diff(self):
+        return self.control("config", "diff", self.file).stdout.splitlines()

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The daemon: what its file says, what changes while it serves, and what a mistake costs: nothing."""
+
+import copy
+import json
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, CONFIG, READ_EXT, WRITE_EXT, AoeClient, ata_body)
+from daemon import Daemon
+from lab import PINS, PROGRAM, pattern, wait_until
+
+READER = "02:00:00:00:00:05"
+
+
+@pytest.fixture
+def config(pair):
+    """Two disks, one export for everybody, one for nobody in particular."""
+    return {
+        "disks": [{"name": "vol0", "file": str(pair.lab.disk(8 << 20, "vol0.img"))},
+                  {"name": "scratch", "ram": "4MiB"}],
+        "interfaces": [{"name": pair.port}],
+        "aoe": [{"interface": pair.port, "address": "7.1", "disk": "vol0", "allow": ["any"]},
+                {"interface": pair.port, "address": "7.2", "disk": "scratch",
+                 "allow": [f"{READER}/ro"]}],
+    }
+
+
+@pytest.fixture
+def daemon(pair, config):
+    return Daemon(pair.lab, pair.storage, config)
+
+
+class Load(threading.Thread):
+    """Writes and reads back, over and over; every request is sent once and must be answered."""
+
+    def __init__(self, client):
+        super().__init__()
+        self.client = client
+        self.done = threading.Event()
+        self.rounds = 0
+        self.slowest = 0
+        self.failure = None
+
+    def run(self):
+        try:
+            while not self.done.is_set():
+                began = time.monotonic()
+                lba, salt = self.rounds * 2 % 4000, self.rounds // 2000 + 1
+                self.client.write(lba, pattern(lba, 2, salt))
+                assert self.client.read(lba, 2) == pattern(lba, 2, salt), lba
+                self.slowest = max(self.slowest, time.monotonic() - began)
+                self.rounds += 1
+        except BaseException as failure:  # shown by the test's own thread
+            self.failure = failure
+
+    def __enter__(self):
+        self.start()
+        wait_until(lambda: self.rounds or self.failure, 5, "the load's first round")
+        return self
+
+    def __exit__(self, *exc):
+        self.done.set()
+        self.join()
+        if self.failure:
+            raise self.failure
+
+
+def addresses(target):
+    return sorted(export["address"] for export in target.json("status")["exports"])
+
+
+def allowed(target, address):
+    """The export's access list, as `acl list` shows it."""
+    rows = json.loads(target.control("acl", "list", "--json").stdout)["acl"]
+    return {row["mac"]: row["access"] for row in rows if row["address"] == address}
+
+
+# ---- the file ------------------------------------------------------------------------------------
+
+
+def test_serves_what_the_file_says(pair, daemon, config):
+    assert pair.client().discover(0.3) == [(7, 1)]
+    assert pair.client(mac=READER).discover(0.3) == [(7, 1), (7, 2)]
+    assert pair.client().read(5, 2) == pattern(5, 2)
+    assert daemon.diff() == []
+    assert daemon.stop(signal.SIGTERM) == 0
+    assert not pair.attached() and not pair.pinned()
+
+
+def test_show_and_save_is_the_identity(pair, daemon):
+    shown = daemon.shown()
+    daemon.configure(shown)
+    assert daemon.diff() == []
+    daemon.control("reload")
+    assert daemon.shown() == shown
+    daemon.stop(signal.SIGTERM)
+    again = Daemon(pair.lab, pair.storage, shown)
+    assert again.shown() == shown
+
+
+def test_wrong_file_is_no_start(pair, config):
+    config["aoe"][0]["disk"] = "nosuch"
+    file = pair.lab.path / "wrong.yaml"
+    file.write_text(json.dumps(config, indent=1))
+    done = pair.lab.run([PROGRAM, "daemon", "--config", file, "--socket", pair.lab.path / "s",
+                         "--state-dir", pair.lab.path / "state"], pair.storage, check=False)
+    assert done.returncode == 2
+    assert "wrong.yaml:" in done.stderr and "nosuch" in done.stderr
+    assert not pair.attached()
+
+
+@pytest.mark.parametrize("how", ["signal", "command"])
+def test_reload_applies_the_difference(pair, daemon, config, how):
+    del config["aoe"][1]
+    config["disks"].append({"name": "more", "ram": "8MiB"})
+    config["aoe"].append({"interface": pair.port, "address": "7.3", "disk": "more",
+                          "allow": ["any"]})
+    daemon.configure(config)
+    assert len(daemon.diff()) == 3  # remove 7.2, add the disk, add 7.3
+    with Load(pair.client()):
+        if how == "signal":
+            daemon.hup()
+        else:
+            daemon.control("reload")
+        wait_until(lambda: addresses(daemon) == ["7.1", "7.3"], 5, "the new exports")
+    assert pair.client(7, 3).size() == 16384
+    assert daemon.diff() == []
+
+
+BROKEN = {
+    "yaml": lambda config: "disks: [",
+    "unknown key": lambda config: {**config, "disk": []},
+    "unknown disk": lambda config: {**config, "aoe": [{**config["aoe"][0], "disk": "x"}]},
+    "missing file": lambda config: {**config, "disks": config["disks"] +
+                                    [{"name": "gone", "file": "/nonexistent/disk.img"}]},
+    "missing interface": lambda config: {**config, "interfaces": config["interfaces"] +
+                                         [{"name": "nosuch0"}]},
+    "smaller file": lambda config: {**config, "disks": [{**config["disks"][0], "size": "1MiB"},
+                                                        config["disks"][1]]},
+    # Both go well together with exports that leave: those must stay.
+    "missing file, exports removed": lambda config: {
+        **config, "aoe": [], "disks": config["disks"] + [{"name": "gone", "file": "/nonexistent/d"}]},
+}
+
+
+@pytest.mark.parametrize("mistake", BROKEN)
+def test_invalid_file_changes_nothing(pair, daemon, config, mistake):
+    shown = daemon.shown()
+    daemon.configure(BROKEN[mistake](copy.deepcopy(config)))
+    with Load(pair.client()):
+        done = daemon.control("reload", check=False)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+    assert daemon.shown() == shown
+    assert pair.client(mac=READER).discover(0.3) == [(7, 1), (7, 2)]
+
+
+def test_many_reloads_under_load(pair, daemon, config):
+    other = copy.deepcopy(config)
+    other["disks"].append({"name": "more", "ram": "8MiB"})
+    other["aoe"][1]["allow"] = ["any", f"{READER}/deny"]
+    other["aoe"] += [{"interface": pair.port, "address": f"8.{slot}", "disk": "more",
+                      "allow": ["any"]} for slot in range(20)]
+    with Load(pair.client()) as load:
+        for turn in range(40):
+            daemon.configure(config if turn % 2 else other)
+            daemon.control("reload")
+        assert addresses(daemon) == ["7.1", "7.2"]
+    assert load.slowest < 1
+
+
+def test_kill_and_start_again(pair, daemon):
+    pair.client().write(3, pattern(3, 2, 7))
+    daemon.kill()
+    daemon.start()
+    assert pair.client().read(3, 2) == pattern(3, 2, 7)
+    assert daemon.stop(signal.SIGTERM) == 0
+    assert not pair.pinned()
+
+
+def test_second_daemon_is_refused(pair, daemon):
+    done = pair.lab.run([PROGRAM, "daemon", "--config", daemon.file, "--socket", daemon.socket,
+                         "--state-dir", pair.lab.path / "other"], pair.storage, check=False)
+    assert done.returncode == 1 and "another process answers" in done.stderr
+    assert pair.client().read(0, 1) == pattern(0, 1)
+
+
+# ---- live commands -------------------------------------------------------------------------------
+
+
+def test_disks_and_exports_come_and_go(pair, daemon):
+    with Load(pair.client()):
+        daemon.control("disk", "add", "more", "ram:8M")
+        daemon.control("export", "add", "9.1", "more", "--interface", pair.port, "--allow", "any")
+        assert pair.client(9, 1).size() == 16384
+        in_use = daemon.control("disk", "remove", "more", check=False)
+        assert in_use.returncode == 1 and "exported" in in_use.stderr
+        daemon.control("export", "remove", "9.1")
+        daemon.control("disk", "remove", "more")
+    assert addresses(daemon) == ["7.1", "7.2"]
+    assert daemon.diff() == []
+
+
+def test_disabled_export_is_silent(pair, daemon):
+    client = pair.client()
+    daemon.control("export", "disable", "7.1")
+    assert client.discover(0.3) == []
+    assert "enabled: false" in daemon.shown()
+    daemon.control("export", "enable", "7.1")
+    assert client.read(0, 2) == pattern(0, 2)
+
+
+def test_disk_grows_while_served(pair, daemon):
+    client = pair.client()
+    with Load(pair.client()):
+        client.drain()
+        daemon.control("disk", "resize", "vol0", "16M")
+        wait_until(lambda: client.receive().command == CONFIG, 5, "an announcement")
+    assert client.size() == 32768
+    client.write(32766, pattern(32766, 2, 1))
+    smaller = daemon.control("disk", "resize", "vol0", "1M", check=False)
+    assert smaller.returncode == 1 and "never shrunk" in smaller.stderr
+
+
+@pytest.mark.parametrize("words,text", [
+    (("disk", "add", "vol0", "ram:1M"), "exists"),
+    (("disk", "add", "x", "ram:1"), "'1'"),
+    (("disk", "remove", "x"), "no disk x"),
+    (("disk", "resize", "scratch", "8M"), "only files grow"),
+    (("export", "remove", "1.1"), "no export 1.1"),
+    (("export", "enable", "1"), "not an AoE address"),
+    (("acl", "allow", "7.9", "any"), "no export 7.9"),
+    (("acl", "allow", "7.1", "me"), "'me'"),
+    (("initiator", "evict", "me"), "'me'"),
+    (("detach", "nosuch0"), "nosuch0"),
+])
+def test_refused_with_one_line(daemon, words, text):
+    shown = daemon.shown()
+    done = daemon.control(*words, check=False)
+    assert done.returncode == 1 and text in done.stderr and done.stderr.count("\n") == 1, done
+    assert daemon.shown() == shown
+
+
+@pytest.mark.parametrize("words", [("disk",), ("disk", "mend"), ("disk", "add", "x"),
+                                   ("export", "add", "1.1", "x"), ("acl", "list", "x"),
+                                   ("reload", "x"), ("disk", "list", "--fast")])
+def test_wrong_usage(daemon, words):
+    done = daemon.control(*words, check=False)
+    assert done.returncode == 2 and "--help" in done.stderr, done
+
+
+def test_attach_is_handed_to_the_daemon(pair, daemon):
+    lab = pair.lab
+    near, far = lab.veth(pair.storage, pair.initiator)
+    disk = lab.disk(1 << 20, "attached.img")
+    done = lab.run([PROGRAM, "attach", near, "--aoe", "5.1=attached.img", "--allow", "any", "--socket",
+                    daemon.socket], pair.storage, cwd=disk.parent)
+    assert "daemon" in done.stdout
+    client = AoeClient(lab, pair.initiator, far, lab.mac(pair.storage, near), 5, 1)
+    assert client.read(7, 1) == pattern(7, 1)
+    assert str(disk) in daemon.shown()
+    daemon.control("detach", near)
+    assert addresses(daemon) == ["7.1", "7.2"]
+    assert not (PINS / near).exists()
+
+
+def test_daemon_without_interface_goes_on(pair, daemon):
+    daemon.control("detach", pair.port)
+    assert addresses(daemon) == [] and not pair.attached()
+    daemon.control("reload")
+    assert pair.client().read(0, 1) == pattern(0, 1)
+
+
+# ---- access --------------------------------------------------------------------------------------
+
+
+def test_access_changes_at_once(pair, daemon):
+    client = pair.client(7, 2, mac=READER)
+    refused = client.ata(WRITE_EXT, 0, 1, aflags=AFLAG_LBA48 | AFLAG_WRITE, data=bytes(512))
+    assert not refused.ok
+    daemon.control("acl", "allow", "7.2", READER)
+    wait_until(lambda: client.ata(WRITE_EXT, 0, 1, aflags=AFLAG_LBA48 | AFLAG_WRITE, data=bytes(512)).ok, 1,
+               "the right to write")
+    daemon.control("acl", "deny", "7.2", READER)
+    assert allowed(daemon, "7.2") == {READER: "deny"}
+    tag = 77777
+    client.send(client.frame(ATA, ata_body(READ_EXT, 0, 1, 0, AFLAG_LBA48), tag=tag))
+    assert client.reply_to(tag, 0.3) is None
+
+
+def acl_key(address, mac):
+    shelf, slot = map(int, address.split("."))
+    raw = struct.pack("=III", 1, 0, shelf << 8 | slot) + bytes.fromhex(mac.replace(":", "")) + bytes(2)
+    return [f"0x{byte:02x}" for byte in raw]
+
+
+def test_the_map_is_the_truth(pair, daemon):
+    stranger = "02:00:00:00:00:77"
+    client = pair.client(7, 2, mac=stranger)
+    assert client.discover(0.3) == [(7, 1)]
+    pair.lab.run(["bpftool", "map", "update", "pinned", PINS / pair.port / "acl", "key",
+                  *acl_key("7.2", stranger), "value", "1", "0", "0", "0"])
+    assert allowed(daemon, "7.2") == {READER: "ro", stranger: "ro"}
+    assert stranger in daemon.shown()
+    assert client.read(0, 1) == bytes(512)
+    assert not client.ata(WRITE_EXT, 0, 1, aflags=AFLAG_LBA48 | AFLAG_WRITE, data=bytes(512)).ok
+    # The file does not know him: the next reload takes him out again.
+    assert any("7.2" in line for line in daemon.diff())
+    daemon.control("reload")
+    assert allowed(daemon, "7.2") == {READER: "ro"}
+    assert client.discover(0.3) == [(7, 1)]
+
+
+def test_evicted_initiator_is_out_everywhere(pair, daemon):
+    daemon.control("initiator", "evict", READER)
+    assert pair.client(mac=READER).discover(0.3) == []
+    assert allowed(daemon, "7.1") == {"any": "rw", READER: "deny"}
+    assert allowed(daemon, "7.2") == {READER: "deny"}
+    assert pair.client().discover(0.3) == [(7, 1)]
+
+
+# ---- systemd's side ------------------------------------------------------------------------------
+
+
+def test_systemd_is_told(pair, config):
+    path = pair.lab.path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(path))
+        notify.settimeout(10)
+        os.environ["NOTIFY_SOCKET"] = str(path)
+        os.environ["WATCHDOG_USEC"] = "400000"
+        try:
+            daemon = Daemon(pair.lab, pair.storage, config)
+        finally:
+            del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
+        assert b"READY=1" in notify.recv(4096)
+        for _ in range(3):
+            assert notify.recv(4096) == b"WATCHDOG=1"
+        daemon.hup()
+
+        def told(word):
+            return lambda: word in notify.recv(4096)
+
+        wait_until(told(b"RELOADING=1"), 5, "RELOADING")
+        wait_until(told(b"READY=1"), 5, "READY after the reload")
+        daemon.child.send_signal(signal.SIGTERM)
+        wait_until(told(b"STOPPING=1"), 5, "STOPPING")
+        assert daemon.wait() == 0
