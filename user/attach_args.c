@@ -2,6 +2,7 @@
 #include "attach_args.h"
 
 #include "cmd.h"
+#include "config/config.h"
 #include "options.h"
 #include <errno.h>
 #include <getopt.h>
@@ -18,6 +19,7 @@ enum attach_option {
 	OPT_ALLOW,
 	OPT_XDP,
 	OPT_BUSY_POLL,
+	OPT_EXPORTER,
 	OPT_STATE_DIR,
 	OPT_SOCKET,
 	OPT_HELP,
@@ -28,6 +30,7 @@ static const struct option attach_options[] = {
 	{"allow", required_argument, NULL, OPT_ALLOW},
 	{"xdp", required_argument, NULL, OPT_XDP},
 	{"busy-poll", optional_argument, NULL, OPT_BUSY_POLL},
+	{"exporter", required_argument, NULL, OPT_EXPORTER},
 	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
 	{"socket", required_argument, NULL, OPT_SOCKET},
 	{"help", no_argument, NULL, OPT_HELP},
@@ -139,6 +142,18 @@ static int read_busy_poll(const char *text, unsigned int *us, struct error *err)
 	return 0;
 }
 
+static int read_exporter(struct attach_args *args, const char *text, struct error *err)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	int ret = config_listen_parse(text, &address, &len, err);
+
+	if (ret)
+		return error_prefix(err, -ret, "--exporter");
+	args->exporter = text;
+	return 0;
+}
+
 static int read_option(struct attach_args *args, int option, char **argv, struct error *err)
 {
 	const char *value = optarg;
@@ -154,6 +169,8 @@ static int read_option(struct attach_args *args, int option, char **argv, struct
 		return steer_request_parse(value, &args->xdp, err);
 	case OPT_BUSY_POLL:
 		return read_busy_poll(value, &args->busy_poll_us, err);
+	case OPT_EXPORTER:
+		return read_exporter(args, value, err);
 	case OPT_STATE_DIR:
 		args->state_dir = value;
 		return 0;

@@ -23,7 +23,8 @@ struct attach_args {
 	struct attach_group *groups;
 	unsigned int ngroups;
 	const char *state_dir;
-	const char *socket; /* NULL: the default, or a free name beside it */
+	const char *exporter; /* ADDR:PORT, or NULL */
+	const char *socket;   /* NULL: the default, or a free name beside it */
 	enum steer_request xdp;
 	unsigned int busy_poll_us;
 	bool help;

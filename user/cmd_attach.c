@@ -26,6 +26,7 @@ static const char attach_help[] =
 	"  --busy-poll[=USEC]      spin so long after the last frame before sleeping (1000)\n"
 	"  --state-dir DIR         where exports keep what they must remember\n"
 	"                          (" STATE_DIR_DEFAULT ")\n"
+	"  --exporter ADDR:PORT    metrics for Prometheus and a status page, over HTTP\n"
 	"  --socket PATH           control socket (" CONTROL_DEFAULT ")\n"
 	"\n"
 	"DISK: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE, then options:\n"
@@ -64,6 +65,8 @@ static int serve(const struct attach_args *args, struct error *err)
 	if (!ret)
 		ret = service_listen(service, args->socket, args->groups[0].interfaces[0].name,
 				     err);
+	if (!ret && args->exporter)
+		ret = service_export(service, args->exporter, err);
 	if (!ret)
 		ret = service_run(service, err);
 	service_close(service);

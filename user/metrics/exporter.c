@@ -9,21 +9,17 @@
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define NS_PER_MS 1000000u
 
-#define ADDRESS_MAX (1 + 46 + 2 + 6) /* [IPv6]:PORT and the end */
-
 struct exporter {
 	struct MHD_Daemon *daemon;
 	const struct exporter_ops *ops;
 	void *ctx;
-	char address[ADDRESS_MAX];
 	struct list clients;
 };
 
@@ -229,88 +225,25 @@ void exporter_dispatch(struct exporter *exporter)
 
 /* ---- listening ---- */
 
-/* The address's parts; `result` is to be freed by freeaddrinfo(). */
-static int address_parse(const char *text, struct addrinfo **result, struct error *err)
+static int listen_on(const struct sockaddr *address, socklen_t len, struct error *err)
 {
-	static const struct addrinfo hints = {
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-		.ai_socktype = SOCK_STREAM,
-	};
-	const char *colon = strrchr(text, ':');
-	char host[ADDRESS_MAX];
-	size_t len = colon ? (size_t)(colon - text) : 0;
-	bool bracketed = len > 2 && text[0] == '[' && text[len - 1] == ']';
-	bool plain = len && len < sizeof(host) && (bracketed || !memchr(text, ':', len));
+	_cleanup_close_ int fd =
+		socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
 
-	if (plain) {
-		snprintf(host, sizeof(host), "%.*s", (int)(len - (bracketed ? 2 : 0)),
-			 text + bracketed);
-		/* getaddrinfo() cuts larger ports to 16 bits. */
-		plain = strlen(colon + 1) <= 5 && strspn(colon + 1, "0123456789") &&
-			atoi(colon + 1) <= 65535 &&
-			getaddrinfo(host, colon + 1, &hints, result) == 0;
-	}
-	if (!plain)
-		return error_set(err, EINVAL,
-				 "not an address to listen on: '%s' (wanted: 127.0.0.1:9464 or "
-				 "[::1]:9464)",
-				 text);
-	return 0;
-}
-
-int exporter_address_check(const char *address, struct error *err)
-{
-	struct addrinfo *parsed;
-	int ret = address_parse(address, &parsed, err);
-
-	if (!ret)
-		freeaddrinfo(parsed);
-	return ret;
-}
-
-/* A listening socket, or negative errno. */
-static int listen_on(const char *address, struct error *err)
-{
-	_cleanup_close_ int fd = -1;
-	struct addrinfo *parsed;
-	int ret, on = 1;
-
-	ret = address_parse(address, &parsed, err);
-	if (ret)
-		return ret;
-	fd = socket(parsed->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	ret = fd < 0 || bind(fd, parsed->ai_addr, parsed->ai_addrlen) ||
-			      listen(fd, EXPORTER_CLIENTS)
-		      ? errno
-		      : 0;
-	freeaddrinfo(parsed);
-	if (ret)
-		return error_set(err, ret, "exporter: cannot listen on %s: %s", address,
-				 strerror(ret));
+	if (fd < 0)
+		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, address, len) || listen(fd, EXPORTER_CLIENTS))
+		return error_set(err, errno, "cannot listen there: %s", strerror(errno));
 	return cleanup_steal_fd(&fd);
 }
 
-static void say_address(struct exporter *exporter, int fd)
-{
-	struct sockaddr_storage bound;
-	socklen_t len = sizeof(bound);
-	char host[46], port[6];
-
-	if (getsockname(fd, (struct sockaddr *)&bound, &len) ||
-	    getnameinfo((struct sockaddr *)&bound, len, host, sizeof(host), port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV))
-		return;
-	snprintf(exporter->address, sizeof(exporter->address),
-		 bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-int exporter_open(const char *address, const struct exporter_ops *ops, void *ctx,
-		  struct exporter **out, struct error *err)
+int exporter_open(const struct sockaddr *address, socklen_t len, const struct exporter_ops *ops,
+		  void *ctx, struct exporter **out, struct error *err)
 {
 	struct exporter *exporter;
-	int fd = listen_on(address, err);
+	int fd = listen_on(address, len, err);
 
 	if (fd < 0)
 		return fd;
@@ -322,7 +255,6 @@ int exporter_open(const char *address, const struct exporter_ops *ops, void *ctx
 	exporter->ops = ops;
 	exporter->ctx = ctx;
 	list_init(&exporter->clients);
-	say_address(exporter, fd);
 	exporter->daemon =
 		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, exporter,
 				 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
@@ -332,8 +264,7 @@ int exporter_open(const char *address, const struct exporter_ops *ops, void *ctx
 	if (!exporter->daemon) {
 		close(fd);
 		free(exporter);
-		return error_set(err, ENOMEM, "exporter: cannot start the HTTP server on %s",
-				 address);
+		return error_set(err, ENOMEM, "cannot start the HTTP server");
 	}
 	*out = exporter;
 	return 0;
@@ -345,9 +276,4 @@ void exporter_close(struct exporter *exporter)
 		return;
 	MHD_stop_daemon(exporter->daemon);
 	free(exporter);
-}
-
-const char *exporter_address(const struct exporter *exporter)
-{
-	return exporter->address;
 }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include <jansson.h>
+#include <sys/socket.h>
 
 /* Connections at once; more wait in the listening socket's queue. */
 #define EXPORTER_CLIENTS 16
@@ -30,17 +31,11 @@ struct exporter_ops {
 
 struct exporter;
 
-/* 0, or -EINVAL with what is wrong, for ADDR:PORT with a numeric address (IPv6 in brackets). */
-int exporter_address_check(const char *address, struct error *err);
-
-/* Listens; port 0 takes a free one. `ctx` outlives the exporter. 0 or negative errno. */
-int exporter_open(const char *address, const struct exporter_ops *ops, void *ctx,
-		  struct exporter **exporter, struct error *err);
+/* Listens; `ops` and `ctx` outlive the exporter. 0 or negative errno. */
+int exporter_open(const struct sockaddr *address, socklen_t len, const struct exporter_ops *ops,
+		  void *ctx, struct exporter **exporter, struct error *err);
 /* Closes every connection. NULL is nothing to close. */
 void exporter_close(struct exporter *exporter);
-
-/* ADDR:PORT that it listens on. Valid until closed. */
-const char *exporter_address(const struct exporter *exporter);
 
 /* To be polled for POLLIN. */
 int exporter_fd(const struct exporter *exporter);

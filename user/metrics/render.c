@@ -235,8 +235,8 @@ static const struct queue_metric queue_metrics[] = {
 	{{"stgt_aoe_announcements_total", "counter", "Announcements of exports."},
 	 false,
 	 {PLAIN("aoe", "announcements")}},
-	{{"stgt_aoe_rejects_total", "counter",
-	  "AoE frames that were ignored, refused or aborted, by reason."},
+	{{"stgt_aoe_exceptions_total", "counter",
+	  "AoE frames that were ignored, refused, aborted or delayed, by reason."},
 	 false,
 	 {EACH("reasons", "reason")}},
 };

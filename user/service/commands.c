@@ -50,13 +50,17 @@ static json_t *server_status(const struct service *service)
 	return json_pack("[o]", server);
 }
 
-static json_t *run_status(void *ctx, const json_t *request, struct error *err)
+json_t *service_status(const struct service *service)
 {
-	struct service *service = ctx;
 	json_t *status = target_status(service->target);
 
 	json_object_set_new(status, "servers", server_status(service));
 	return status;
+}
+
+static json_t *run_status(void *ctx, const json_t *request, struct error *err)
+{
+	return service_status(ctx);
 }
 
 static json_t *run_stats(void *ctx, const json_t *request, struct error *err)

@@ -1,9 +1,41 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "service/internal.h"
 
-#include <errno.h>
+#include "metrics/exporter.h"
+
+static json_t *export_status(void *ctx)
+{
+	return service_status(ctx);
+}
+
+static json_t *export_stats(void *ctx)
+{
+	return target_stats(((struct service *)ctx)->target);
+}
+
+static int start(struct service *service, const char *listen, struct error *err)
+{
+	static const struct exporter_ops ops = {.status = export_status, .stats = export_stats};
+	struct sockaddr_storage address;
+	socklen_t len;
+	int ret = config_listen_parse(listen, &address, &len, err);
+
+	if (!ret)
+		ret = exporter_open((struct sockaddr *)&address, len, &ops, service,
+				    &service->exporter, err);
+	return ret ? error_prefix(err, -ret, "exporter %s", listen) : 0;
+}
 
 int service_export(struct service *service, const char *listen, struct error *err)
 {
-	return listen ? error_set(err, EOPNOTSUPP, "no exporter") : 0;
+	const char *before = service->running ? service->running->listen : NULL;
+	int ret;
+
+	/* First: the old address and the new one may exclude each other. */
+	exporter_close(service->exporter);
+	service->exporter = NULL;
+	ret = listen ? start(service, listen, err) : 0;
+	if (ret && before)
+		start(service, before, NULL);
+	return ret;
 }

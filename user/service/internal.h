@@ -9,6 +9,7 @@
 struct service {
 	struct target *target;
 	struct control_server *server;
+	struct exporter *exporter; /* NULL: none */
 	int signals;
 	int watchdog; /* timer, or -1 */
 	bool stop;    /* asked to */
@@ -24,6 +25,8 @@ void service_drop_interface(struct config_aoe *aoe, const char *name);
 
 /* commands.c: what the control socket understands. */
 extern const struct control_command service_commands[];
+/* The document of status; the caller owns it. */
+json_t *service_status(const struct service *service);
 /* A member that must be there and be text; NULL with `err` set. */
 const char *request_text(const json_t *request, const char *name, struct error *err);
 
@@ -37,9 +40,6 @@ json_t *tuning_fault_clear(void *ctx, const json_t *request, struct error *err);
  * lists in the maps, exports enabled, disks grown. NULL: out of memory, or no daemon.
  */
 struct config *service_running(struct service *service);
-
-/* export.c: metrics over HTTP at ADDR:PORT from now on, or not at all (NULL). */
-int service_export(struct service *service, const char *listen, struct error *err);
 
 /* watchdog.c */
 int watchdog_open(struct error *err); /* a descriptor, or -1 when systemd does not watch */

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "metrics/exporter.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -80,6 +81,7 @@ int service_open(const struct service_options *options, struct service **service
 
 void service_close(struct service *service)
 {
+	exporter_close(service->exporter);
 	if (service->server)
 		control_server_close(service->server);
 	if (service->target)
@@ -199,6 +201,7 @@ enum {
 	WAIT_MAILBOX,
 	WAIT_MONITOR,
 	WAIT_WATCHDOG,
+	WAIT_EXPORTER,
 	WAIT_CONTROL
 };
 
@@ -209,10 +212,16 @@ static void wait_and_serve(struct service *service)
 		[WAIT_MAILBOX] = {.fd = target_mailbox(service->target)->eventfd, .events = POLLIN},
 		[WAIT_MONITOR] = {.fd = target_monitor_fd(service->target), .events = POLLIN},
 		[WAIT_WATCHDOG] = {.fd = service->watchdog, .events = POLLIN},
+		[WAIT_EXPORTER] = {.fd = -1, .events = POLLIN},
 	};
+	int timeout_ms = -1;
 	unsigned int n = control_server_pollfds(service->server, fds + WAIT_CONTROL);
 
-	if (poll(fds, WAIT_CONTROL + n, -1) < 0)
+	if (service->exporter) {
+		fds[WAIT_EXPORTER].fd = exporter_fd(service->exporter);
+		timeout_ms = exporter_timeout_ms(service->exporter);
+	}
+	if (poll(fds, WAIT_CONTROL + n, timeout_ms) < 0)
 		return;
 	if (fds[WAIT_SIGNALS].revents)
 		handle_signals(service);
@@ -222,6 +231,8 @@ static void wait_and_serve(struct service *service)
 		target_monitor_dispatch(service->target);
 	if (fds[WAIT_WATCHDOG].revents)
 		watchdog_pat(service->watchdog, service->target);
+	if (service->exporter)
+		exporter_dispatch(service->exporter);
 	control_server_dispatch(service->server, fds + WAIT_CONTROL, n);
 	service->lost = !service->stop && out_of_interfaces(service);
 }

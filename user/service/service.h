@@ -39,6 +39,11 @@ int service_listen(struct service *service, const char *socket, const char *besi
 		   struct error *err);
 
 /*
+ * Metrics over HTTP at ADDR:PORT from now on, or not at all (NULL). On failure nothing has changed.
+ */
+int service_export(struct service *service, const char *listen, struct error *err);
+
+/*
  * The daemon: makes what runs what `wanted` says, touching nothing else. All or nothing: when a
  * step fails, those before it are undone, and the error says which it was. `wanted` stays the
  * caller's.
