@@ -23,12 +23,14 @@ links_classify :=
 links_target := $(MODULES)
 links_control := control base
 links_metrics := metrics base
+links_config := config control aoe ata lu state blk arena base
 links_attach := $(MODULES)
 links_report := base
 links_xdp := xdp arena base
 links_steer := xdp arena base
 # What of the command line is tested by itself.
 $(B)/tests/unit/test_attach_args: $(B)/user/attach_args.o $(B)/user/options.o
+$(B)/tests/unit/test_config_command: $(B)/user/cmd_config.o $(B)/user/cmd.o $(B)/user/options.o
 $(B)/tests/unit/test_report_text: $(B)/user/report_text.o
 module_of = $(word 2,$(subst _, ,$(notdir $(1))))
 libs_of = $(links_$(call module_of,$(1)):%=$(B)/lib/%.a)
@@ -62,7 +64,7 @@ $(BPF_TESTS:%=%.o): | $(SKEL)
 # tests/fuzz/fuzz_NAME.c becomes build/fuzz/NAME, its corpus is tests/fuzz/corpus/NAME.
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_MODULES := aoe ata lu state blk arena base initiator
+FUZZ_MODULES := config aoe ata lu state blk arena base initiator
 FUZZ_SOURCES := $(foreach m,$(FUZZ_MODULES),$(wildcard user/$(m)/*.c)) $(wildcard tests/lib/*.c)
 FUZZ_OBJS := $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
 FUZZ_SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined

@@ -146,9 +146,10 @@ static int trace_error(struct trace *trace, cyaml_err_t code, const struct confi
 	char path[160], what[320], keys[160] = "";
 	const char *last = NULL;
 
-	/* The field that it read last is not the one that is missing. */
-	if (code == CYAML_ERR_MAPPING_FIELD_MISSING && trace->nsteps && !trace->in_mapping &&
-	    trace->steps[0].key[0])
+	/* The field that was read last is not the one that is missing, nor the entry too many. */
+	if (trace->nsteps && ((code == CYAML_ERR_MAPPING_FIELD_MISSING && trace->steps[0].key[0] &&
+			       !trace->in_mapping) ||
+			      code == CYAML_ERR_SEQUENCE_ENTRIES_MAX))
 		memmove(trace->steps, trace->steps + 1, --trace->nsteps * sizeof(trace->steps[0]));
 	schema = trace_schema(trace);
 	if (code == CYAML_ERR_INVALID_KEY) {
@@ -159,7 +160,7 @@ static int trace_error(struct trace *trace, cyaml_err_t code, const struct confi
 		last = trace_after(trace, "mapping field: ");
 		snprintf(what, sizeof(what), "this is missing");
 	} else if (code == CYAML_ERR_SEQUENCE_ENTRIES_MAX) {
-		snprintf(what, sizeof(what), "there are too many");
+		snprintf(what, sizeof(what), "there are more than %u", schema->sequence.max);
 	} else {
 		say_value(trace, schema, what, sizeof(what));
 	}

@@ -65,13 +65,14 @@ void config_vlan_format(uint32_t vlan, char text[CONFIG_VLAN_TEXT])
 
 bool config_allow_format(const struct aoe_acl_entry *entry, char text[CONFIG_ALLOW_TEXT])
 {
+	static const char *const suffixes[] = {
+		[STGT_ACCESS_DENY] = "/deny", [STGT_ACCESS_RO] = "/ro", [STGT_ACCESS_RW] = ""};
 	static const uint8_t everybody[WIRE_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	bool any = !memcmp(entry->mac, everybody, WIRE_MAC_LEN);
 	char mac[MAC_TEXT];
 
 	mac_format(entry->mac, mac);
-	snprintf(text, CONFIG_ALLOW_TEXT, "%s%s", any ? "any" : mac,
-		 entry->access == STGT_ACCESS_RO ? "/ro" : "");
+	snprintf(text, CONFIG_ALLOW_TEXT, "%s%s", any ? "any" : mac, suffixes[entry->access]);
 	return any;
 }
 

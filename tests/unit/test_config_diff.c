@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a reload would do: which steps, in which order, and nothing else. */
+#include "base/cleanup.h"
+#include "config_text.h"
+
+#include <errno.h>
+
+#define A "02:00:00:00:00:0a"
+#define B "02:00:00:00:00:0b"
+
+#define DISKS  "disks:\n- { name: a, file: /a, size: 1G }\n- { name: b, ram: 1M }\n"
+#define FACES  "interfaces:\n- { name: e1 }\n- { name: e2 }\n"
+#define AOE    "aoe:\n"
+#define EXPORT "- { interface: e1, address: 7.1, disk: a, allow: [any] }\n"
+#define OTHER  "- { interfaces: [e1, e2], address: 7.1, vlan: 5, disk: b, allow: [" A "] }\n"
+#define BASE   DISKS FACES AOE EXPORT OTHER
+
+static const struct {
+	const char *running, *wanted, *steps;
+} cases[] = {
+	{"", "", ""},
+	{BASE, BASE, ""},
+	/* The order of lists, and other words for the same, are no change. */
+	{BASE,
+	 AOE "- { interfaces: [e2, e1], address: \"7.01\", vlan: 5, disk: b, allow: [" A "/rw] }\n"
+	     "- { interfaces: [e1], address: \"7.1\", disk: a, allow: [any], enabled: yes }\n"
+	     "interfaces:\n- { name: e2, busy_poll: 0 }\n- { name: e1, xdp: auto }\n"
+	     "disks:\n- { name: b, ram: 1024K, ro: no }\n- { name: a, file: /a, size: 1024M }\n"
+	     "log: { level: info }\n",
+	 ""},
+	/* From nothing, to nothing. */
+	{"", BASE,
+	 "disk a: add file:/a,size=1GiB\n"
+	 "disk b: add ram:1MiB\n"
+	 "interface e1: add, xdp auto\n"
+	 "interface e2: add, xdp auto\n"
+	 "export 7.1: add a on e1, allow any\n"
+	 "export 5:7.1: add b on e1,e2, allow " A "\n"},
+	{BASE, "",
+	 "export 7.1: remove\n"
+	 "export 5:7.1: remove\n"
+	 "interface e1: remove\n"
+	 "interface e2: remove\n"
+	 "disk a: remove\n"
+	 "disk b: remove\n"},
+	/* Exports. */
+	{BASE, DISKS FACES AOE EXPORT, "export 5:7.1: remove\n"},
+	{DISKS FACES AOE EXPORT, BASE, "export 5:7.1: add b on e1,e2, allow " A "\n"},
+	{BASE,
+	 DISKS FACES AOE OTHER "- { interface: e1, address: 7.1, disk: a, allow: [" B "/ro, " A
+			       "] }\n",
+	 "export 7.1: allow " A "," B "/ro\n"},
+	{BASE,
+	 DISKS FACES AOE OTHER "- { interface: e1, address: 7.1, disk: a, allow: [any/ro, " A
+			       "/deny] }\n",
+	 "export 7.1: allow " A "/deny,any/ro\n"},
+	{BASE,
+	 DISKS FACES AOE OTHER
+	 "- { interface: e1, address: 7.1, disk: a, allow: [any], enabled: no }\n",
+	 "export 7.1: disable\n"},
+	{DISKS FACES AOE OTHER
+	 "- { interface: e1, address: 7.1, disk: a, allow: [any], enabled: no }\n",
+	 BASE, "export 7.1: enable\n"},
+	{BASE,
+	 DISKS FACES AOE OTHER "- { interfaces: [e1, e2], address: 7.1, disk: a, allow: [" A
+			       "], enabled: no }\n",
+	 "export 7.1: serve on e1,e2\n"
+	 "export 7.1: allow " A "\n"
+	 "export 7.1: disable\n"},
+	{BASE, DISKS FACES AOE OTHER "- { interface: e1, address: 7.1, disk: b, allow: [any] }\n",
+	 "export 7.1: remove\n"
+	 "export 7.1: add b on e1, allow any\n"},
+	{BASE,
+	 DISKS FACES AOE OTHER
+	 "- { interface: e1, address: 7.2, disk: a, allow: [any], enabled: no }\n",
+	 "export 7.1: remove\n"
+	 "export 7.2: add a on e1, allow any, disabled\n"},
+	/* Disks: what depends on one that is replaced goes and comes with it. */
+	{BASE,
+	 "disks:\n- { name: a, file: /a, size: 2G }\n- { name: b, ram: 1M }\n" FACES AOE EXPORT
+		 OTHER,
+	 "disk a: grow to 2GiB\n"},
+	{BASE, "disks:\n- { name: a, file: /a }\n- { name: b, ram: 1M }\n" FACES AOE EXPORT OTHER,
+	 ""},
+	{"disks:\n- { name: a, file: /a }\n", "disks:\n- { name: a, file: /a, size: 1G }\n",
+	 "disk a: grow to 1GiB\n"},
+	{BASE,
+	 "disks:\n- { name: a, file: /a, size: 1G, ro: yes }\n- { name: b, ram: 1M }\n" FACES AOE
+		 EXPORT OTHER,
+	 "export 7.1: remove\n"
+	 "disk a: remove\n"
+	 "disk a: add file:/a,size=1GiB,ro\n"
+	 "export 7.1: add a on e1, allow any\n"},
+	{BASE,
+	 "disks:\n- { name: a, file: /a, size: 1G }\n- { name: b, ram: 2M }\n" FACES AOE EXPORT
+		 OTHER,
+	 "export 5:7.1: remove\n"
+	 "disk b: remove\n"
+	 "disk b: add ram:2MiB\n"
+	 "export 5:7.1: add b on e1,e2, allow " A "\n"},
+	{"disks:\n- { name: a, file: /a }\n", "disks:\n- { name: c, file: /a }\n",
+	 "disk a: remove\n"
+	 "disk c: add file:/a\n"},
+	/* Interfaces: exports stay, and are served there again. */
+	{BASE,
+	 DISKS "interfaces:\n- { name: e1 }\n- { name: e2, xdp: native, busy_poll: 9 }\n" AOE EXPORT
+		 OTHER,
+	 "interface e2: remove\n"
+	 "interface e2: add, xdp native, busy_poll 9\n"
+	 "export 5:7.1: serve on e1,e2\n"},
+	{BASE,
+	 DISKS "interfaces:\n- { name: e1 }\n" AOE EXPORT
+	       "- { interface: e1, address: 7.1, vlan: 5, disk: b, allow: [" A "] }\n",
+	 "interface e2: remove\n"
+	 "export 5:7.1: serve on e1\n"},
+	/* The rest. */
+	{"limits:\n- { initiator: " A ", iops: 5 }\n- { initiator: " B ", iops: 5 }\n",
+	 "limits:\n- { initiator: " B ", iops: 5, bytes: 1M }\n",
+	 "limit " A ": remove\n"
+	 "limit " B ": 5 iops, 1MiB a second\n"},
+	{"", "limits:\n- { initiator: " A ", bytes: 1000 }\n", "limit " A ": 1000 a second\n"},
+	{"", "limits:\n- { initiator: " A ", iops: 7 }\n", "limit " A ": 7 iops\n"},
+	{"", "exporter: { listen: \"127.0.0.1:1\" }\n", "exporter: listen on 127.0.0.1:1\n"},
+	{"exporter: { listen: \"127.0.0.1:1\" }\n", "", "exporter: stop\n"},
+	{"log: { level: debug }\n", "log: { to: stderr }\n", "log: level info, to stderr\n"},
+	{"", "state_dir: /s\n", "state_dir, socket: as in the file from the next start on\n"},
+	{"socket: /s\n", "socket: /t\nlog: { level: error }\n",
+	 "log: level error, to auto\n"
+	 "state_dir, socket: as in the file from the next start on\n"},
+};
+
+/* The lines of the steps, which must come in the order of their kinds. */
+static char *steps_between(const struct config *running, const struct config *wanted)
+{
+	struct config_step *steps;
+	unsigned int nsteps;
+	struct error err;
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+
+	if (config_diff(running, wanted, &steps, &nsteps, &err))
+		fail_msg("%s", err.text);
+	out = open_memstream(&text, &size);
+	for (unsigned int i = 0; i < nsteps; i++) {
+		fprintf(out, "%s\n", steps[i].text);
+		if (i)
+			assert_true(steps[i - 1].kind <= steps[i].kind);
+	}
+	fclose(out);
+	config_steps_free(steps, nsteps);
+	return text;
+}
+
+static void test_steps(void **state)
+{
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config *running = config_of(cases[i].running);
+		struct config *wanted = config_of(cases[i].wanted);
+		_cleanup_free_ char *text = steps_between(running, wanted);
+
+		if (strcmp(text, cases[i].steps))
+			fail_msg("%s\nto\n%s\nis\n%swants\n%s", cases[i].running, cases[i].wanted,
+				 text, cases[i].steps);
+		config_free(running);
+		config_free(wanted);
+	}
+}
+
+/* Every step leads to the entries it is about, in the config it is for. */
+static void test_steps_point_into_the_configs(void **state)
+{
+	struct config *running = config_of(BASE);
+	struct config *wanted =
+		config_of("disks:\n- { name: a, file: /a, size: 2G }\n" FACES AOE
+			  "- { interface: e1, address: 7.1, disk: a, allow: [" A "] }\n");
+	struct config_step *steps;
+	unsigned int nsteps;
+
+	assert_int_equal(config_diff(running, wanted, &steps, &nsteps, NULL), 0);
+	assert_int_equal(nsteps, 4);
+	assert_int_equal(steps[0].kind, CONFIG_REMOVE_EXPORT);
+	assert_ptr_equal(steps[0].running_aoe, &running->aoe[1]);
+	assert_null(steps[0].wanted_aoe);
+	assert_int_equal(steps[1].kind, CONFIG_REMOVE_DISK);
+	assert_ptr_equal(steps[1].running_disk, &running->disks[1]);
+	assert_int_equal(steps[2].kind, CONFIG_GROW_DISK);
+	assert_ptr_equal(steps[2].running_disk, &running->disks[0]);
+	assert_ptr_equal(steps[2].wanted_disk, &wanted->disks[0]);
+	assert_int_equal(steps[3].kind, CONFIG_EXPORT_ACL);
+	assert_ptr_equal(steps[3].running_aoe, &running->aoe[0]);
+	assert_ptr_equal(steps[3].wanted_aoe, &wanted->aoe[0]);
+	config_steps_free(steps, nsteps);
+	config_free(running);
+	config_free(wanted);
+}
+
+static void test_files_never_shrink(void **state)
+{
+	static const struct {
+		const char *running, *wanted, *words;
+	} refused[] = {
+		{"disks:\n- { name: a, file: /a, size: 2G }\n",
+		 "disks:\n- { name: a, file: /a, size: 1G }\n", "disk a: a file is never shrunk"},
+		{"disks:\n- { name: a, file: /a, size: 1G, ro: on }\n",
+		 "disks:\n- { name: a, file: /a, size: 2G, ro: on }\n", "disk a: it is read-only"},
+	};
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct config *running = config_of(refused[i].running);
+		struct config *wanted = config_of(refused[i].wanted);
+		struct config_step *steps;
+		unsigned int nsteps;
+		struct error err;
+
+		assert_int_equal(config_diff(running, wanted, &steps, &nsteps, &err), -EINVAL);
+		assert_non_null(strstr(err.text, refused[i].words));
+		config_free(running);
+		config_free(wanted);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_steps_point_into_the_configs),
+		cmocka_unit_test(test_files_never_shrink),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
