@@ -233,6 +233,18 @@ static void test_listen_addresses(void **state)
 	assert_int_equal(((struct sockaddr_in6 *)&addr)->sin6_port, htons(1));
 }
 
+static char *read_text(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *text = NULL;
+	size_t size = 0;
+
+	assert_non_null(f);
+	assert_true(getdelim(&text, &size, '\0', f) > 0);
+	fclose(f);
+	return text;
+}
+
 static void test_the_example_is_right(void **state)
 {
 	struct config *config = NULL;
@@ -242,6 +254,20 @@ static void test_the_example_is_right(void **state)
 		fail_msg("%s", err.text);
 	assert_int_equal(config->naoe, 4);
 	config_free(config);
+}
+
+/* The manual page's literal block is the example. */
+static void test_the_manual_has_the_example(void **state)
+{
+	_cleanup_free_ char *page = read_text("docs/stgt-xdp.yaml.5.scd");
+	_cleanup_free_ char *example = read_text("docs/examples/stgt-xdp.yaml");
+	char *block = strstr(page, "\n```\n");
+
+	assert_non_null(block);
+	block += 5;
+	assert_non_null(strstr(block, "```\n"));
+	*strstr(block, "```\n") = '\0';
+	assert_string_equal(block, example);
 }
 
 /* Files that are none, or none that ends: refused without waiting. */
@@ -334,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_entries_come_and_go),
 		cmocka_unit_test(test_listen_addresses),
 		cmocka_unit_test(test_the_example_is_right),
+		cmocka_unit_test(test_the_manual_has_the_example),
 		cmocka_unit_test(test_files_that_cannot_be_read),
 		cmocka_unit_test(test_many_exports),
 	};
