@@ -13,6 +13,7 @@ TEST_SUPPORT := $(B)/tests/lib.a
 # The modules a test links, by the module it is named after (test_<module>_<what>.c).
 links_base := base
 links_arena := arena base
+links_tap := tap base
 links_state := state base
 links_blk := blk arena base
 links_lu := lu blk arena base
@@ -26,8 +27,8 @@ links_metrics := metrics base
 links_config := config control aoe ata lu state blk arena base
 links_attach := $(MODULES)
 links_report := base
-links_xdp := xdp arena base
-links_steer := xdp arena base
+links_xdp := xdp arena tap base
+links_steer := xdp arena tap base
 # What of the command line is tested by itself.
 $(B)/tests/unit/test_attach_args: $(B)/user/attach_args.o $(B)/user/options.o
 $(B)/tests/unit/test_config_command: $(B)/user/cmd_config.o $(B)/user/cmd.o $(B)/user/options.o
@@ -92,7 +93,7 @@ fuzz: $(FUZZERS)
 # ---- benchmark: load generator and echo, over the target's own AF_XDP sockets -----------------
 
 BENCH := $(B)/bench/aoe_load $(B)/bench/aoe_echo
-BENCH_LIBS := $(patsubst %,$(B)/lib/%.a,initiator xdp arena base)
+BENCH_LIBS := $(patsubst %,$(B)/lib/%.a,initiator xdp arena tap base)
 
 $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c vmlinux.h
 	$(say) BPF $<
