@@ -10,6 +10,7 @@
 #include "report_text.h"
 #include "servers.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -260,10 +261,12 @@ static int show_list(const struct object *object, const struct live_args *args)
 
 /* ---- changes ---- */
 
-static int send_request(const char *name, const char *socket, json_t *request)
+/* To the process that can do it, or to every one. */
+static int send_request(const char *name, const char *socket, json_t *request, bool all)
 {
 	struct error err;
-	json_t *answer = servers_send(socket, request, NULL, &err);
+	json_t *answer = all ? servers_send_all(socket, request, &err)
+			     : servers_send(socket, request, NULL, &err);
 
 	json_decref(request);
 	json_decref(answer);
@@ -298,8 +301,10 @@ static int run_verb(const struct object *object, const struct verb *verb,
 		most++;
 	if (phrase && (unsigned int)nwords >= most) {
 		joined = join_words(nwords, words, most - 1);
-		if (!joined)
-			return EXIT_FAILED;
+		if (!joined) {
+			error_set(&err, ENOMEM, "out of memory");
+			return cmd_failed(object->name, &err);
+		}
 		if (phrase->check(joined, &err))
 			return cmd_usage(object->name, "%s", err.text);
 		words[most - 1] = joined;
@@ -320,7 +325,9 @@ static int run_verb(const struct object *object, const struct verb *verb,
 		json_object_set_new(request, "allow", json_string(args->allow));
 		json_object_set(request, "interfaces", args->interfaces);
 	}
-	return send_request(object->name, args->socket, request);
+	/* An initiator may come to any process, and an export be in several. */
+	return send_request(object->name, args->socket, request,
+			    object == &limit || object == &fault);
 }
 
 static int run_object(const struct object *object, int argc, char **argv)
@@ -397,7 +404,7 @@ int cmd_reload(int argc, char **argv)
 		status = cmd_usage("reload", "unexpected word: %s", argv[optind]);
 	} else {
 		status = send_request("reload", args.socket,
-				      json_pack("{s:s}", "command", "reload"));
+				      json_pack("{s:s}", "command", "reload"), false);
 	}
 	json_decref(args.interfaces);
 	return status;

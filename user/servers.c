@@ -92,21 +92,27 @@ json_t *servers_ask_all(const char *socket, const char *command, struct error *e
 	return NULL;
 }
 
-json_t *servers_send(const char *socket, json_t *request, bool *nobody, struct error *err)
+/* To one server after the other, until one does it or to all: the first answer. */
+static json_t *servers_offer(const char *socket, json_t *request, bool all, bool *nobody,
+			     struct error *err)
 {
 	struct sockets sockets;
-	json_t *answer = NULL;
+	json_t *first = NULL;
 	bool none = true;
 
 	json_object_set_new(request, "version", json_integer(CONTROL_VERSION));
 	error_set(err, ENOENT,
 		  "nothing is being served; start with 'stgt-xdp attach' or 'stgt-xdp daemon'");
 	sockets_find(&sockets, socket);
-	for (size_t i = 0; i < sockets_count(&sockets) && !answer; i++) {
+	for (size_t i = 0; i < sockets_count(&sockets) && (all || !first); i++) {
 		struct error mine;
+		json_t *answer;
 		int code;
 
 		answer = control_call(sockets_path(&sockets, i), request, &code, &mine);
+		if (answer && !first)
+			first = json_incref(answer);
+		json_decref(answer);
 		if (answer || (!socket && is_nobody(code)))
 			continue;
 		none = false;
@@ -114,6 +120,16 @@ json_t *servers_send(const char *socket, json_t *request, bool *nobody, struct e
 	}
 	sockets_free(&sockets);
 	if (nobody)
-		*nobody = none && !answer;
-	return answer;
+		*nobody = none && !first;
+	return first;
+}
+
+json_t *servers_send(const char *socket, json_t *request, bool *nobody, struct error *err)
+{
+	return servers_offer(socket, request, false, nobody, err);
+}
+
+json_t *servers_send_all(const char *socket, json_t *request, struct error *err)
+{
+	return servers_offer(socket, request, true, NULL, err);
 }

@@ -22,5 +22,7 @@ json_t *servers_ask_all(const char *socket, const char *command, struct error *e
  * there was none to ask. `request` stays the caller's; its version is filled in.
  */
 json_t *servers_send(const char *socket, json_t *request, bool *nobody, struct error *err);
+/* The same to all of them, whatever the others say: the first answer of those that did it. */
+json_t *servers_send_all(const char *socket, json_t *request, struct error *err);
 
 #endif

@@ -3,12 +3,15 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, READ_EXT, STATUS_DRDY, STATUS_ERR, WRITE_EXT,
                  AtaReply, ata_body)
-from lab import SLOW, pattern
+from conftest import Pair
+from lab import PROGRAM, SLOW, Lab, pattern
+from test_load import activity
 
 ERR_UNC = 0x40
 LIMITED, OTHER = "02:00:00:00:01:01", "02:00:00:00:01:02"
@@ -183,6 +186,49 @@ def test_the_end_waits_for_no_delay(pair):
     assert [client.receive().tag for _ in tags] == tags
 
 
+def test_limits_and_faults_cost_no_timer(pair):
+    """A target that knows some, with nothing that waits, sleeps like any other."""
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    target.control("limit", "set", client.mac, "iops=200")
+    target.control("fault", "add", "7.1", "delay=10ms")
+    for lba in range(50):
+        client.read(lba, 2)
+    time.sleep(0.2)  # whatever follows the last request
+    threads = len(list(Path(f"/proc/{target.pid}/task").iterdir()))
+    before = activity(target)
+    time.sleep(2)  # the time measured
+    after = activity(target)
+    assert after[0] - before[0] < 0.005 * 2e9
+    assert after[1] - before[1] <= 3 * threads
+
+
+def test_every_process_is_told(lab):
+    """Without --socket a limit holds in every process, whichever the initiator comes to."""
+    second = Lab()
+    lab.undo.callback(second.close)
+    targets = [Pair(each).serve_disk(each.disk()) for each in (lab, second)]
+    sockets = lab.path / "sockets"
+    sockets.mkdir()
+    for number, target in enumerate(targets):
+        (sockets / f"control-{number}.sock").symlink_to(target.socket)
+
+    def everywhere(*words):
+        # Seen by this command only, in the place of the machine's own.
+        return lab.run(["unshare", "--mount", "sh", "-c",
+                        'mkdir -p /run/stgt-xdp && mount --bind "$0" /run/stgt-xdp && exec "$@"',
+                        sockets, PROGRAM, *words])
+
+    everywhere("limit", "set", LIMITED, "iops=5")
+    assert [entry["mac"] for target in targets for entry in listed(target, "limit")] == [LIMITED] * 2
+    targets[0].control("limit", "clear", LIMITED)
+    everywhere("limit", "clear", LIMITED)  # one of them has it
+    assert [listed(target, "limit") for target in targets] == [[], []]
+    everywhere("fault", "add", "7.1", "drop,lba=1")
+    everywhere("fault", "clear")
+    assert [listed(target, "fault") for target in targets] == [[], []]
+
+
 @pytest.mark.parametrize("words,status,says", [
     (["fault", "add", "7.1", "dorp"], 2, "'dorp' is not known"),
     (["fault", "add", "7.1", "error", "drop"], 2, "one of delay=TIME, error and drop"),
@@ -205,8 +251,6 @@ def test_refused(shared, words, status, says):
 
 @pytest.fixture(scope="module")
 def shared():
-    from conftest import Pair
-    from lab import Lab
     lab = Lab()
     try:
         pair = Pair(lab)
