@@ -34,7 +34,7 @@ define install_one
 
 endef
 
-# The configuration is the administrator's: what is there stays, also at uninstall when it was changed.
+# The configuration is the administrator's: what is there stays, at uninstall too if it was changed.
 .PHONY: install uninstall
 install: all
 	$(foreach file,$(INSTALLED),$(call install_one,$(file)))
@@ -50,11 +50,12 @@ uninstall:
 
 PACKAGES := build/packages
 PACKAGE_TREE := $(PACKAGES)/stgt-xdp-$(VERSION)
-PACKAGE_FILES := LICENSE LICENSES Makefile README.md VERSION bpf docs include scripts tests user vmlinux.h
+PACKAGE_FILES := LICENSE LICENSES Makefile README.md VERSION bpf docs include scripts tests user \
+	vmlinux.h
 
 .PHONY: deb rpm package-tree
 package-tree:
-	rm -rf $(PACKAGES)
+	rm -rf $(PACKAGE_TREE)
 	mkdir -p $(PACKAGE_TREE)
 	tar -c --exclude=__pycache__ $(PACKAGE_FILES) | tar -x -C $(PACKAGE_TREE)
 
@@ -65,10 +66,13 @@ deb: package-tree
 	cd $(PACKAGE_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
 	@ls $(PACKAGES)/*.deb
 
-# On a machine whose development packages are not rpm's, RPMFLAGS=--nodeps.
-RPMBUILD = rpmbuild --define '_topdir $(abspath $(PACKAGES))/rpm' --define 'stgt_version $(VERSION)'
+# Debian's rpm knows neither systemd's folders nor what is installed: RPMFLAGS=--nodeps there.
+RPM_FOLDERS = $(if $(wildcard /usr/lib/rpm/macros.d/macros.systemd),,\
+	--define '_unitdir /usr/lib/systemd/system' --define '_sysusersdir /usr/lib/sysusers.d' \
+	--define '_tmpfilesdir /usr/lib/tmpfiles.d')
 rpm: package-tree
 	mkdir -p $(PACKAGES)/rpm/SOURCES
 	tar -c -z -C $(PACKAGES) -f $(PACKAGES)/rpm/SOURCES/stgt-xdp-$(VERSION).tar.gz stgt-xdp-$(VERSION)
-	$(RPMBUILD) $(RPMFLAGS) -ba scripts/rpm/stgt-xdp.spec
+	rpmbuild --define '_topdir $(abspath $(PACKAGES))/rpm' --define 'stgt_version $(VERSION)' \
+		$(RPM_FOLDERS) $(RPMFLAGS) -ba scripts/rpm/stgt-xdp.spec
 	@ls $(PACKAGES)/rpm/RPMS/*/*.rpm
