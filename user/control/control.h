@@ -51,10 +51,27 @@ void control_server_dispatch(struct control_server *server, const struct pollfd 
 			     unsigned int n);
 
 /*
+ * While a command runs: the descriptor that came with its request, the caller's from now on; -1
+ * when there is none.
+ */
+int control_server_take_fd(struct control_server *server);
+/*
+ * While a command runs: ended(arg) is called once when the connection of its request ends, after
+ * the answer or without one. -EBUSY: that was asked for on this connection before.
+ */
+int control_server_hold(struct control_server *server, void (*ended)(void *arg), void *arg);
+
+/*
  * The other end: sends one request and waits for its answer, ten seconds at most. `request` stays
  * the caller's. The result (caller owns it) or NULL: `err` holds the server's words, or -ENOENT /
  * -ECONNREFUSED in *code when no server listens.
  */
 json_t *control_call(const char *path, const json_t *request, int *code, struct error *err);
+/*
+ * The same with a descriptor, which stays the caller's. The connection stays open: *conn, the
+ * caller's, for poll(): it becomes readable when the server ends.
+ */
+json_t *control_call_hold(const char *path, const json_t *request, int fd, int *conn, int *code,
+			  struct error *err);
 
 #endif

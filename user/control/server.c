@@ -19,6 +19,9 @@ struct control_client {
 	size_t in_len;
 	char *out; /* answer not sent yet; while there is one no further request is read */
 	size_t out_len, out_sent;
+	int passed; /* a descriptor that came with what is in `in`, or -1 */
+	void (*ended)(void *arg);
+	void *ended_arg;
 };
 
 struct control_server {
@@ -27,6 +30,7 @@ struct control_server {
 	char *path;
 	const struct control_command *commands;
 	void *ctx;
+	struct control_client *current; /* whose command is running */
 	struct control_client clients[CONTROL_CLIENTS];
 };
 
@@ -134,18 +138,27 @@ int control_server_open(const char *path, const struct control_command *commands
 	s->commands = commands;
 	s->ctx = ctx;
 	for (unsigned int i = 0; i < CONTROL_CLIENTS; i++)
-		s->clients[i].fd = -1;
+		s->clients[i].fd = s->clients[i].passed = -1;
 	*server = s;
 	return 0;
 }
 
+static void control_forget_passed(struct control_client *client)
+{
+	cleanup_close(&client->passed);
+	client->passed = -1;
+}
+
 static void control_client_close(struct control_client *client)
 {
+	if (client->ended)
+		client->ended(client->ended_arg);
+	control_forget_passed(client);
 	close(client->fd);
 	free(client->in);
 	free(client->out);
 	memset(client, 0, sizeof(*client));
-	client->fd = -1;
+	client->fd = client->passed = -1;
 }
 
 void control_server_close(struct control_server *server)
@@ -233,15 +246,33 @@ static json_t *control_execute(struct control_server *server, const json_t *requ
 	return NULL;
 }
 
+int control_server_take_fd(struct control_server *server)
+{
+	return cleanup_steal_fd(&server->current->passed);
+}
+
+int control_server_hold(struct control_server *server, void (*ended)(void *arg), void *arg)
+{
+	if (server->current->ended)
+		return -EBUSY;
+	server->current->ended = ended;
+	server->current->ended_arg = arg;
+	return 0;
+}
+
 /* Runs one request line; the answer waits in client->out. False: out of memory. */
 static bool control_answer(struct control_server *server, struct control_client *client, size_t len)
 {
 	struct error err = {.text = "not a JSON object"};
 	json_t *request = json_loadb(client->in, len, JSON_REJECT_DUPLICATES, NULL);
-	json_t *result = json_is_object(request) ? control_execute(server, request, &err) : NULL;
-	json_t *answer = result ? json_pack("{s:b, s:o}", "ok", 1, "result", result)
-				: json_pack("{s:b, s:o}", "ok", 0, "error", json_text(err.text));
+	json_t *result, *answer;
 
+	server->current = client;
+	result = json_is_object(request) ? control_execute(server, request, &err) : NULL;
+	server->current = NULL;
+	control_forget_passed(client);
+	answer = result ? json_pack("{s:b, s:o}", "ok", 1, "result", result)
+			: json_pack("{s:b, s:o}", "ok", 0, "error", json_text(err.text));
 	json_decref(request);
 	client->out = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 	json_decref(answer);
@@ -285,10 +316,34 @@ static bool control_next_line(struct control_server *server, struct control_clie
 	return control_send(client);
 }
 
+/* As recv(); a descriptor that comes along is kept in place of one that nobody took. */
+static ssize_t control_receive_with(struct control_client *client, void *to, size_t len)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {.iov_base = to, .iov_len = len};
+	/* Room for one: the kernel closes more. */
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.space,
+			     .msg_controllen = CMSG_LEN(sizeof(int))};
+	ssize_t n = recvmsg(client->fd, &msg, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *cmsg = n < 0 ? NULL : CMSG_FIRSTHDR(&msg);
+
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
+	    cmsg->cmsg_len == CMSG_LEN(sizeof(int))) {
+		control_forget_passed(client);
+		memcpy(&client->passed, CMSG_DATA(cmsg), sizeof(int));
+	}
+	return n;
+}
+
 static bool control_receive(struct control_server *server, struct control_client *client)
 {
-	ssize_t n =
-		recv(client->fd, client->in + client->in_len, CONTROL_LINE_MAX - client->in_len, 0);
+	ssize_t n = control_receive_with(client, client->in + client->in_len,
+					 CONTROL_LINE_MAX - client->in_len);
 
 	if (n == 0)
 		return false;
