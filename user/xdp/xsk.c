@@ -61,6 +61,11 @@ bool xsk_rx_peek(struct xsk *xsk, struct frame_view *view)
 			arena_frame_received(xsk->sink.arena, (uint32_t)desc->addr);
 		}
 		xsk->rx_current = n;
+		if (__builtin_expect(xsk->tap != NULL, 0)) {
+			const struct sgl frame = {xsk->rx_spans, n, xsk->rx_len};
+
+			xsk_tap_frame(xsk, &frame, TAP_RECEIVED);
+		}
 	}
 	view->data = (struct sgl){xsk->rx_spans, xsk->rx_current, xsk->rx_len};
 	return true;
@@ -121,6 +126,11 @@ static void xsk_send(struct sink *sink, struct tx *tx)
 
 	assert(left && addr >= tx->run &&
 	       run_of(sink->arena, addr + left - 1) == run_of(sink->arena, tx->run));
+	if (__builtin_expect(xsk->tap != NULL, 0)) {
+		const struct span span = {addr, left};
+
+		xsk_tap_frame(xsk, &(struct sgl){&span, 1, left}, TAP_SENT);
+	}
 	while (left) {
 		uint32_t room = ARENA_FRAME_SIZE - (addr & (ARENA_FRAME_SIZE - 1));
 		uint32_t len = left < room ? left : room;

@@ -18,6 +18,7 @@
 #define STGT_XDP_XSK_H
 
 #include "arena/sink.h"
+#include "tap/tap.h"
 #include "xdp/steer.h"
 
 #define XSK_MAX_SPANS 8 /* descriptors of one received frame */
@@ -107,6 +108,12 @@ void xsk_busy_poll(struct xsk *xsk);
 
 /* Runs that were sent and not completed. */
 unsigned int xsk_tx_pending(const struct xsk *xsk);
+
+/*
+ * Copies every frame that is received or sent, up to `snaplen` bytes of it, to the ring; NULL: no
+ * more. Between xsk_open() and xsk_close(), the worker's thread.
+ */
+void xsk_set_tap(struct xsk *xsk, struct tap_ring *ring, uint32_t snaplen);
 
 struct xsk_stats {
 	/* the kernel's (XDP_STATISTICS) */

@@ -38,7 +38,13 @@ struct xsk {
 	uint32_t tx_runs;	 /* sent and not completed */
 
 	struct xsk_stats stats; /* our part */
+
+	struct tap_ring *tap; /* of who watches, most often NULL */
+	uint32_t tap_snaplen;
 };
+
+/* One frame to the tap, which there is. */
+void xsk_tap_frame(struct xsk *xsk, const struct sgl *frame, enum tap_direction direction);
 
 extern const struct sink_ops xsk_sink_ops;
 
