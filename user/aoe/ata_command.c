@@ -131,6 +131,7 @@ static void ata_deliver(struct command *cmd)
 {
 	struct aoe_request *request = request_of(cmd);
 
+	aoe_request_trace(request, AOE_TRACE_COMPLETED);
 	request->payload_len = cmd->data_in.len;
 	if (cmd->ata.status & ATA_ERR)
 		ata_count_error(request);
@@ -191,6 +192,7 @@ static void ata_execute_request(struct aoe_request *request)
 	cmd->nexus = &request->initiator->nexus;
 	cmd->lu = aoe_export_lu(aoe_request_export(request));
 	cmd->queue = request->port->config.queue;
+	aoe_request_trace(request, AOE_TRACE_SUBMITTED);
 	ata_execute(aoe_export_ata(aoe_request_export(request)), cmd, request->served->sectors);
 }
 

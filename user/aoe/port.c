@@ -86,6 +86,7 @@ void aoe_port_close(struct aoe_port *port)
 	for (unsigned int i = 0; i < port->nserved; i++)
 		free(port->served[i]);
 	free(port->served);
+	free(port->trace);
 	aoe_limits_fini(&port->limits);
 	aoe_pairs_fini(&port->pairs);
 	aoe_initiators_fini(&port->initiators);

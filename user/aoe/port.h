@@ -13,6 +13,7 @@
 #include "aoe/frame.h"
 #include "aoe/initiator.h"
 #include "aoe/pairs.h"
+#include "aoe/trace.h"
 
 /* An export as this port serves it. */
 struct aoe_served {
@@ -48,6 +49,7 @@ struct aoe_request {
 	uint32_t shortest;    /* bytes of the reply, at least */
 	uint32_t payload_len; /* of the reply, from ARENA_PAYLOAD of the run on */
 	bool failed;	      /* the reply says error */
+	bool traced;	      /* its steps are followed */
 
 	/* Command ATA. */
 	struct command cmd;
@@ -79,6 +81,7 @@ struct aoe_port {
 	struct aoe_pairs pairs;
 	unsigned int sectors; /* advertised for untagged exports */
 	struct aoe_port_stats stats;
+	struct aoe_trace *trace; /* NULL: nobody follows requests */
 };
 
 /* What serves one AoE command. */
@@ -96,6 +99,13 @@ void aoe_reserve_start(struct aoe_request *request, const struct aoe_frame *fram
 static inline void aoe_count(struct aoe_port *port, enum aoe_reason reason)
 {
 	port->stats.reasons[reason]++;
+}
+
+/* A step of the request, for whoever follows it. */
+static inline void aoe_request_trace(struct aoe_request *request, enum aoe_trace_point point)
+{
+	if (__builtin_expect(request->traced, 0))
+		aoe_trace_step(request, point);
 }
 
 static inline struct aoe_export *aoe_request_export(const struct aoe_request *request)

@@ -20,6 +20,7 @@ struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *se
 	request->bytes = 0;
 	request->payload_len = 0;
 	request->failed = false;
+	request->traced = false;
 	request->nheld = 0;
 	request->error = 0;
 	port->inflight++;
@@ -31,6 +32,7 @@ void aoe_request_drop(struct aoe_request *request)
 {
 	struct aoe_port *port = request->port;
 
+	aoe_request_trace(request, AOE_TRACE_DROPPED);
 	for (unsigned int i = 0; i < request->nheld; i++)
 		arena_frame_put(port->config.sink->arena, request->held[i].addr);
 	arena_run_put(port->config.sink->arena, request->tx.run);
@@ -81,12 +83,17 @@ void aoe_request_fail(struct aoe_request *request, enum aoe_error error, enum ao
 {
 	aoe_frame_set_error(request->head, request->head_len, (uint8_t)error);
 	request->failed = true;
+	if (__builtin_expect(request->traced, 0))
+		aoe_trace_failed(request, (uint8_t)error);
 	aoe_count(request->port, reason);
 }
 
 static void request_sent(struct tx *tx)
 {
-	aoe_request_drop(container_of(tx, struct aoe_request, tx));
+	struct aoe_request *request = container_of(tx, struct aoe_request, tx);
+
+	aoe_request_trace(request, AOE_TRACE_RELEASED);
+	aoe_request_drop(request);
 }
 
 static void request_count_reply(struct aoe_request *request)
@@ -110,6 +117,7 @@ void aoe_request_send(struct aoe_request *request)
 	if (request->pair)
 		request_count_reply(request);
 	request->port->stats.tx_frames++;
+	aoe_request_trace(request, AOE_TRACE_SENT);
 	sink->ops->send(sink, &request->tx);
 }
 

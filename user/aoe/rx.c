@@ -91,6 +91,8 @@ static void served_rx(struct aoe_port *port, struct aoe_served *served,
 	request->initiator->stats.requests++;
 	aoe_request_set_head(request, aoe_frame_answer(frame, port->config.mac, addr->shelf,
 						       addr->slot, request->head));
+	if (__builtin_expect(port->trace != NULL, 0))
+		aoe_trace_begin(request, frame);
 	if (version_known && ops) {
 		ops->start(request, frame);
 		return;
