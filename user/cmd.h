@@ -22,6 +22,7 @@ int cmd_disk(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_acl(int argc, char **argv);
 int cmd_initiator(int argc, char **argv);
+int cmd_log(int argc, char **argv);
 int cmd_limit(int argc, char **argv);
 int cmd_fault(int argc, char **argv);
 int cmd_config(int argc, char **argv);

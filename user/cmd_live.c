@@ -139,6 +139,17 @@ static const struct phrase *phrase_find(const struct verb *verb)
 	return NULL;
 }
 
+static const struct object log_object = {
+	"log",
+	NULL,
+	{{"level",
+	  "log-level",
+	  {"level"},
+	  0,
+	  false,
+	  "how much is logged: error, warning, notice, info or debug"}},
+};
+
 struct live_args {
 	const char *socket;
 	const char *allow;
@@ -386,6 +397,11 @@ int cmd_limit(int argc, char **argv)
 int cmd_fault(int argc, char **argv)
 {
 	return run_object(&fault, argc, argv);
+}
+
+int cmd_log(int argc, char **argv)
+{
+	return run_object(&log_object, argc, argv);
 }
 
 int cmd_reload(int argc, char **argv)

@@ -23,6 +23,7 @@ static const struct subcommand {
 	{"export", cmd_export, "add|remove|enable|disable|list ...", "change what is exported"},
 	{"acl", cmd_acl, "allow|deny|list ...", "change who may use an export"},
 	{"initiator", cmd_initiator, "evict|list ...", "show or shut out initiators"},
+	{"log", cmd_log, "level LEVEL", "change how much is logged"},
 	{"limit", cmd_limit, "set|clear|list ...", "limit how fast initiators are answered"},
 	{"fault", cmd_fault, "add|clear|list ...", "spoil answers on purpose, for tests"},
 };

@@ -277,6 +277,15 @@ def test_daemon_without_interface_goes_on(pair, daemon):
     assert pair.client().read(0, 1) == pattern(0, 1)
 
 
+def test_log_level(pair, daemon):
+    daemon.control("log", "level", "error")
+    daemon.control("disk", "add", "quiet", "ram:1M")
+    daemon.control("log", "level", "info")
+    daemon.control("disk", "add", "loud", "ram:1M")
+    assert "disk loud: add" in daemon.output() and "disk quiet" not in daemon.output()
+    assert daemon.control("log", "level", "shout", check=False).returncode == 1
+
+
 # ---- access --------------------------------------------------------------------------------------
 
 
@@ -310,6 +319,11 @@ def test_the_map_is_the_truth(pair, daemon):
     assert stranger in daemon.shown()
     assert client.read(0, 1) == bytes(512)
     assert not client.ata(WRITE_EXT, 0, 1, aflags=AFLAG_LBA48 | AFLAG_WRITE, data=bytes(512)).ok
+    dump = json.loads(pair.lab.run(["bpftool", "-j", "map", "dump", "pinned",
+                                    PINS / pair.port / "acl"]).stdout)
+    assert sorted((entry["formatted"]["key"]["address"], entry["formatted"]["key"]["mac"],
+                   entry["formatted"]["value"]["access"]) for entry in dump) == [
+        (0x701, [0xff] * 6, 2), (0x702, [2, 0, 0, 0, 0, 5], 1), (0x702, [2, 0, 0, 0, 0, 0x77], 1)]
     # The file does not know him: the next reload takes him out again.
     assert any("7.2" in line for line in daemon.diff())
     daemon.control("reload")

@@ -18,6 +18,11 @@ void log_configure(int level, enum log_to to)
 	atomic_store(&log_place, (int)to);
 }
 
+void log_set_level(int level)
+{
+	atomic_store(&log_level, level);
+}
+
 void log_write(int priority, const char *fmt, ...)
 {
 	int place = atomic_load(&log_place);

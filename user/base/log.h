@@ -19,6 +19,7 @@ enum log_to {
 
 /* From now on: messages of this priority and more urgent ones, there. At first all, LOG_TO_AUTO. */
 void log_configure(int level, enum log_to to);
+void log_set_level(int level);
 
 void log_write(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -5,6 +5,7 @@
 #include "aoe/mac.h"
 #include "base/cleanup.h"
 #include "base/json_text.h"
+#include "base/log.h"
 #include "base/size.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -176,6 +177,23 @@ static json_t *run_export_disable(void *ctx, const json_t *request, struct error
 	return export_enable(ctx, request, false, err);
 }
 
+/* ---- log ---- */
+
+/* Until the file is loaded again. */
+static json_t *run_log_level(void *ctx, const json_t *request, struct error *err)
+{
+	const char *text = request_text(request, "level", err);
+	struct service *service = ctx;
+	int level;
+
+	if (!text || config_log_level_parse(text, &level, err))
+		return NULL;
+	log_set_level(level);
+	if (service->running)
+		service->running->log_level = level;
+	return json_object();
+}
+
 /* ---- access ---- */
 
 /* Every word of the list, with the same access for all when `deny` says so. */
@@ -269,6 +287,7 @@ const struct control_command service_commands[] = {
 	{"export-remove", run_export_remove},
 	{"export-enable", run_export_enable},
 	{"export-disable", run_export_disable},
+	{"log-level", run_log_level},
 	{"acl-allow", run_acl_allow},
 	{"acl-deny", run_acl_deny},
 	{"initiator-evict", run_initiator_evict},
