@@ -26,12 +26,16 @@ enum operation {
 	OP_SENT,     /* the network takes what the port sent */
 	OP_ANNOUNCE, /* every export is announced */
 	OP_MTU,	     /* another MTU (16 bits) */
+	OP_TUNE,     /* one of tunings[] (8 bits) */
+	OP_TIME,     /* so many ms (16 bits) go by */
 	OPERATIONS
 };
 
 struct bench {
 	struct rig rig;
 	struct fixture_disk *disk;
+	struct aoe_limiter *limiter; /* of rig_host */
+	bool limited;
 	unsigned int announced; /* frames that may go to everybody */
 };
 
@@ -49,6 +53,9 @@ static void bench_open(struct bench *b)
 	b->disk = fixture_disk_open(SECTORS, SECTORS);
 	rig_open(&b->rig, &config);
 	rig_export_disk(&b->rig, "7.1", "any", NULL, &b->disk->disk);
+	b->limiter = aoe_limiter_open(rig_host);
+	if (!b->limiter)
+		abort();
 	rig_export_disk(&b->rig, "5:7.2", "any/ro,02:00:00:00:00:0a", NULL, &b->disk->disk);
 }
 
@@ -57,9 +64,11 @@ static void bench_close(struct bench *b)
 {
 	b->disk->hold = false;
 	fixture_disk_release(b->disk);
+	aoe_port_run_due(b->rig.port, UINT64_MAX);
 	rig_tx_complete(&b->rig);
 	require(rig_idle(&b->rig));
 	rig_close(&b->rig);
+	aoe_limiter_close(b->limiter);
 	fixture_disk_close(b->disk);
 }
 
@@ -125,6 +134,61 @@ static void run_frame(struct bench *b, struct cursor *c)
 		require(changes(b->disk) == before);
 }
 
+/* ---- limits and faults ---- */
+
+static void limit(struct bench *b, const char *text)
+{
+	struct aoe_limit limit;
+
+	require(!aoe_limit_parse(text, &limit, NULL));
+	aoe_limiter_set(b->limiter, &limit);
+	if (b->limited)
+		aoe_port_release_limited(b->rig.port, rig_host);
+	else
+		require(!aoe_port_add_limiter(b->rig.port, b->limiter));
+	b->limited = true;
+}
+
+static void unlimit(struct bench *b, const char *text)
+{
+	aoe_port_remove_limiter(b->rig.port, b->limiter);
+	b->limited = false;
+}
+
+static void fault(struct bench *b, const char *text)
+{
+	struct aoe_fault fault;
+
+	require(!aoe_fault_parse(text, &fault, NULL));
+	aoe_faults_add(aoe_export_faults(b->rig.exports[0].aoe), &fault);
+}
+
+static void mend(struct bench *b, const char *text)
+{
+	aoe_faults_clear(aoe_export_faults(b->rig.exports[0].aoe));
+	aoe_port_release_faulty(b->rig.port, b->rig.exports[0].aoe);
+}
+
+static const struct {
+	void (*tune)(struct bench *b, const char *text);
+	const char *text;
+} tunings[] = {
+	{limit, "iops=2"},
+	{limit, "bytes=1500,iops=100"},
+	{unlimit, NULL},
+	{fault, "delay=1s,every=2"},
+	{fault, "error,lba=3-9,count=2"},
+	{fault, "drop,op=write,percent=50"},
+	{mend, NULL},
+};
+
+#define TUNINGS (sizeof(tunings) / sizeof(tunings[0]))
+
+static void tune(struct bench *b, uint8_t which)
+{
+	tunings[which % TUNINGS].tune(b, tunings[which % TUNINGS].text);
+}
+
 static void run(struct bench *b, struct cursor *c)
 {
 	switch (cursor_u8(c) % OPERATIONS) {
@@ -147,6 +211,14 @@ static void run(struct bench *b, struct cursor *c)
 		break;
 	case OP_MTU:
 		aoe_port_set_mtu(b->rig.port, MTU_MIN + cursor_be16(c) % 9000);
+		break;
+	case OP_TUNE:
+		tune(b, cursor_u8(c));
+		break;
+	case OP_TIME:
+		b->rig.now += cursor_be16(c) * 1000000ull;
+		aoe_port_run_due(b->rig.port, b->rig.now);
+		require(aoe_port_next_due(b->rig.port) > b->rig.now);
 		break;
 	}
 	check_replies(b);

@@ -14,7 +14,7 @@ from pathlib import Path
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 LONGEST = 1200  # bytes of a frame worth a seed
-OP_FRAME, OP_RELEASE, OP_HOLD, OP_SENT, OP_ANNOUNCE, OP_MTU = range(6)
+OP_FRAME, OP_RELEASE, OP_HOLD, OP_SENT, OP_ANNOUNCE, OP_MTU, OP_TUNE, OP_TIME = range(8)
 
 
 def frames(path):
@@ -44,6 +44,10 @@ def main():
         held = bytes([OP_HOLD]) + b"".join(operation(frame, b"\x10\x01\x09") for frame in short[:8])
         (out / "aoe_rx" / f"{case}-held").write_bytes(held + bytes([OP_RELEASE, OP_SENT, OP_MTU])
                                                       + b"\x05\xdc" + bytes([OP_ANNOUNCE]))
+
+        tuned = b"".join(bytes([OP_TUNE, i]) + operation(frame) + bytes([OP_TIME, 0, 50])
+                         for i, frame in enumerate(short))
+        (out / "aoe_rx" / f"{case}-tuned").write_bytes(tuned + bytes([OP_TIME, 4, 0, OP_SENT]))
 
 
 main()
