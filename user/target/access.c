@@ -224,9 +224,8 @@ static void access_prune(struct target_interface *interface, const struct target
 	free(map.lists);
 }
 
-/* New entries first: who is on both lists is never shut out. */
-int target_access_write(struct target_interface *interface, const struct target_export *export,
-			const struct aoe_acl *acl)
+int target_access_add(struct target_interface *interface, const struct target_export *export,
+		      const struct aoe_acl *acl)
 {
 	int ret = 0;
 
@@ -235,6 +234,15 @@ int target_access_write(struct target_interface *interface, const struct target_
 
 		ret = steer_acl_set(interface->steer, &key, acl->entries[i].access);
 	}
+	return ret;
+}
+
+/* New entries first: who is on both lists is never shut out. */
+static int access_replace(struct target_interface *interface, const struct target_export *export,
+			  const struct aoe_acl *acl)
+{
+	int ret = target_access_add(interface, export, acl);
+
 	if (!ret)
 		access_prune(interface, export, acl);
 	return ret;
@@ -288,7 +296,7 @@ int target_acl_set(struct target *target, const struct aoe_address *addr, const 
 		return error_set(err, ENOMEM, "out of memory");
 	list_for_each_entry (interface, &target->interfaces, link) {
 		if (!ret && target_interface_serves(interface, export))
-			ret = target_access_write(interface, export, &copy);
+			ret = access_replace(interface, export, &copy);
 	}
 	if (ret) {
 		aoe_acl_fini(&copy);

@@ -111,9 +111,9 @@ void target_limits_close(struct target *target);
 
 /* The worker's side: what the interface's map says. */
 struct aoe_access_source target_access_source(struct target_interface *interface);
-/* Puts the export's list into the map in place of what is there. 0 or negative errno. */
-int target_access_write(struct target_interface *interface, const struct target_export *export,
-			const struct aoe_acl *acl);
+/* Adds the list's entries to what the map says of the export. 0 or negative errno. */
+int target_access_add(struct target_interface *interface, const struct target_export *export,
+		      const struct aoe_acl *acl);
 void target_access_erase(struct target_interface *interface, const struct target_export *export);
 
 /* The access lists of all exports as the maps have them, read in one go. */

@@ -119,7 +119,7 @@ int target_serve(struct target *target, struct target_interface *interface,
 	interface->exports = exports;
 	interface->exports[interface->nexports++] = export;
 	/* Who may use it first, so that no frame is dropped for an entry that is about to come. */
-	ret = target_access_write(interface, export, &export->acl);
+	ret = target_access_add(interface, export, &export->acl);
 	if (ret)
 		ret = serving_failed(interface, ret, err);
 	else if (export->enabled)
