@@ -63,6 +63,8 @@ SKEL := $(B)/bpf/steer.skel.h
 .PHONY: all
 all: $(B)/stgt-xdp man
 
+# Only the program has a screen.
+$(B)/stgt-xdp: PKGS += ncursesw
 $(B)/stgt-xdp: $(MAIN_OBJS) $(MODULE_LIBS)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(MAIN_OBJS) -Wl,--start-group $(MODULE_LIBS) \

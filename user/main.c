@@ -17,6 +17,7 @@ static const struct subcommand {
 	{"detach", cmd_detach, "IFACE", "stop serving on an interface"},
 	{"status", cmd_status, "[--json]", "show interfaces, exports, disks and initiators"},
 	{"stats", cmd_stats, "[--json]", "show counters"},
+	{"top", cmd_top, "[--interval SEC] [--once | --batch N]", "watch who asks for how much"},
 	{"daemon", cmd_daemon, "[--config FILE]", "serve what a configuration file says"},
 	{"reload", cmd_reload, "", "have the daemon read its configuration file again"},
 	{"disk", cmd_disk, "add|remove|resize|list ...", "change the daemon's disks"},
