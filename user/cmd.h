@@ -29,6 +29,8 @@ int cmd_config(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
+int cmd_capture(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 
 /* Prints one line, "stgt-xdp COMMAND: TEXT", on stderr and returns the status. */

@@ -92,8 +92,23 @@ json_t *servers_ask_all(const char *socket, const char *command, struct error *e
 	return NULL;
 }
 
-/* To one server after the other, until one does it or to all: the first answer. */
-static json_t *servers_offer(const char *socket, json_t *request, bool all, bool *nobody,
+struct offer {
+	bool all;     /* to every server, not only until one does it */
+	bool *nobody; /* if given: there was no server */
+	int *conn;    /* if given: hold the connection, and pass `fd` along */
+	int fd;
+};
+
+static json_t *offer_to(const char *path, const struct offer *offer, const json_t *request,
+			int *code, struct error *err)
+{
+	if (offer->conn)
+		return control_call_hold(path, request, offer->fd, offer->conn, code, err);
+	return control_call(path, request, code, err);
+}
+
+/* To one server after the other: the first answer. */
+static json_t *servers_offer(const char *socket, const struct offer *offer, json_t *request,
 			     struct error *err)
 {
 	struct sockets sockets;
@@ -104,12 +119,12 @@ static json_t *servers_offer(const char *socket, json_t *request, bool all, bool
 	error_set(err, ENOENT,
 		  "nothing is being served; start with 'stgt-xdp attach' or 'stgt-xdp daemon'");
 	sockets_find(&sockets, socket);
-	for (size_t i = 0; i < sockets_count(&sockets) && (all || !first); i++) {
+	for (size_t i = 0; i < sockets_count(&sockets) && (offer->all || !first); i++) {
 		struct error mine;
 		json_t *answer;
 		int code;
 
-		answer = control_call(sockets_path(&sockets, i), request, &code, &mine);
+		answer = offer_to(sockets_path(&sockets, i), offer, request, &code, &mine);
 		if (answer && !first)
 			first = json_incref(answer);
 		json_decref(answer);
@@ -119,17 +134,28 @@ static json_t *servers_offer(const char *socket, json_t *request, bool all, bool
 		*err = mine;
 	}
 	sockets_free(&sockets);
-	if (nobody)
-		*nobody = none && !first;
+	if (offer->nobody)
+		*offer->nobody = none && !first;
 	return first;
 }
 
 json_t *servers_send(const char *socket, json_t *request, bool *nobody, struct error *err)
 {
-	return servers_offer(socket, request, false, nobody, err);
+	const struct offer offer = {.nobody = nobody};
+
+	return servers_offer(socket, &offer, request, err);
 }
 
 json_t *servers_send_all(const char *socket, json_t *request, struct error *err)
 {
-	return servers_offer(socket, request, true, NULL, err);
+	const struct offer offer = {.all = true};
+
+	return servers_offer(socket, &offer, request, err);
+}
+
+json_t *servers_hold(const char *socket, json_t *request, int fd, int *conn, struct error *err)
+{
+	const struct offer offer = {.conn = conn, .fd = fd};
+
+	return servers_offer(socket, &offer, request, err);
 }

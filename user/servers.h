@@ -22,6 +22,11 @@ json_t *servers_ask_all(const char *socket, const char *command, struct error *e
  * there was none to ask. `request` stays the caller's; its version is filled in.
  */
 json_t *servers_send(const char *socket, json_t *request, bool *nobody, struct error *err);
+/*
+ * The same with a descriptor for the server, which stays the caller's; the request lasts as long as
+ * the connection, *conn, which is the caller's (see control_call_hold()).
+ */
+json_t *servers_hold(const char *socket, json_t *request, int fd, int *conn, struct error *err);
 /* The same to all of them, whatever the others say: the first answer of those that did it. */
 json_t *servers_send_all(const char *socket, json_t *request, struct error *err);
 

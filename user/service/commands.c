@@ -295,5 +295,8 @@ const struct control_command service_commands[] = {
 	{"limit-clear", tuning_limit_clear},
 	{"fault-add", tuning_fault_add},
 	{"fault-clear", tuning_fault_clear},
+	{"capture", taps_capture},
+	{"trace-on", taps_trace_on},
+	{"trace-off", taps_trace_off},
 	{NULL, NULL},
 };

@@ -46,6 +46,11 @@ int watchdog_open(struct error *err); /* a descriptor, or -1 when systemd does n
 /* Tells systemd that every worker answers; when one does not, it never returns. */
 void watchdog_pat(int fd, struct target *target);
 
+/* taps.c: who watches */
+json_t *taps_capture(void *ctx, const json_t *request, struct error *err);
+json_t *taps_trace_on(void *ctx, const json_t *request, struct error *err);
+json_t *taps_trace_off(void *ctx, const json_t *request, struct error *err);
+
 /* edit.c: live commands of the daemon, as changes to its configuration. NULL with `err` set. */
 json_t *edit_attach(struct service *service, const json_t *request, struct error *err);
 json_t *edit_detach(struct service *service, const char *interface, struct error *err);

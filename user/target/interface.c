@@ -119,6 +119,7 @@ void target_interface_stop(struct target *target, struct target_interface *inter
 	/* First the program: what comes from now on is the kernel's. */
 	steer_close(interface->steer);
 	interface_stop_workers(target, interface);
+	target_taps_leave(target, interface);
 	cleanup_close(&interface->acl);
 }
 

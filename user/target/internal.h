@@ -51,6 +51,7 @@ struct target {
 	struct list leaving; /* exports that were removed, with requests in flight */
 	struct list interfaces;
 	struct list limits; /* see tuning.c */
+	struct list taps;   /* see taps.c */
 };
 
 /* ---- disks.c ---- */
@@ -106,6 +107,11 @@ void target_serving_stop(struct target *target, struct target_interface *interfa
 int target_limits_apply(struct target *target, struct target_interface *interface);
 /* Once no interface is left. */
 void target_limits_close(struct target *target);
+
+/* ---- taps.c ---- */
+
+/* The interface's workers have ended, and with them what there is to watch. */
+void target_taps_leave(struct target *target, struct target_interface *interface);
 
 /* ---- access.c ---- */
 

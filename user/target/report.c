@@ -213,10 +213,10 @@ json_t *target_status(struct target *target)
 	target_access_free(access);
 	list_for_each_entry (disk, &target->disks, link)
 		json_array_append_new(disks, disk_status(disk));
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "version", STGT_VERSION,
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", STGT_VERSION,
 			 "interfaces", interfaces, "exports", exports, "disks", disks, "initiators",
 			 initiators_status(target), "limits", target_limits_json(target), "faults",
-			 target_faults_json(target));
+			 target_faults_json(target), "taps", target_taps_json(target));
 }
 
 /* ---- stats ---- */

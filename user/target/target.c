@@ -21,6 +21,7 @@ int target_open(const struct target_options *options, struct target **target, st
 	list_init(&t->leaving);
 	list_init(&t->interfaces);
 	list_init(&t->limits);
+	list_init(&t->taps);
 	ret = mailbox_open(&t->mailbox);
 	if (ret) {
 		error_set(err, -ret, "cannot make an eventfd: %s", strerror(-ret));

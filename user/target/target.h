@@ -9,7 +9,7 @@
 #ifndef STGT_TARGET_H
 #define STGT_TARGET_H
 
-#include "aoe/aoe.h"
+#include "aoe/trace.h"
 #include "base/error.h"
 #include "base/mailbox.h"
 #include "xdp/steer.h"
@@ -139,6 +139,22 @@ int target_fault_clear(struct target *target, const struct aoe_address *addr, st
 /* What status says of them: arrays, caller owns. */
 json_t *target_limits_json(const struct target *target);
 json_t *target_faults_json(const struct target *target);
+
+/*
+ * Watching: copies of all frames of an interface, or the steps of requests that match on the
+ * interfaces that there are, into memory that the watcher brought (tap/tap.h); `fd` stays the
+ * caller's. -ENODEV, -ENOENT; -EBUSY: one at a time for an interface, and one trace. Whoever asked
+ * closes the tap; what it watches may end before, which its watcher is told.
+ */
+struct target_tap;
+int target_capture(struct target *target, const char *interface, uint32_t snaplen, int fd,
+		   struct target_tap **tap, struct error *err);
+int target_trace(struct target *target, const struct aoe_trace_filter *filter, int fd,
+		 struct target_tap **tap, struct error *err);
+void target_tap_close(struct target_tap *tap);
+/* Tells who traces that it is over; the taps are to be closed as ever. */
+void target_traces_end(struct target *target);
+json_t *target_taps_json(const struct target *target);
 
 /* The documents behind `status --json` and `stats --json` (docs/stgt-xdp.8.scd); caller owns. */
 json_t *target_status(struct target *target);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* `stgt-xdp capture IFACE FILE`: what the program's sockets receive and send, as pcapng. */
+#include "cmd.h"
+#include "options.h"
+#include "tap/pcapng.h"
+#include "watching.h"
+
+#include "base/cleanup.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CAPTURE_MEMORY (17u << 20) /* a ring of 16 MiB, or as much in smaller ones */
+#define SNAPLEN_MAX    262144u
+
+static const char capture_help[] =
+	"usage: stgt-xdp capture IFACE FILE [OPTION...]\n"
+	"\n"
+	"Writes the frames that are steered to the program, and those it sends, to a\n"
+	"pcapng file ('-': standard output) until SIGINT. Other programs do not see\n"
+	"these frames.\n"
+	"\n"
+	"  --count N       end after so many frames\n"
+	"  --seconds N     end after so much time\n"
+	"  --snaplen N     keep so many bytes of a frame (default: all)\n"
+	"  --socket PATH   the server's control socket\n";
+
+struct capture {
+	const char *interface;
+	const char *path;
+	uint32_t snaplen;
+	FILE *file;
+};
+
+static int capture_seen(void *ctx, const struct tap_record *record, uint64_t ns)
+{
+	struct capture *capture = ctx;
+	struct tap_frame head;
+
+	if (record->len < sizeof(head))
+		return -EPROTO;
+	memcpy(&head, record->data, sizeof(head));
+	return pcapng_frame(capture->file,
+			    &(struct pcapng_frame){
+				    .ns = ns,
+				    .data = (const uint8_t *)record->data + sizeof(head),
+				    .captured = record->len - (uint32_t)sizeof(head),
+				    .len = head.len,
+				    .queue = record->ring,
+				    .inbound = head.direction == TAP_RECEIVED,
+			    });
+}
+
+static int capture_pause(void *ctx)
+{
+	return fflush(((struct capture *)ctx)->file) ? -errno : 0;
+}
+
+/* What is captured is the disks' content: nobody else's to read. */
+static int capture_open(struct capture *capture, struct error *err)
+{
+	int fd;
+
+	if (strcmp(capture->path, "-") == 0) {
+		capture->file = stdout;
+		return 0;
+	}
+	fd = open(capture->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	capture->file = fd < 0 ? NULL : fdopen(fd, "wb");
+	if (!capture->file)
+		return error_set(err, errno, "cannot write %s: %s", capture->path, strerror(errno));
+	return 0;
+}
+
+static void capture_report(const struct capture *capture, const struct watching_result *result)
+{
+	if (result->end == WATCHING_OVER)
+		fprintf(stderr, "%s is not served any more\n", capture->interface);
+	fprintf(stderr, "%" PRIu64 " frames captured, %" PRIu64 " lost for lack of room\n",
+		result->seen, result->lost);
+}
+
+static int capture_run(struct capture *capture, const struct watching_args *args, struct error *err)
+{
+	const struct watcher watcher = {capture_seen, capture_pause, capture};
+	struct pcapng_totals totals = {.begin_ns = watching_now_ns()};
+	struct watching_result result = {0};
+	json_t *request;
+	int ret = pcapng_begin(capture->file, capture->interface, capture->snaplen), end;
+
+	if (ret)
+		return error_set(err, -ret, "cannot write %s: %s", capture->path, strerror(-ret));
+	request = json_pack("{s:s, s:s, s:I}", "command", "capture", "interface",
+			    capture->interface, "snaplen", (json_int_t)capture->snaplen);
+	ret = watching_run(args, request, &watcher, &result, err);
+	json_decref(request);
+	totals.end_ns = watching_now_ns();
+	totals.seen = result.seen + result.lost;
+	totals.lost = result.lost;
+	end = pcapng_end(capture->file, &totals);
+	if (!end && fflush(capture->file))
+		end = -errno;
+	if (ret)
+		return ret;
+	if (end)
+		return error_set(err, -end, "cannot write %s: %s", capture->path, strerror(-end));
+	capture_report(capture, &result);
+	if (result.end == WATCHING_ALONE)
+		return error_set(err, ECONNRESET, "the server has died");
+	return 0;
+}
+
+enum capture_option {
+	OPT_COUNT = OPTION_FIRST,
+	OPT_SECONDS,
+	OPT_SNAPLEN,
+	OPT_SOCKET,
+	OPT_HELP,
+};
+
+/* 0, 1: help was asked for, or -EINVAL. */
+static int capture_parse(int argc, char **argv, struct capture *capture, struct watching_args *args,
+			 struct error *err)
+{
+	static const struct option options[] = {
+		{"count", required_argument, NULL, OPT_COUNT},
+		{"seconds", required_argument, NULL, OPT_SECONDS},
+		{"snaplen", required_argument, NULL, OPT_SNAPLEN},
+		{"socket", required_argument, NULL, OPT_SOCKET},
+		{"help", no_argument, NULL, OPT_HELP},
+		{NULL, 0, NULL, 0},
+	};
+	uint64_t snaplen = SNAPLEN_MAX;
+	bool number = true;
+	int option;
+
+	optind = 0;
+	opterr = 0;
+	while (number && (option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (option == OPT_HELP)
+			return 1;
+		else if (option == OPT_COUNT)
+			number = watching_number(optarg, &args->count);
+		else if (option == OPT_SECONDS)
+			number = watching_number(optarg, &args->seconds);
+		else if (option == OPT_SNAPLEN)
+			number = watching_number(optarg, &snaplen);
+		else if (option == OPT_SOCKET)
+			args->socket = optarg;
+		else
+			return option_error(option, argv, err);
+	}
+	if (!number || args->seconds > UINT32_MAX || snaplen > SNAPLEN_MAX)
+		return error_set(err, EINVAL, "'%s' is no number, or too large", optarg);
+	if (optind + 2 != argc)
+		return error_set(err, EINVAL, "an interface and a file are wanted");
+	capture->interface = argv[optind];
+	capture->path = argv[optind + 1];
+	capture->snaplen = (uint32_t)snaplen;
+	return 0;
+}
+
+int cmd_capture(int argc, char **argv)
+{
+	struct watching_args args = {.memory = CAPTURE_MEMORY};
+	struct capture capture;
+	struct error err;
+	int ret = capture_parse(argc, argv, &capture, &args, &err);
+
+	if (ret > 0) {
+		fputs(capture_help, stdout);
+		return EXIT_DONE;
+	}
+	if (ret)
+		return cmd_usage("capture", "%s", err.text);
+	ret = capture_open(&capture, &err);
+	if (!ret) {
+		ret = capture_run(&capture, &args, &err);
+		if (capture.file != stdout && fclose(capture.file) && !ret)
+			ret = error_set(&err, errno, "cannot write %s: %s", capture.path,
+					strerror(errno));
+	}
+	return ret ? cmd_failed("capture", &err) : EXIT_DONE;
+}

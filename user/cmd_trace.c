@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* `stgt-xdp trace on|off`: the steps of requests, a line each. */
+#include "cmd.h"
+#include "options.h"
+#include "servers.h"
+#include "trace_text.h"
+#include "watching.h"
+
+#include "aoe/mac.h"
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRACE_MEMORY ((4u << 20) + (1u << 20)) /* some 50,000 steps */
+
+static const char trace_help[] =
+	"usage: stgt-xdp trace on [--initiator MAC] [--export ADDRESS] [--lba FIRST[-LAST]]\n"
+	"                         [--count N] [--seconds N] [--socket PATH]\n"
+	"       stgt-xdp trace off [--socket PATH]\n"
+	"\n"
+	"Prints a line for every step of the requests that match, until SIGINT.\n"
+	"\n"
+	"  --initiator MAC    of this initiator\n"
+	"  --export ADDRESS   to this export, [VLAN:]SHELF.SLOT\n"
+	"  --lba FIRST-LAST   reads and writes of one of these sectors of 512 bytes\n"
+	"  --count N          end after so many lines\n"
+	"  --seconds N        end after so much time\n"
+	"  --socket PATH      the server's control socket\n"
+	"\n"
+	"'off' ends a trace that somebody else has on.\n";
+
+static int trace_seen(void *ctx, const struct tap_record *record, uint64_t ns)
+{
+	char line[TRACE_TEXT];
+	struct aoe_step step;
+
+	if (record->len != sizeof(step))
+		return -EPROTO;
+	memcpy(&step, record->data, sizeof(step));
+	trace_text(&step, record->ns - step.taken_ns, ns, line);
+	return puts(line) < 0 ? -errno : 0;
+}
+
+static int trace_pause(void *ctx)
+{
+	return fflush(stdout) ? -errno : 0;
+}
+
+static int trace_on(const struct watching_args *args, json_t *request)
+{
+	const struct watcher watcher = {trace_seen, trace_pause, NULL};
+	struct watching_result result;
+	struct error err;
+
+	json_object_set_new(request, "command", json_string("trace-on"));
+	if (watching_run(args, request, &watcher, &result, &err))
+		return cmd_failed("trace", &err);
+	if (result.lost)
+		fprintf(stderr, "%" PRIu64 " lines lost for lack of room\n", result.lost);
+	if (result.end == WATCHING_OVER)
+		fprintf(stderr, "the trace was ended by the server\n");
+	if (result.end != WATCHING_ALONE)
+		return EXIT_DONE;
+	error_set(&err, ECONNRESET, "the server has died");
+	return cmd_failed("trace", &err);
+}
+
+static int trace_off(const struct watching_args *args, json_t *request)
+{
+	struct error err;
+	json_t *answer;
+
+	if (json_object_size(request) || args->count || args->seconds)
+		return cmd_usage("trace", "off takes no option but --socket");
+	json_object_set_new(request, "command", json_string("trace-off"));
+	answer = servers_send_all(args->socket, request, &err);
+	json_decref(answer);
+	return answer ? EXIT_DONE : cmd_failed("trace", &err);
+}
+
+/* FIRST or FIRST-LAST. */
+static int parse_lba(const char *text, json_t *request, struct error *err)
+{
+	uint64_t first, last;
+	char *end = (char *)text;
+
+	errno = 0;
+	first = last = strtoull(text, &end, 10);
+	if (*end == '-' && end[1] >= '0' && end[1] <= '9')
+		last = strtoull(end + 1, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || last < first || last > INT64_MAX)
+		return error_set(err, EINVAL, "'%s' is not FIRST-LAST, two sector numbers", text);
+	json_object_set_new(request, "lba",
+			    json_pack("[I, I]", (json_int_t)first, (json_int_t)last));
+	return 0;
+}
+
+static int parse_number(const char *text, uint64_t *value, struct error *err)
+{
+	if (watching_number(text, value) && *value <= UINT32_MAX)
+		return 0;
+	return error_set(err, EINVAL, "'%s' is no number, or too large", text);
+}
+
+static int parse_initiator(const char *text, json_t *request, struct error *err)
+{
+	uint8_t mac[WIRE_MAC_LEN];
+
+	if (!mac_parse(text, strlen(text), mac))
+		return error_set(err, EINVAL, "'%s' is not a MAC address", text);
+	json_object_set_new(request, "initiator", json_string(text));
+	return 0;
+}
+
+static int parse_export(const char *text, json_t *request, struct error *err)
+{
+	struct aoe_address address;
+
+	if (aoe_address_parse(text, &address, err))
+		return -EINVAL;
+	json_object_set_new(request, "export", json_string(text));
+	return 0;
+}
+
+enum trace_option {
+	OPT_INITIATOR = OPTION_FIRST,
+	OPT_EXPORT,
+	OPT_LBA,
+	OPT_COUNT,
+	OPT_SECONDS,
+	OPT_SOCKET,
+	OPT_HELP,
+};
+
+/* 0, 1: help was asked for, or -EINVAL. */
+static int trace_parse(int argc, char **argv, struct watching_args *args, json_t *request,
+		       struct error *err)
+{
+	static const struct option options[] = {
+		{"initiator", required_argument, NULL, OPT_INITIATOR},
+		{"export", required_argument, NULL, OPT_EXPORT},
+		{"lba", required_argument, NULL, OPT_LBA},
+		{"count", required_argument, NULL, OPT_COUNT},
+		{"seconds", required_argument, NULL, OPT_SECONDS},
+		{"socket", required_argument, NULL, OPT_SOCKET},
+		{"help", no_argument, NULL, OPT_HELP},
+		{NULL, 0, NULL, 0},
+	};
+	int option, ret = 0;
+
+	optind = 0;
+	opterr = 0;
+	while (!ret && (option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (option == OPT_HELP)
+			ret = 1;
+		else if (option == OPT_INITIATOR)
+			ret = parse_initiator(optarg, request, err);
+		else if (option == OPT_EXPORT)
+			ret = parse_export(optarg, request, err);
+		else if (option == OPT_LBA)
+			ret = parse_lba(optarg, request, err);
+		else if (option == OPT_COUNT)
+			ret = parse_number(optarg, &args->count, err);
+		else if (option == OPT_SECONDS)
+			ret = parse_number(optarg, &args->seconds, err);
+		else if (option == OPT_SOCKET)
+			args->socket = optarg;
+		else
+			ret = option_error(option, argv, err);
+	}
+	return ret;
+}
+
+int cmd_trace(int argc, char **argv)
+{
+	struct watching_args args = {.memory = TRACE_MEMORY};
+	json_t *request = json_object();
+	struct error err;
+	int status, ret = trace_parse(argc, argv, &args, request, &err);
+
+	if (ret > 0) {
+		fputs(trace_help, stdout);
+		status = EXIT_DONE;
+	} else if (ret) {
+		status = cmd_usage("trace", "%s", err.text);
+	} else if (optind + 1 != argc) {
+		status = cmd_usage("trace", "on or off is wanted");
+	} else if (strcmp(argv[optind], "on") == 0) {
+		status = trace_on(&args, request);
+	} else if (strcmp(argv[optind], "off") == 0) {
+		status = trace_off(&args, request);
+	} else {
+		status = cmd_usage("trace", "on or off is wanted, not '%s'", argv[optind]);
+	}
+	json_decref(request);
+	return status;
+}
