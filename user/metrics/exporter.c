@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ struct exporter {
 	const struct exporter_ops *ops;
 	void *ctx;
 	struct list clients;
+	bool closed; /* a connection, in the last dispatch */
 };
 
 /* A connection, which libmicrohttpd would keep for as long as a byte comes now and then. */
@@ -170,6 +172,7 @@ static void notify(void *cls, struct MHD_Connection *connection, void **context,
 		if (client)
 			list_del(&client->link);
 		free(client);
+		exporter->closed = true;
 		return;
 	}
 	client = calloc(1, sizeof(*client));
@@ -199,6 +202,9 @@ int exporter_timeout_ms(const struct exporter *exporter)
 	const struct client *client;
 	MHD_UNSIGNED_LONG_LONG limit;
 
+	/* With all connections in use libmicrohttpd stops to listen, until it runs once more. */
+	if (exporter->closed)
+		return 0;
 	if (MHD_get_timeout(exporter->daemon, &limit) == MHD_YES && limit < wait_ms)
 		wait_ms = limit;
 	list_for_each_entry (client, &exporter->clients, link) {
@@ -220,6 +226,7 @@ int exporter_fd(const struct exporter *exporter)
 void exporter_dispatch(struct exporter *exporter)
 {
 	close_late(exporter);
+	exporter->closed = false;
 	MHD_run(exporter->daemon);
 }
 

@@ -11,6 +11,8 @@
 
 #define BOUNDS_MAX 31u /* of a histogram; more in the document are left out */
 
+#define LINE_REST 80u /* of a line, beside its labels: name, bound and number */
+
 struct bounds {
 	unsigned int count;
 	struct text le[BOUNDS_MAX + 1]; /* `,le="0.01"} `, the last for +Inf */
@@ -197,6 +199,19 @@ static void print_histogram(struct text *out, const struct pair_series *pair,
 	print_line(out, "stgt_request_duration_seconds_count", pair, pair->count, 0);
 }
 
+/* About what the lines of all pairs take; rather more than less. */
+static size_t pairs_size(const struct pair_list *list)
+{
+	size_t longest = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		size_t len = strlen(list->all[i].labels);
+
+		longest = len > longest ? len : longest;
+	}
+	return list->count * (list->buckets + 4) * (longest + LINE_REST);
+}
+
 void render_pairs(const json_t *stats, struct text *out)
 {
 	static const struct metric duration = {
@@ -216,6 +231,7 @@ void render_pairs(const json_t *stats, struct text *out)
 	for (unsigned int i = 0; i <= bounds.count; i++)
 		list.failed |= bounds.le[i].failed;
 	out->failed |= list.failed;
+	text_reserve(out, pairs_size(&list));
 	if (list.count && !out->failed) {
 		metric_head(out, &duration);
 		for (size_t i = 0; i < list.count; i++)

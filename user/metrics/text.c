@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_FIRST   4096u
+#define TEXT_FIRST   128u /* enough for most labels */
 #define TEXT_DIGITS  20u /* of the largest number */
 #define TEXT_DECIMAL (TEXT_DIGITS + 3u)
 
@@ -28,6 +28,11 @@ static char *text_room(struct text *text, size_t len)
 	text->data = data;
 	text->size = size;
 	return data + text->len;
+}
+
+void text_reserve(struct text *text, size_t len)
+{
+	text_room(text, len);
 }
 
 void text_putn(struct text *text, const char *s, size_t len)

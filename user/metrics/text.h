@@ -18,6 +18,8 @@ struct text {
 	bool failed;
 };
 
+/* So many bytes are about to come: one large piece of memory is cheaper than growing to it. */
+void text_reserve(struct text *text, size_t len);
 void text_put(struct text *text, const char *s);
 void text_putn(struct text *text, const char *s, size_t len);
 void text_number(struct text *text, uint64_t value);

@@ -1,0 +1,460 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Metrics over HTTP: what Prometheus and a browser see, and clients that behave badly."""
+
+import contextlib
+import html
+import http.client
+import itertools
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from aoe import AFLAG_LBA48, AFLAG_WRITE, ATA, FLUSH_EXT, READ_EXT, WRITE_EXT, ata_body
+from lab import ROOT, SLOW, enter, inside, wait_until
+
+PORT = 9464
+LISTEN = f"127.0.0.1:{PORT}"
+RULES = ROOT / "scripts/prometheus-rules.yaml"
+DASHBOARD = ROOT / "scripts/grafana-dashboard.json"
+CLIENTS = 16  # connections at once, as in exporter.h
+REQUEST_SECONDS = 5  # for sending a request, as there
+SCRAPE_LIMIT = 0.05  # seconds, of a large target
+SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)",?')
+
+
+class Scrape:
+    """A scrape taken apart: {(name, frozenset of labels): value}"""
+
+    def __init__(self, text):
+        self.text = text
+        self.samples = {}
+        for line in text.splitlines():
+            if not line.startswith("#"):
+                name, labels, value = SAMPLE.fullmatch(line).groups()
+                key = name, frozenset(LABEL.findall(labels or ""))
+                assert key not in self.samples, f"twice: {line}"
+                self.samples[key] = float(value)
+
+    def of(self, name, **labels):
+        """{frozenset of labels: value} of the samples with at least these labels."""
+        wanted = set(labels.items())
+        return {key: value for (one, key), value in self.samples.items() if one == name and wanted <= key}
+
+    def value(self, name, **labels):
+        return sum(self.of(name, **labels).values())
+
+    def names(self):
+        return {re.sub("_(bucket|sum|count)$", "", name) for name, _ in self.samples}
+
+
+def connect(netns):
+    with inside(netns):
+        return socket.create_connection(("127.0.0.1", PORT), timeout=20 * SLOW)
+
+
+def exchange(netns, request):
+    """What comes back for these bytes until the server closes."""
+    with contextlib.closing(connect(netns)) as connection:
+        connection.sendall(request)
+        got = b""
+        while part := connection.recv(65536):
+            got += part
+        return got
+
+
+def get(netns, path, method="GET"):
+    """(status, headers, body)"""
+    connection = http.client.HTTPConnection("127.0.0.1", PORT)
+    connection.sock = connect(netns)
+    with contextlib.closing(connection):
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+
+
+def scrape(netns):
+    status, headers, body = get(netns, "/metrics")
+    assert status == 200
+    assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return Scrape(body)
+
+
+def serve(pair, *words):
+    return pair.serve(*(words or ("--aoe", f"7.1={pair.lab.disk()}", "--allow", "any")),
+                      options=("--exporter", LISTEN))
+
+
+@contextlib.contextmanager
+def load(pair):
+    """Somebody reads all the time."""
+    client, stop = pair.client(), threading.Event()
+
+    def work():
+        while not stop.is_set():
+            client.read(0, 2)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def need(tool):
+    if not shutil.which(tool):
+        pytest.skip(f"missing: {tool}")
+
+
+# ---- what is counted -----------------------------------------------------------------------------
+
+
+def test_counters_are_what_initiators_did(pair):
+    serve(pair, "--aoe", f"7.1={pair.lab.disk()}", "--aoe", "7.2=ram:1M", "--allow", "any")
+    first, second = pair.client(), pair.client(mac="02:00:00:00:00:02", slot=2)
+    for lba in range(7):
+        first.read(lba, 2)
+    first.write(4, b"x" * 1024)
+    first.write(4, b"y" * 512)
+    assert first.ata(FLUSH_EXT, aflags=AFLAG_LBA48).ok
+    first.identify()
+    assert not first.ata(READ_EXT, 1 << 40, 1, aflags=AFLAG_LBA48).ok
+    second.read(0, 1)
+    first.config()
+    got = scrape(pair.storage)
+
+    def count(operation, what="duration_seconds_count", **labels):
+        return got.value(f"stgt_request_{what}", operation=operation, **labels)
+
+    mine = {"interface": pair.port, "export": "7.1", "initiator": first.mac}
+    assert count("read", **mine) == 8
+    assert count("read", "bytes_total", **mine) == 7 * 1024
+    assert count("read", "errors_total", **mine) == 1
+    assert count("write", **mine) == 2
+    assert count("write", "bytes_total", **mine) == 1536
+    assert count("write", "errors_total", **mine) == 0
+    assert count("flush", **mine) == 1
+    assert count("other", **mine) == 1
+    assert count("read", export="7.2", initiator=second.mac) == 1
+    assert got.value("stgt_request_duration_seconds_count") == 13
+    assert got.value("stgt_queries_total", export="7.1") == 1
+    assert got.value("stgt_xdp_frames_total", protocol="aoe", verdict="redirect") == 14
+    assert got.value("stgt_received_frames_total", interface=pair.port) == 14
+    assert got.value("stgt_export_size_bytes", export="7.2") == 1 << 20
+    assert got.value("stgt_interface_info", interface=pair.port, mac=pair.mac) == 1
+    assert got.value("stgt_buffers", kind="run") == got.value("stgt_buffers_free", kind="run")
+    first.read(0, 2)
+    assert scrape(pair.storage).value("stgt_request_duration_seconds_count", operation="read", **mine) == 9
+
+
+def test_histograms_are_consistent(pair):
+    target = serve(pair)
+    client = pair.client()
+    for lba in range(200):
+        client.read(lba, 2)
+        client.write(lba, b"z" * 512)
+    got = scrape(pair.storage)
+    counts = got.of("stgt_request_duration_seconds_count")
+    assert sorted(counts.values()) == [200, 200]
+    for labels, count in counts.items():
+        buckets = {float(dict(key)["le"]): value
+                   for key, value in got.of("stgt_request_duration_seconds_bucket", **dict(labels)).items()}
+        assert buckets[float("inf")] == count
+        rising = [buckets[bound] for bound in sorted(buckets)]
+        assert rising == sorted(rising)
+        assert sorted(buckets)[0] == 1e-5 and sorted(buckets)[-2] == 10
+        # The sum lies between what the buckets' lower and upper bounds allow.
+        total = got.value("stgt_request_duration_seconds_sum", **dict(labels))
+        bounds = sorted(buckets)
+        least = sum((buckets[high] - buckets[low]) * low for low, high in zip(bounds, bounds[1:]))
+        most = buckets[bounds[0]] * bounds[0] + sum(
+            (buckets[high] - buckets[low]) * min(high, 60) for low, high in zip(bounds, bounds[1:]))
+        assert least <= total <= most
+    for export in target.json("stats")["interfaces"][0]["queues"][0]["exports"]:
+        for op in export["initiators"][0]["ops"].values():
+            assert sum(op["buckets"]) == op["count"] == 200
+
+
+def test_slow_answers_are_in_the_slow_buckets(pair):
+    """A reply held back is as late in the histogram as the initiator sees it."""
+    target = serve(pair)
+    target.control("fault", "add", "7.1", "delay=300ms")
+    client = pair.client()
+    client.read(0, 1)
+    got = scrape(pair.storage)
+    assert got.value("stgt_request_duration_seconds_bucket", le="0.2") == 0
+    assert got.value("stgt_request_duration_seconds_bucket", le="+Inf") == 1
+    assert got.value("stgt_request_duration_seconds_sum") >= 0.3
+
+
+# ---- Prometheus ----------------------------------------------------------------------------------
+
+
+def test_promtool_has_no_complaint_under_load(pair):
+    need("promtool")
+    serve(pair)
+    with load(pair):
+        for _ in range(3):
+            text = scrape(pair.storage).text
+            done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                                  capture_output=True, timeout=30 * SLOW)
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_prometheus_scrapes_and_answers(pair):
+    need("prometheus")
+    serve(pair)
+    config = pair.lab.path / "prometheus.yaml"
+    config.write_text(
+        "global: { scrape_interval: 200ms, evaluation_interval: 200ms }\n"
+        f"rule_files: [ '{RULES}' ]\n"
+        f"scrape_configs: [ {{ job_name: stgt, static_configs: [ {{ targets: ['{LISTEN}'] }} ] }} ]\n")
+    log = open(pair.lab.path / "prometheus.log", "w")
+    pair.lab.undo.callback(log.close)
+    pair.lab.spawn(["prometheus", f"--config.file={config}", "--web.listen-address=127.0.0.1:9090",
+                    f"--storage.tsdb.path={pair.lab.path / 'tsdb'}"], pair.storage, stdout=log,
+                   stderr=subprocess.STDOUT)
+
+    def query(expression):
+        """The first value, or None."""
+        with inside(pair.storage):
+            connection = http.client.HTTPConnection("127.0.0.1", 9090, timeout=10 * SLOW)
+            try:
+                connection.request("GET", "/api/v1/query?query=" + expression.replace(" ", "%20"))
+                answer = json.loads(connection.getresponse().read())
+            except (OSError, ValueError):
+                return None
+            finally:
+                connection.close()
+        assert answer["status"] == "success", answer
+        result = answer["data"]["result"]
+        return float(result[0]["value"][1]) if result else None
+
+    with load(pair):
+        wait_until(lambda: query("up{job='stgt'}") == 1, 30, "Prometheus scrapes")
+        wait_until(lambda: (query("sum(rate(stgt_request_duration_seconds_count[5s]))") or 0) > 10, 30,
+                   "a rate")
+        p99 = wait_until(lambda: query("histogram_quantile(0.99,sum by (le)"
+                                       "(rate(stgt_request_duration_seconds_bucket[5s])))"), 30, "p99")
+    assert 0 < p99 < 10
+    before = query("stgt_request_duration_seconds_count")
+    client = pair.client()
+    for _ in range(50):
+        client.read(0, 1)
+    exact = scrape(pair.storage).value("stgt_request_duration_seconds_count")
+    assert exact >= before + 50
+    wait_until(lambda: query("stgt_request_duration_seconds_count") == exact, 30, "the latest count")
+
+
+def test_alert_rules():
+    need("promtool")
+    done = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True,
+                          timeout=30 * SLOW)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+
+
+def test_dashboard_and_rules_name_metrics_that_exist(pair):
+    serve(pair)
+    pair.client().read(0, 1)
+    there = scrape(pair.storage).names()
+    dashboard = json.loads(DASHBOARD.read_text())
+    asked = {re.sub("_(bucket|sum|count)$", "", name)
+             for text in (json.dumps(dashboard), RULES.read_text())
+             for name in re.findall(r"\bstgt_\w+", text)}
+    assert len(asked) > 8
+    assert asked <= there
+    assert there >= set(re.findall(r"\*(stgt_\w+)\*", (ROOT / "docs/stgt-xdp.8.scd").read_text()))
+
+
+# ---- HTTP ----------------------------------------------------------------------------------------
+
+
+def test_paths_and_methods(pair):
+    target = serve(pair)
+    assert get(pair.storage, "/healthz")[::2] == (200, "ok\n")
+    status, headers, body = get(pair.storage, "/")
+    assert status == 200 and headers["Content-Type"].startswith("text/html") and "<svg" in body
+    assert json.loads(get(pair.storage, "/status.json")[2])["exports"] == target.json("status")["exports"]
+    assert json.loads(get(pair.storage, "/stats.json")[2])["interfaces"][0]["name"] == pair.port
+    for path in ("/nothing", "/metrics/", "//metrics", "/../metrics", "/metric"):
+        assert get(pair.storage, path)[0] == 404, path
+    assert get(pair.storage, "/metrics?a=b")[0] == 200
+    status, headers, body = get(pair.storage, "/metrics", "HEAD")
+    assert status == 200 and int(headers["Content-Length"]) > 1000 and not body
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "NONSENSE"):
+        status, headers, _ = get(pair.storage, "/metrics", method)
+        assert (status, headers["Allow"]) == (405, "GET, HEAD"), method
+
+
+def test_bad_requests_are_refused(pair):
+    target = serve(pair)
+    huge = b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + b"".join(
+        b"X-%d: %s\r\n" % (i, b"y" * 1000) for i in range(100)) + b"\r\n"
+    for request, codes in ((huge, b"431|413|400"),
+                           (b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n", b"414|431|400"),
+                           (b"\x16\x03\x01\x02\x00\x01" * 100 + b"\r\n\r\n", b"[45]\\d\\d"),
+                           (b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n",
+                            b"405")):
+        try:
+            answer = exchange(pair.storage, request)
+        except (ConnectionResetError, BrokenPipeError):
+            continue  # closed without listening to the end is fine, too
+        assert not answer or re.match(b"HTTP/1.[01] (" + codes + b") ", answer), (request[:50], answer[:200])
+    assert get(pair.storage, "/healthz")[0] == 200
+    assert pair.client().identify()
+    assert target.child.poll() is None
+
+
+def test_slow_clients_are_closed(pair):
+    """Those that send a byte now and then keep nobody out for longer than a request may take."""
+    serve(pair)
+    slow = [connect(pair.storage) for _ in range(CLIENTS)]
+    for connection in slow:
+        pair.lab.undo.callback(connection.close)
+        connection.sendall(b"GET /metrics HT")
+        connection.setblocking(False)
+    started = time.monotonic()
+    stop = threading.Event()
+
+    def trickle():
+        while not stop.wait(0.3):
+            for connection in slow:
+                with contextlib.suppress(OSError):
+                    connection.send(b"x")
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        assert get(pair.storage, "/healthz")[0] == 200
+    finally:
+        stop.set()
+        thread.join()
+    assert time.monotonic() - started < (REQUEST_SECONDS + 3) * SLOW
+
+    def all_closed():
+        for connection in list(slow):
+            try:
+                if connection.recv(4096) == b"":
+                    slow.remove(connection)
+            except BlockingIOError:
+                pass
+            except OSError:
+                slow.remove(connection)
+        return not slow
+
+    wait_until(all_closed, REQUEST_SECONDS + 3, "all slow clients closed")
+
+
+def test_a_reader_that_does_not_read_stops_nothing(pair):
+    serve(pair)
+    for _ in range(CLIENTS // 2):
+        connection = connect(pair.storage)
+        pair.lab.undo.callback(connection.close)
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert scrape(pair.storage).value("stgt_build_info") == 1
+    assert pair.client().identify()
+
+
+def test_many_connections_leave_nothing(pair):
+    target = serve(pair)
+
+    def descriptors():
+        return len(list((ROOT / "/proc" / str(target.pid) / "fd").iterdir()))
+
+    get(pair.storage, "/healthz")
+    before = descriptors()
+    for i in range(300):
+        if i % 3:
+            connect(pair.storage).close()
+        else:
+            assert get(pair.storage, "/healthz")[0] == 200
+    wait_until(lambda: descriptors() <= before, 10, "all connections closed")
+
+
+def test_none_without_the_option(pair):
+    pair.serve_disk(pair.lab.disk())
+    with pytest.raises(ConnectionRefusedError):
+        connect(pair.storage)
+
+
+def test_addresses(pair):
+    disk = pair.lab.disk()
+    words = pair.port, "--aoe", f"7.1={disk}", "--allow", "any", "--exporter"
+    for address in ("9464", "localhost:9464", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999",
+                    "::1:9464", "[::1]", ""):
+        assert "--exporter" in pair.refused_attach(*words, address, status=2), address
+    with inside(pair.storage):
+        taken = socket.create_server(("127.0.0.1", PORT))
+    with contextlib.closing(taken):
+        assert LISTEN in pair.refused_attach(*words, LISTEN)
+    serve(pair)
+
+
+# ---- large targets -------------------------------------------------------------------------------
+
+
+def test_a_large_scrape_is_quick(pair):
+    """256 exports and 1000 initiators, of which every second one uses two exports."""
+    words = []
+    for slot in range(250):
+        words += ["--aoe", f"7.{slot}=null:1G"]
+    for slot in range(6):
+        words += ["--aoe", f"8.{slot}=null:1G"]
+    serve(pair, *words, "--allow", "any")
+    client = pair.client()
+    bodies = (ata_body(READ_EXT, 0, 1, aflags=AFLAG_LBA48),
+              ata_body(WRITE_EXT, 0, 1, aflags=AFLAG_LBA48 | AFLAG_WRITE, data=b"x" * 512),
+              ata_body(FLUSH_EXT, aflags=AFLAG_LBA48))
+    for i, body in itertools.product(range(1500), bodies):
+        mac = f"02:00:00:00:{i % 1000 >> 8:02x}:{i % 1000 & 255:02x}"
+        slot = i % 256
+        tag = next(client.tags)
+        client.send(client.frame(ATA, body, tag=tag, src=mac, shelf=7 if slot < 250 else 8,
+                                 slot=slot if slot < 250 else slot - 250))
+        assert client.reply_to(tag)
+    took = []
+    for _ in range(20):
+        started = time.monotonic()
+        text = get(pair.storage, "/metrics")[2]
+        took.append(time.monotonic() - started)
+    got = Scrape(text)
+    assert len(got.of("stgt_request_duration_seconds_count")) == 4500
+    assert len(got.of("stgt_export_info")) == 256
+    print(f"{len(text)} bytes in {min(took) * 1e3:.1f} ms, {max(took) * 1e3:.1f} ms at worst")
+    assert min(took) < SCRAPE_LIMIT * SLOW
+
+
+# ---- the page ------------------------------------------------------------------------------------
+
+
+def test_page_in_a_browser(pair):
+    """It shows what is served, and takes no name for markup."""
+    need("chromium")
+    name = "<img src=x onerror=document.title='owned'>.img"
+    serve(pair, "--aoe", f"7.1={pair.lab.disk(name=name)}", "--allow", "any")
+    client = pair.client()
+    client.write(0, b"x" * 512)
+    with load(pair):
+        done = subprocess.run(
+            [*enter(pair.storage), "chromium", "--headless", "--no-sandbox", "--disable-gpu",
+             "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", f"--user-data-dir={pair.lab.path / 'browser'}",
+             "--virtual-time-budget=8000", "--dump-dom", f"http://{LISTEN}/"],
+            capture_output=True, text=True, timeout=120 * SLOW)
+    page = done.stdout
+    assert 'id="state" class="live"' in page, page[-2000:] + done.stderr[-2000:]
+    assert "<img" not in page and "<title>stgt-xdp</title>" in page
+    text = html.unescape(re.sub(r"<[^>]*>", "\n", page.split("<main>")[1].split("<script>")[0]))
+    assert name in text
+    for word in (pair.port, client.mac, "7.1", "8 MiB", "copy"):
+        assert word in text, word
+    assert re.search(r'<path d="M[\d.]+,[\d.]+L', page), "no line in a chart"
