@@ -277,6 +277,18 @@ def test_daemon_without_interface_goes_on(pair, daemon):
     assert pair.client().read(0, 1) == pattern(0, 1)
 
 
+def test_limits_are_configuration(pair, daemon, config):
+    daemon.control("limit", "set", READER, "iops=500")
+    assert "iops: 500" in daemon.shown()
+    assert daemon.diff() == [f"limit {READER}: remove"]
+    config["limits"] = [{"initiator": READER, "iops": 700, "bytes": "1MiB"}]
+    daemon.configure(config)
+    daemon.control("reload")
+    assert [(limit["mac"], limit["iops"], limit["bytes_per_second"])
+            for limit in daemon.json("status")["limits"]] == [(READER, 700, 1 << 20)]
+    assert daemon.diff() == []
+
+
 def test_log_level(pair, daemon):
     daemon.control("log", "level", "error")
     daemon.control("disk", "add", "quiet", "ram:1M")

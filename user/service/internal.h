@@ -37,7 +37,7 @@ json_t *tuning_fault_add(void *ctx, const json_t *request, struct error *err);
 json_t *tuning_fault_clear(void *ctx, const json_t *request, struct error *err);
 
 /* service.c: brings the running configuration up to date with what was changed past it: access
- * lists in the maps, exports enabled, disks grown. NULL: out of memory, or no daemon.
+ * lists in the maps, exports enabled, disks grown, limits. NULL: out of memory, or no daemon.
  */
 struct config *service_running(struct service *service);
 

@@ -136,11 +136,26 @@ static void running_disk(void *ctx, const char *name, const struct disk_spec *sp
 		disk->spec.size = spec->size;
 }
 
+static void running_limit(void *ctx, const uint8_t mac[6], const struct aoe_limit *limit)
+{
+	struct service *service = ctx;
+	struct config_limit *entry = config_add_limit(service->running);
+
+	if (!entry)
+		return;
+	memcpy(entry->mac, mac, sizeof(entry->mac));
+	entry->iops = limit->iops;
+	entry->bytes = limit->bytes;
+}
+
 struct config *service_running(struct service *service)
 {
 	if (service->running) {
 		target_exports_each(service->target, running_export, service);
 		target_disks_each(service->target, running_disk, service);
+		while (service->running->nlimits)
+			config_remove_limit(service->running, &service->running->limits[0]);
+		target_limits_each(service->target, running_limit, service);
 	}
 	return service->running;
 }

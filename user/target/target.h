@@ -126,6 +126,10 @@ char *target_summary(const struct target *target);
 int target_set_limit(struct target *target, const uint8_t mac[6], const struct aoe_limit *limit,
 		     struct error *err);
 int target_clear_limit(struct target *target, const uint8_t mac[6], struct error *err);
+void target_limits_each(const struct target *target,
+			void (*found)(void *ctx, const uint8_t mac[6],
+				      const struct aoe_limit *limit),
+			void *ctx);
 
 /*
  * Faults that are injected on purpose; until the export is removed. `text` is one rule as in

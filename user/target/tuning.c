@@ -191,6 +191,21 @@ json_t *target_limits_json(const struct target *target)
 	return list;
 }
 
+void target_limits_each(const struct target *target,
+			void (*found)(void *ctx, const uint8_t mac[6],
+				      const struct aoe_limit *limit),
+			void *ctx)
+{
+	const struct target_limit *limit;
+
+	list_for_each_entry (limit, &target->limits, link) {
+		struct aoe_limiter_stats stats;
+
+		aoe_limiter_stats(limit->limiter, &stats);
+		found(ctx, aoe_limiter_mac(limit->limiter), &stats.limit);
+	}
+}
+
 /* ---- faults ---- */
 
 int target_fault_add(struct target *target, const struct aoe_address *addr, const char *text,
