@@ -28,6 +28,7 @@ struct screen {
 	const struct top_options *options;
 	enum top_view view;
 	enum top_sort sort;
+	size_t nrows;	 /* of the table that was drawn last */
 	size_t scrolled; /* rows above those shown */
 	struct top_sampler *sampler;
 	struct top_sample *before, *now; /* before: NULL until there are two */
@@ -59,6 +60,16 @@ static bool is_stale(const struct screen *screen)
 static int rows_shown(void)
 {
 	return LINES > HEAD_LINES + FOOT_LINES ? LINES - HEAD_LINES - FOOT_LINES : 0;
+}
+
+/* The last page is a full one. */
+static void screen_limit_scroll(struct screen *screen)
+{
+	size_t shown = (size_t)rows_shown();
+	size_t most = screen->nrows > shown ? screen->nrows - shown : 0;
+
+	if (screen->scrolled > most)
+		screen->scrolled = most;
 }
 
 /* Text made of parts; the stream's end draws it, as much as the line holds. */
@@ -167,8 +178,8 @@ static void draw_table(struct screen *screen, const struct top_table *table)
 	struct top_layout layout;
 	struct line line;
 
-	if (screen->scrolled + shown > table->nrows)
-		screen->scrolled = table->nrows > shown ? table->nrows - shown : 0;
+	screen->nrows = table->nrows;
+	screen_limit_scroll(screen);
 	top_text_layout(&layout, table, screen->view, COLS);
 	if (line_begin(&line)) {
 		top_text_titles(&layout, line.out);
@@ -215,13 +226,13 @@ static void screen_sort(struct screen *screen, enum top_sort sort)
 	screen->scrolled = 0;
 }
 
-/* The end of the table limits it when it is drawn. */
 static void screen_scroll(struct screen *screen, int rows)
 {
 	if (rows < 0 && screen->scrolled < (size_t)-rows)
 		screen->scrolled = 0;
 	else
 		screen->scrolled += (size_t)rows;
+	screen_limit_scroll(screen);
 }
 
 static void screen_scroll_key(struct screen *screen, int key)
@@ -246,8 +257,8 @@ static void screen_scroll_key(struct screen *screen, int key)
 		screen->scrolled = 0;
 		break;
 	case KEY_END:
-		/* More than any table has, and less than would overflow. */
-		screen->scrolled = SIZE_MAX / 2;
+		screen->scrolled = screen->nrows;
+		screen_limit_scroll(screen);
 		break;
 	}
 }
