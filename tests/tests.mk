@@ -119,6 +119,8 @@ $(B)/bench/%: $(B)/tests/bench/%.o $(B)/tests/bench/bench_port.o $(BENCH_LIBS)
 .PHONY: bench
 bench: bootstrap
 	@$(MAKE) --no-print-directory all $(BENCH)
+	@$(MAKE) --no-print-directory B=build/plain CPPFLAGS='$(CPPFLAGS) -DAOE_COUNT_PAIRS=0' \
+		build/plain/stgt-xdp
 	@$(PYTHON) tests/bench/run $(BENCH_ARGS)
 
 # ---- the whole suite --------------------------------------------------------------------------

@@ -199,14 +199,14 @@ def pattern(lba, count, salt=0):
 class Target:
     """A running `stgt-xdp attach` with its own state directory and control socket."""
 
-    def __init__(self, lab, netns, words, state=None, wait=True, options=()):
+    def __init__(self, lab, netns, words, state=None, wait=True, options=(), program=PROGRAM):
         self.lab = lab
         self.netns = netns
         self.home = lab.path / f"target{next(lab.names)}"
         self.home.mkdir()
         self.state = state or self.home / "state"
         self.socket = self.home / "control.sock"
-        self.argv = [PROGRAM, *self.command(words), *options, "--state-dir", self.state,
+        self.argv = [program, *self.command(words), *options, "--state-dir", self.state,
                      "--socket", self.socket]
         self.start(wait)
 

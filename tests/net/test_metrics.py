@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -368,7 +369,7 @@ def test_many_connections_leave_nothing(pair):
     target = serve(pair)
 
     def descriptors():
-        return len(list((ROOT / "/proc" / str(target.pid) / "fd").iterdir()))
+        return len(list(Path(f"/proc/{target.pid}/fd").iterdir()))
 
     get(pair.storage, "/healthz")
     before = descriptors()
@@ -403,13 +404,16 @@ def test_addresses(pair):
 
 
 def test_a_large_scrape_is_quick(pair):
-    """256 exports and 1000 initiators, of which every second one uses two exports."""
+    """256 exports and 1000 initiators, of which every second one uses two exports.
+
+    What counts is the control thread's time on a CPU: others may want that CPU, too.
+    """
     words = []
     for slot in range(250):
         words += ["--aoe", f"7.{slot}=null:1G"]
     for slot in range(6):
         words += ["--aoe", f"8.{slot}=null:1G"]
-    serve(pair, *words, "--allow", "any")
+    target = serve(pair, *words, "--allow", "any")
     client = pair.client()
     bodies = (ata_body(READ_EXT, 0, 1, aflags=AFLAG_LBA48),
               ata_body(WRITE_EXT, 0, 1, aflags=AFLAG_LBA48 | AFLAG_WRITE, data=b"x" * 512),
@@ -421,16 +425,21 @@ def test_a_large_scrape_is_quick(pair):
         client.send(client.frame(ATA, body, tag=tag, src=mac, shelf=7 if slot < 250 else 8,
                                  slot=slot if slot < 250 else slot - 250))
         assert client.reply_to(tag)
+
+    def worked():
+        return int(Path(f"/proc/{target.pid}/task/{target.pid}/schedstat").read_text().split()[0]) / 1e9
+
     took = []
     for _ in range(20):
-        started = time.monotonic()
+        before, started = worked(), time.monotonic()
         text = get(pair.storage, "/metrics")[2]
-        took.append(time.monotonic() - started)
+        took.append((worked() - before, time.monotonic() - started))
     got = Scrape(text)
     assert len(got.of("stgt_request_duration_seconds_count")) == 4500
     assert len(got.of("stgt_export_info")) == 256
-    print(f"{len(text)} bytes in {min(took) * 1e3:.1f} ms, {max(took) * 1e3:.1f} ms at worst")
-    assert min(took) < SCRAPE_LIMIT * SLOW
+    best = min(cpu for cpu, _ in took)
+    print(f"{len(text)} bytes: {best * 1e3:.1f} ms of CPU, {min(wall for _, wall in took) * 1e3:.1f} ms")
+    assert best < SCRAPE_LIMIT * SLOW
 
 
 # ---- the page ------------------------------------------------------------------------------------

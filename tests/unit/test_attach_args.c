@@ -126,6 +126,7 @@ static void test_wrong_usage_names_the_word(void **state)
 		{"eth0 --aoe 7.1=a --allow any --busy-poll=-1", "'-1'"},
 		{"eth0 --aoe 7.1=a --allow any --busy-poll=5us", "5us"},
 		{"eth0 --aoe 7.1=a --allow any --busy-poll=99999999999999999999", "9999"},
+		{"eth0 --aoe 7.1=a --allow any --exporter 9464", "--exporter: '9464'"},
 		{"eth0 --aoe 7.1=a --allow any --fast", "unknown option: --fast"},
 		{"eth0 --aoe 7.1=a --allow any -f", "unknown option: -f"},
 		{"eth0 --aoe 7.1=a --allow any -fg", "unknown option: -f"},

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define TEXT_FIRST   128u /* enough for most labels */
-#define TEXT_DIGITS  20u /* of the largest number */
+#define TEXT_DIGITS  20u  /* of the largest number */
 #define TEXT_DECIMAL (TEXT_DIGITS + 3u)
 
 /* Room for `len` bytes more, or NULL. */
