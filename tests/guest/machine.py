@@ -42,6 +42,16 @@ for folder in proc sys dev; do busybox mount -o bind /$folder /root/$folder; don
 exec busybox chroot /root /bin/sh /run/shared/agent
 """
 
+# A machine with a root of its own, which has a service for the agent.
+ROOT_INIT = INIT[:INIT.index("nine root")] + """
+busybox mount -t ext4 /dev/vda /root
+busybox mount -t tmpfs -o mode=0755 tmpfs /root/run
+nine kernel /root/run/kernel ro,cache=loose
+nine shared /root/run/shared rw
+for folder in proc sys dev; do busybox umount /$folder; done
+exec busybox switch_root /root /sbin/init
+"""
+
 AGENT = """# Runs whatever is named on the serial line.
 export PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin HOME=/tmp LC_ALL=C.UTF-8
 cd /tmp
@@ -72,8 +82,8 @@ def kvm_works(kernel):
     return b"Linux version" in probe.stdout
 
 
-def build_initramfs(kernel, path):
-    """busybox, the modules up to 9p in the order in which they load, and the init above."""
+def build_initramfs(kernel, path, init):
+    """busybox, the modules up to 9p in the order in which they load, and the init script."""
     release = (kernel / "version").read_text().strip()
     tree = path.parent / "initramfs"
     (tree / "bin").mkdir(parents=True)
@@ -91,7 +101,7 @@ def build_initramfs(kernel, path):
                 shutil.copy(words[1], tree / "modules")
                 order.append(Path(words[1]).name)
     (tree / "modules" / "order").write_text("\n".join(order))
-    (tree / "init").write_text(INIT)
+    (tree / "init").write_text(init)
     (tree / "init").chmod(0o755)
     names = subprocess.run(["find", ".", "-print0"], cwd=tree, check=True, stdout=subprocess.PIPE)
     with open(path, "wb") as image:
@@ -180,17 +190,18 @@ class Machine(Shell):
     """Boots at once; ends with the lab.
 
     `kernel` is a folder of CACHE, `shared` the folder that is /run/shared there, `devices` are more
-    arguments for QEMU. `disk` is the size of an ext4 of its own on /tmp. Commands come from `line`, a
-    QEMU character device, or from here after boot().
+    arguments for QEMU. `disk` is the size of an ext4 of its own on /tmp. `image` is a whole root, instead
+    of this machine's, and runs /run/shared/agent itself. Commands come from `line`, a QEMU character
+    device, or from here after boot().
     """
 
     def __init__(self, lab, kernel, shared, *, netns=None, cpus=1, memory=1024, line=None,
-                 devices=(), disk=0):
+                 devices=(), disk=0, image=None):
         super().__init__(lab, shared)
         shared.mkdir(parents=True)
         home = Path(tempfile.mkdtemp(prefix="machine-", dir=lab.path))
         kernel = CACHE / kernel
-        build_initramfs(kernel, home / "initrd")
+        build_initramfs(kernel, home / "initrd", ROOT_INIT if image else INIT)
         self.pipe = home / "agent"
         for way in ("in", "out"):
             os.mkfifo(f"{self.pipe}.{way}")
@@ -207,6 +218,7 @@ class Machine(Shell):
             image.touch()
             os.truncate(image, disk)
             subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+        if image:
             argv += ["-drive", f"if=virtio,format=raw,cache=unsafe,file={image}"]
         # The project may lie below a folder that the machine has of its own.
         for tag, path, mode in (("root", "/", "ro"), ("kernel", kernel / "modules", "ro"),

@@ -19,7 +19,7 @@ from lab import PROGRAM, ROOT, Target, pattern, wait_until
 UNIT = (ROOT / "scripts/systemd/stgt-xdp.service").read_text()
 USER = 64213  # nobody's
 BPF_FS = Path("/sys/fs/bpf")
-# As TemporaryFileSystem= and BindPaths= of the unit do it: of the BPF file system only our directory.
+# As BindReadOnlyPaths= and BindPaths= of the unit do it: of the BPF file system only our directory.
 SANDBOX = """
 set -e
 mount --bind "$1" "$2"

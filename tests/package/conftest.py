@@ -1,35 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Fixtures: the project installed into a folder, its packages, a clean Debian for them."""
+"""Fixtures: the project installed into a folder, its package, a clean Debian."""
 
-import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-CACHE = Path(os.environ.get("STGT_XDP_CACHE", "/var/cache/stgt-xdp"))
-VERSION = (ROOT / "VERSION").read_text().strip()
-
-
-def run(argv, **kwargs):
-    """Its stdout and stderr; a failure shows them."""
-    done = subprocess.run([*map(str, argv)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace", timeout=600, **kwargs)
-    assert done.returncode == 0, f"{argv}: exit status {done.returncode}\n{done.stdout}"
-    return done.stdout
-
-
-def make(*arguments):
-    return run(["make", "--no-print-directory", f"-j{os.cpu_count()}", *arguments], cwd=ROOT)
-
-
-def files(folder):
-    """Everything below it that is no directory."""
-    return {str(path.relative_to(folder)) for path in Path(folder).rglob("*")
-            if path.is_symlink() or not path.is_dir()}
+from packages import CleanRoot, build_deb, make
 
 
 @pytest.fixture(scope="session")
@@ -42,39 +20,11 @@ def prefix(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def deb():
-    make("deb")
-    architecture = run(["dpkg", "--print-architecture"]).strip()
-    return ROOT / f"build/packages/stgt-xdp_{VERSION}_{architecture}.deb"
-
-
-class CleanRoot:
-    """A small Debian in a folder."""
-
-    def __init__(self, path):
-        self.path = path
-        run(["tar", "-x", "-C", path, "-f", CACHE / "clean-root.tar"])
-
-    def command(self, argv):
-        """Runs with /proc of its own and without what systemd would have started."""
-        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
-                'mount -t proc proc "$1/proc" && root=$1 && shift && exec chroot "$root" "$@"', "sh",
-                str(self.path), "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
-                "DEBIAN_FRONTEND=noninteractive", *map(str, argv)]
-
-    def run(self, *argv):
-        return run(self.command(argv))
-
-    def install(self, package):
-        shutil.copy(package, self.path / "tmp")
-        # What it depends on is in apt's cache; a newer dependency is downloaded.
-        self.run("apt-get", "-qq", "install", "-y", "--no-install-recommends",
-                 f"/tmp/{package.name}")
-        (self.path / "tmp" / package.name).unlink()
+    return build_deb()
 
 
 @pytest.fixture(scope="module")
 def root():
-    run(["scripts/bootstrap", "--clean-root"], cwd=ROOT)
     # Not in /tmp, which may be memory.
     folder = Path(tempfile.mkdtemp(prefix="stgt-root-", dir="/var/tmp"))
     try:

@@ -4,7 +4,7 @@
 import re
 import subprocess
 
-from conftest import ROOT, VERSION, files, run
+from packages import ROOT, VERSION, files, run
 
 # What package management and the making of users write for themselves.
 NOT_OURS = ("proc/", "var/cache/", "var/log/", "var/lib/apt/", "var/lib/dpkg/", "etc/ld.so.cache",

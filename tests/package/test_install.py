@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import ROOT, files, make, run
+from packages import ROOT, files, make, run
 
 CONFIG = "etc/stgt-xdp/stgt-xdp.yaml"
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from conftest import ROOT, VERSION, make, run
+from packages import ROOT, VERSION, make, run
 
 
 @pytest.fixture(scope="module")
