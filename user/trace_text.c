@@ -30,8 +30,8 @@ static void command_text(const struct aoe_step *step, char *text, size_t size)
 {
 	if (step->command == AOE_CMD_ATA)
 		snprintf(text, size, "ata-%s command=0x%02x lba=%" PRIu64 " count=%u",
-			 step->op <= ATA_CLASS_OTHER ? ops[step->op] : "?", step->ata, step->lba,
-			 step->count);
+			 step->op < sizeof(ops) / sizeof(ops[0]) ? ops[step->op] : "?", step->ata,
+			 step->lba, step->count);
 	else if (step->command <= AOE_CMD_RESERVE)
 		snprintf(text, size, "%s", commands[step->command]);
 	else
