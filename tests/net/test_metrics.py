@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from aoe import AFLAG_LBA48, AFLAG_WRITE, ATA, FLUSH_EXT, READ_EXT, WRITE_EXT, ata_body
+from daemon import Daemon
 from lab import ROOT, SLOW, enter, inside, wait_until
 
 PORT = 9464
@@ -398,6 +399,48 @@ def test_addresses(pair):
     with contextlib.closing(taken):
         assert LISTEN in pair.refused_attach(*words, LISTEN)
     serve(pair)
+
+
+def test_the_daemon_moves_its_exporter(pair):
+    """A reload closes, moves and restores it; an address that is taken changes nothing."""
+    config = {"disks": [{"name": "a", "ram": "1MiB"}], "interfaces": [{"name": pair.port}],
+              "aoe": [{"interface": pair.port, "address": "7.1", "disk": "a", "allow": ["any"]}],
+              "exporter": {"listen": LISTEN}}
+    daemon = Daemon(pair.lab, pair.storage, config)
+    client = pair.client()
+    client.read(0, 1)
+    assert scrape(pair.storage).value("stgt_request_duration_seconds_count") == 1
+    with inside(pair.storage):
+        taken = socket.create_server(("127.0.0.1", 9999))
+    with contextlib.closing(taken):
+        config["exporter"]["listen"] = "127.0.0.1:9999"
+        daemon.configure(config)
+        assert "127.0.0.1:9999" in daemon.control("reload", check=False).stderr
+        assert scrape(pair.storage).value("stgt_request_duration_seconds_count") == 1
+    config["exporter"]["listen"] = f"0.0.0.0:{PORT}"
+    daemon.configure(config)
+    daemon.control("reload")
+    assert scrape(pair.storage).value("stgt_request_duration_seconds_count") == 1
+    del config["exporter"]
+    daemon.configure(config)
+    daemon.control("reload")
+    with pytest.raises(ConnectionRefusedError):
+        connect(pair.storage)
+    client.read(0, 1)
+
+
+def test_nobody_asking_costs_nothing(pair):
+    target = serve(pair)
+    scrape(pair.storage)
+
+    def woken():
+        text = Path(f"/proc/{target.pid}/status").read_text()
+        return int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", text).group(1))
+
+    time.sleep(0.2)  # whatever follows the scrape
+    before = woken()
+    time.sleep(2)  # the time measured
+    assert woken() - before <= 2
 
 
 # ---- large targets -------------------------------------------------------------------------------

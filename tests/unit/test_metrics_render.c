@@ -103,9 +103,10 @@ static void test_counters(void **state)
 		     " \"memory\": {\"frames_free\": 5, \"runs_free\": 6}}]}]}",
 		     "stgt_buffers_free{interface=\"eth0\",queue=\"0\",kind=\"frame\"} 5\n"
 		     "stgt_buffers_free{interface=\"eth0\",queue=\"0\",kind=\"run\"} 6\n");
-	expect_stats("{\"interfaces\": [{\"name\": \"eth0\", \"queues\": [{\"queue\": 0,"
-		     " \"aoe\": {\"reasons\": {\"refused_version\": 9}}}]}]}",
-		     "stgt_aoe_exceptions_total{interface=\"eth0\",reason=\"refused_version\"} 9\n");
+	expect_stats(
+		"{\"interfaces\": [{\"name\": \"eth0\", \"queues\": [{\"queue\": 0,"
+		" \"aoe\": {\"reasons\": {\"refused_version\": 9}}}]}]}",
+		"stgt_aoe_exceptions_total{interface=\"eth0\",reason=\"refused_version\"} 9\n");
 }
 
 /* What each queue counts by itself is one series; each metric is one block. */
