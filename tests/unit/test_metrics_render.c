@@ -182,8 +182,8 @@ static void test_any_document(void **state)
 		" \"queues\": [7, {\"queue\": -1, \"socket\": [], \"exports\": [7, {\"vlan\": {},"
 		" \"initiators\": [7, {\"ops\": {\"read\": 7}}]}]}]}]}",
 		"{\"latency_bounds_us\": {}, \"interfaces\": {}}",
-		"{\"latency_bounds_us\": [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
-		"1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}",
+		("{\"latency_bounds_us\": [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+		 "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}"),
 	};
 
 	for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++)
