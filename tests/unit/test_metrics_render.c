@@ -266,17 +266,26 @@ static json_t *large_status(void)
 	return json_pack("{s:s, s:o}", "version", "0", "exports", exports);
 }
 
+/* Others may want the CPU, too. */
+static uint64_t cpu_time_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
 static void test_large_documents_in_time(void **state)
 {
 	json_t *status = large_status(), *stats = large_stats();
 	uint64_t best_ns = UINT64_MAX;
 	size_t len = 0;
 
-	for (int i = 0; i < 5; i++) {
-		uint64_t started_ns = clock_now_ns(), took_ns;
+	for (int i = 0; i < 20; i++) {
+		uint64_t started_ns = cpu_time_ns(), took_ns;
 		char *text = metrics_render(status, stats, &len);
 
-		took_ns = clock_now_ns() - started_ns;
+		took_ns = cpu_time_ns() - started_ns;
 		best_ns = took_ns < best_ns ? took_ns : best_ns;
 		assert_non_null(text);
 		free(text);

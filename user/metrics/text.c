@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define TEXT_FIRST   128u /* enough for most labels */
 #define TEXT_DIGITS  20u  /* of the largest number */
+#define HUGE_PAGE    (2u << 20)
 #define TEXT_DECIMAL (TEXT_DIGITS + 3u)
 
 /* Room for `len` bytes more, or NULL. */
@@ -30,9 +32,17 @@ static char *text_room(struct text *text, size_t len)
 	return data + text->len;
 }
 
+/* Fresh memory costs more at its first touch than the text does; huge pages are fewer. */
 void text_reserve(struct text *text, size_t len)
 {
-	text_room(text, len);
+	uintptr_t from, to;
+
+	if (!text_room(text, len))
+		return;
+	from = ((uintptr_t)text->data + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+	to = ((uintptr_t)text->data + text->len + len) & ~(uintptr_t)(HUGE_PAGE - 1);
+	if (from < to)
+		madvise((void *)from, to - from, MADV_HUGEPAGE);
 }
 
 void text_putn(struct text *text, const char *s, size_t len)
