@@ -5,7 +5,6 @@
 #include "tap/pcapng.h"
 #include "watching.h"
 
-#include "base/cleanup.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -59,20 +58,38 @@ static int capture_pause(void *ctx)
 	return fflush(((struct capture *)ctx)->file) ? -errno : 0;
 }
 
-/* What is captured is the disks' content: nobody else's to read. */
-static int capture_open(struct capture *capture, struct error *err)
+static int capture_cannot_write(const struct capture *capture, int error, struct error *err)
 {
-	int fd;
+	return error_set(err, error, "cannot write %s: %s", capture->path, strerror(error));
+}
+
+/* What is captured is the disks' content: nobody else's to read. */
+static int capture_begin(void *ctx, struct error *err)
+{
+	struct capture *capture = ctx;
+	int ret, fd;
 
 	if (strcmp(capture->path, "-") == 0) {
 		capture->file = stdout;
-		return 0;
+	} else {
+		fd = open(capture->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		capture->file = fd < 0 ? NULL : fdopen(fd, "wb");
+		if (!capture->file)
+			return capture_cannot_write(capture, errno, err);
 	}
-	fd = open(capture->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	capture->file = fd < 0 ? NULL : fdopen(fd, "wb");
-	if (!capture->file)
-		return error_set(err, errno, "cannot write %s: %s", capture->path, strerror(errno));
-	return 0;
+	ret = pcapng_begin(capture->file, capture->interface, capture->snaplen);
+	return ret ? capture_cannot_write(capture, -ret, err) : 0;
+}
+
+/* Also after a failure, as far as it can be. */
+static int capture_end(struct capture *capture, const struct pcapng_totals *totals,
+		       struct error *err)
+{
+	int ret = pcapng_end(capture->file, totals);
+
+	if (fclose(capture->file) && !ret)
+		ret = -errno;
+	return ret ? capture_cannot_write(capture, -ret, err) : 0;
 }
 
 static void capture_report(const struct capture *capture, const struct watching_result *result)
@@ -85,28 +102,24 @@ static void capture_report(const struct capture *capture, const struct watching_
 
 static int capture_run(struct capture *capture, const struct watching_args *args, struct error *err)
 {
-	const struct watcher watcher = {capture_seen, capture_pause, capture};
+	const struct watcher watcher = {capture_begin, capture_seen, capture_pause, capture};
 	struct pcapng_totals totals = {.begin_ns = watching_now_ns()};
-	struct watching_result result = {0};
-	json_t *request;
-	int ret = pcapng_begin(capture->file, capture->interface, capture->snaplen), end;
+	json_t *request = json_pack("{s:s, s:s, s:I}", "command", "capture", "interface",
+				    capture->interface, "snaplen", (json_int_t)capture->snaplen);
+	struct watching_result result;
+	int ret = watching_run(args, request, &watcher, &result, err);
+	struct error late;
 
-	if (ret)
-		return error_set(err, -ret, "cannot write %s: %s", capture->path, strerror(-ret));
-	request = json_pack("{s:s, s:s, s:I}", "command", "capture", "interface",
-			    capture->interface, "snaplen", (json_int_t)capture->snaplen);
-	ret = watching_run(args, request, &watcher, &result, err);
 	json_decref(request);
 	totals.end_ns = watching_now_ns();
 	totals.seen = result.seen + result.lost;
 	totals.lost = result.lost;
-	end = pcapng_end(capture->file, &totals);
-	if (!end && fflush(capture->file))
-		end = -errno;
+	if (capture->file && capture_end(capture, &totals, &late) && !ret) {
+		*err = late;
+		return -EIO;
+	}
 	if (ret)
 		return ret;
-	if (end)
-		return error_set(err, -end, "cannot write %s: %s", capture->path, strerror(-end));
 	capture_report(capture, &result);
 	if (result.end == WATCHING_ALONE)
 		return error_set(err, ECONNRESET, "the server has died");
@@ -166,7 +179,7 @@ static int capture_parse(int argc, char **argv, struct capture *capture, struct 
 int cmd_capture(int argc, char **argv)
 {
 	struct watching_args args = {.memory = CAPTURE_MEMORY};
-	struct capture capture;
+	struct capture capture = {.file = NULL};
 	struct error err;
 	int ret = capture_parse(argc, argv, &capture, &args, &err);
 
@@ -176,12 +189,6 @@ int cmd_capture(int argc, char **argv)
 	}
 	if (ret)
 		return cmd_usage("capture", "%s", err.text);
-	ret = capture_open(&capture, &err);
-	if (!ret) {
-		ret = capture_run(&capture, &args, &err);
-		if (capture.file != stdout && fclose(capture.file) && !ret)
-			ret = error_set(&err, errno, "cannot write %s: %s", capture.path,
-					strerror(errno));
-	}
+	ret = capture_run(&capture, &args, &err);
 	return ret ? cmd_failed("capture", &err) : EXIT_DONE;
 }

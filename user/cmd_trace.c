@@ -50,7 +50,7 @@ static int trace_pause(void *ctx)
 
 static int trace_on(const struct watching_args *args, json_t *request)
 {
-	const struct watcher watcher = {trace_seen, trace_pause, NULL};
+	const struct watcher watcher = {.seen = trace_seen, .pause = trace_pause};
 	struct watching_result result;
 	struct error err;
 

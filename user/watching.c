@@ -146,6 +146,9 @@ static int watch_memory(struct watching *w, json_t *request, struct error *err)
 	if (!answer)
 		return -EIO;
 	json_decref(answer);
+	ret = w->watcher->begin ? w->watcher->begin(w->watcher->ctx, err) : 0;
+	if (ret)
+		return ret;
 	w->signals = signals;
 	w->conn = conn;
 	if (w->args->seconds)

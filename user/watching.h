@@ -22,6 +22,8 @@ enum watching_end {
 };
 
 struct watcher {
+	/* The server has agreed. 0 or negative errno; NULL: there is nothing to prepare. */
+	int (*begin)(void *ctx, struct error *err);
 	/* One record; `ns` is since 1970, UTC. 0 or negative errno, which ends it. */
 	int (*seen)(void *ctx, const struct tap_record *record, uint64_t ns);
 	/* Nothing more for a moment: whoever reads what was written can have it. */
@@ -39,8 +41,8 @@ uint64_t watching_now_ns(void);
 
 /*
  * Sends the request (which stays the caller's) with the memory for a tap, and hands over what
- * comes. 0, or negative errno with `err` set: the server refused, or `seen` failed; *result tells
- * how far it came.
+ * comes. 0, or negative errno with `err` set: the server refused, or a function failed; *result
+ * tells how far it came.
  */
 int watching_run(const struct watching_args *args, json_t *request, const struct watcher *watcher,
 		 struct watching_result *result, struct error *err);

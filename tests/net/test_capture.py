@@ -42,10 +42,12 @@ class Watcher:
         lab = target.lab
         self.target, self.lab = target, lab
         self.out, self.err = lab.path / f"out{next(lab.names)}", lab.path / f"err{next(lab.names)}"
+        before = len(self.kinds())
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             self.child = lab.spawn([PROGRAM, *words, "--socket", target.socket], target.netns,
                                    stdout=out, stderr=err)
-        wait_until(lambda: self.kinds() or self.child.poll() is not None, 10, "somebody watches")
+        wait_until(lambda: len(self.kinds()) > before or self.child.poll() is not None, 10,
+                   "one more watches")
         assert self.child.poll() is None, self.err.read_text()
 
     def kinds(self):
@@ -223,6 +225,10 @@ def test_server_that_dies_leaves_a_whole_file(pair):
 def test_refusals(pair):
     target = pair.serve_disk(pair.lab.disk())
     path = pair.lab.path / "first"
+    assert "/nowhere/x" in target.control("capture", pair.port, "/nowhere/x", check=False).stderr
+    full = target.control("capture", pair.port, "/dev/full", "--seconds", "1", check=False)
+    assert full.returncode == 1 and "No space left" in full.stderr
+    wait_until(lambda: not target.json("status")["taps"], 5, "nobody watches")
     Watcher(target, "capture", pair.port, path)
 
     def refused(*words, status=1):
@@ -234,7 +240,7 @@ def test_refusals(pair):
     second = pair.lab.path / "second"
     assert "captured already" in refused("capture", pair.port, second)
     assert "not served" in refused("capture", "lo", second)
-    assert "/nowhere/x" in refused("capture", pair.port, "/nowhere/x")
+    assert not second.exists()
     assert "no export 7.9" in refused("trace", "on", "--export", "7.9")
     for words in (("capture", pair.port), ("capture", pair.port, path, "--count", "0"),
                   ("capture", pair.port, path, "--snaplen", "300000"), ("trace",), ("trace", "maybe"),
