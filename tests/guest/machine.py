@@ -205,7 +205,8 @@ class Machine(Shell):
         self.pipe = home / "agent"
         for way in ("in", "out"):
             os.mkfifo(f"{self.pipe}.{way}")
-        accel = ["kvm", "-cpu", "host"] if kvm_works(kernel) else ["tcg,thread=multi", "-cpu", "max"]
+        self.fast = kvm_works(kernel)
+        accel = ["kvm", "-cpu", "host"] if self.fast else ["tcg,thread=multi", "-cpu", "max"]
         argv = ["qemu-system-x86_64", "-accel", *accel, "-m", str(memory), "-smp", str(cpus),
                 "-nodefaults", "-nographic", "-no-reboot", "-serial", f"file:{shared}/console.log",
                 "-serial", line or f"pipe:{self.pipe}", "-kernel", kernel / "vmlinuz",

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -166,8 +167,16 @@ def test_reload(served):
 
 
 def test_restart_under_load(served):
-    count, longest = under_load(served, lambda: systemctl(served, "restart"))
-    assert count > 10 and longest < 1.0, explain(served)
+    took = []
+
+    def restart():
+        begin = time.monotonic()
+        systemctl(served, "restart")
+        took.append(time.monotonic() - begin)
+
+    count, longest = under_load(served, restart)
+    # An emulated processor takes seconds for the start itself; the pause is not much more than that.
+    assert count > 10 and longest < (1.0 if served.fast else took[0] + 2), explain(served)
 
 
 def test_killed_under_load(served):

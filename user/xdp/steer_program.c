@@ -124,6 +124,17 @@ static bool constants_blinded(void)
 	       info.xlated_prog_len != sizeof(insns);
 }
 
+/*
+ * A kernel that lacks the function which reads tags may do so: the symbol is weak. But libbpf 1.1
+ * also looks for it in the modules' types, which takes CAP_SYS_ADMIN, and when that is refused the
+ * load fails. It looks there once for each object. So it does here, for a name that is nowhere,
+ * where the refusal is of no consequence; `prog` must be one that is not loaded.
+ */
+static void look_into_modules(struct bpf_program *prog)
+{
+	bpf_program__set_attach_target(prog, 0, "stgt_nowhere");
+}
+
 struct steer_bpf *steer_program_load(const struct netif *netif, const struct steer_variant *variant,
 				     const struct steer_leftover *left, struct error *err)
 {
@@ -142,6 +153,8 @@ struct steer_bpf *steer_program_load(const struct netif *netif, const struct ste
 		error_set(err, errno, "cannot read the built-in XDP program: %s", strerror(errno));
 		return NULL;
 	}
+	if (!variant->read_tag)
+		look_into_modules(skel->progs.stgt_steer_tag);
 	bpf_program__set_autoload(skel->progs.stgt_steer, !variant->read_tag);
 	bpf_program__set_autoload(skel->progs.stgt_steer_tag, variant->read_tag);
 	if (variant->read_tag) {
