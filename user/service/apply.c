@@ -18,15 +18,17 @@
 
 void service_drop_interface(struct config_aoe *aoe, const char *name)
 {
-	unsigned int n = 0;
+	unsigned int i = 0;
 
-	for (unsigned int i = 0; i < aoe->ninterfaces; i++) {
-		if (strcmp(aoe->interfaces[i], name) == 0)
-			free(aoe->interfaces[i]);
-		else
-			aoe->interfaces[n++] = aoe->interfaces[i];
-	}
-	aoe->ninterfaces = n;
+	while (i < aoe->ninterfaces && strcmp(aoe->interfaces[i], name))
+		i++;
+	if (i == aoe->ninterfaces)
+		return;
+	/* `name` may be this very text. */
+	free(aoe->interfaces[i]);
+	aoe->ninterfaces--;
+	memmove(&aoe->interfaces[i], &aoe->interfaces[i + 1],
+		(aoe->ninterfaces - i) * sizeof(char *));
 }
 
 static int note_disk(struct config *running, const struct config_disk *wanted)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Changes to a running daemon that fail half way, and links and lists changed past it."""
+
+import socket
+import struct
+
+import pytest
+
+from aoe import AoeClient
+from daemon import Daemon
+from lab import PINS, PROGRAM, inside, pattern, wait_until
+
+STRANGER = "02:00:00:00:00:77"
+MAX_EXPORTS = 1024
+
+
+class Second:
+    """Another link between the same namespaces, with names for both ends."""
+
+    def __init__(self, pair):
+        self.pair = pair
+        self.port, self.nic = pair.lab.veth(pair.storage, pair.initiator)
+        self.mac = pair.lab.mac(pair.storage, self.port)
+
+    def client(self, shelf=7, slot=1, **kwargs):
+        return AoeClient(self.pair.lab, self.pair.initiator, self.nic, self.mac, shelf, slot, **kwargs)
+
+
+@pytest.fixture
+def second(pair):
+    return Second(pair)
+
+
+@pytest.fixture
+def config(pair, second):
+    """One export on both links, one on the first."""
+    both = [pair.port, second.port]
+    return {
+        "disks": [{"name": "vol0", "file": str(pair.lab.disk(8 << 20, "vol0.img")), "size": "8MiB"},
+                  {"name": "scratch", "ram": "4MiB"}],
+        "interfaces": [{"name": name} for name in both],
+        "aoe": [{"interfaces": both, "address": "7.1", "disk": "vol0", "allow": ["any"]},
+                {"interface": pair.port, "address": "7.2", "disk": "scratch", "allow": ["any"]}],
+    }
+
+
+@pytest.fixture
+def daemon(pair, config):
+    return Daemon(pair.lab, pair.storage, config)
+
+
+def map_of(port, name, address, mac=None):
+    """bpftool's words for an entry of a map."""
+    shelf, slot = map(int, address.split("."))
+    raw = struct.pack("=III", 1, 0, shelf << 8 | slot)
+    if mac:
+        raw += bytes.fromhex(mac.replace(":", "")) + bytes(2)
+    return ["pinned", str(PINS / port / name), "key", *(f"0x{byte:02x}" for byte in raw)]
+
+
+def admit(pair, port, address, mac, access=2):
+    pair.lab.run(["bpftool", "map", "update", *map_of(port, "acl", address, mac), "value",
+                  str(access), "0", "0", "0"])
+
+
+def reload_fails(daemon):
+    done = daemon.control("reload", check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+    return done.stderr
+
+
+def test_export_leaves_the_first_of_its_interfaces(pair, second, daemon, config):
+    config["aoe"][0]["interfaces"] = [max(pair.port, second.port)]
+    daemon.configure(config)
+    daemon.control("reload")
+    assert daemon.diff() == []
+    stays, goes = (pair, second) if pair.port > second.port else (second, pair)
+    assert stays.client().read(0, 1) == pattern(0, 1)
+    assert (7, 1) not in goes.client().discover(0.3)
