@@ -77,3 +77,16 @@ def test_export_leaves_the_first_of_its_interfaces(pair, second, daemon, config)
     stays, goes = (pair, second) if pair.port > second.port else (second, pair)
     assert stays.client().read(0, 1) == pattern(0, 1)
     assert (7, 1) not in goes.client().discover(0.3)
+
+
+def test_failure_after_a_disk_has_grown(pair, daemon, config):
+    """What else the reload changed is undone; the file keeps its new size, which is harmless."""
+    del config["aoe"][1]
+    config["disks"][0]["size"] = "16MiB"
+    with inside(pair.storage), socket.create_server(("127.0.0.1", 0)) as taken:
+        config["exporter"] = {"listen": f"127.0.0.1:{taken.getsockname()[1]}"}
+        daemon.configure(config)
+        assert "127.0.0.1" in reload_fails(daemon)
+    assert pair.client().discover(0.3) == [(7, 1), (7, 2)]
+    assert pair.client().size() == 32768
+    assert "cannot undo" not in daemon.output()

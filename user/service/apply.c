@@ -386,11 +386,28 @@ static int change(struct service *s, const struct config *before, const struct c
 	return ret;
 }
 
-static void change_back(struct service *s, const struct config *wanted)
+/* A file that has grown stays so: to go back to its old size would be refused, with all else. */
+static void keep_growth(const struct config *running, struct config *wanted)
+{
+	for (unsigned int i = 0; i < wanted->ndisks; i++) {
+		struct config_disk *disk = &wanted->disks[i];
+		const struct config_disk *now = config_find_disk(running, disk->name);
+		struct disk_spec grown = disk->spec;
+
+		if (!now || disk->spec.kind != DISK_FILE || now->spec.size <= disk->spec.size)
+			continue;
+		grown.size = now->spec.size;
+		if (config_disk_spec_equal(&grown, &now->spec))
+			disk->spec.size = grown.size;
+	}
+}
+
+static void change_back(struct service *s, struct config *wanted)
 {
 	struct config *before = config_copy(s->running);
 	struct error err;
 
+	keep_growth(s->running, wanted);
 	if (!before || change(s, before, wanted, &err))
 		log_error("cannot undo it all: %s", before ? err.text : "out of memory");
 	config_free(before);
