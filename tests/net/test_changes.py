@@ -90,3 +90,19 @@ def test_failure_after_a_disk_has_grown(pair, daemon, config):
     assert pair.client().discover(0.3) == [(7, 1), (7, 2)]
     assert pair.client().size() == 32768
     assert "cannot undo" not in daemon.output()
+
+
+def test_export_that_cannot_be_enabled_stays_silent(pair, second, daemon):
+    """The second interface has no room for its address: the first must not go on with it alone."""
+    daemon.control("export", "disable", "7.1")
+    fill = pair.lab.path / "fill"
+    fill.write_text("".join(
+        " ".join(["map", "update", *map_of(second.port, "exports", f"{i // 254 + 100}.{i % 254}"),
+                  "value", "0", "0", "0", "0"]) + "\n" for i in range(MAX_EXPORTS)))
+    pair.lab.run(["bpftool", "batch", "file", fill])
+    done = daemon.control("export", "enable", "7.1", check=False)
+    assert done.returncode == 1 and "too many" in done.stderr, done
+    assert pair.client().discover(0.3) == [(7, 2)]
+    pair.lab.run(["bpftool", "map", "delete", *map_of(second.port, "exports", "100.0")])
+    daemon.control("export", "enable", "7.1")
+    assert second.client().read(0, 1) == pair.client().read(0, 1) == pattern(0, 1)

@@ -220,6 +220,16 @@ int target_unbind_export(struct target *target, const struct aoe_address *addr, 
 	return 0;
 }
 
+static void export_silence(struct target *target, struct target_export *export)
+{
+	struct target_interface *interface;
+
+	list_for_each_entry (interface, &target->interfaces, link) {
+		if (target_interface_serves(interface, export))
+			target_serving_stop(target, interface, export);
+	}
+}
+
 int target_enable_export(struct target *target, const struct aoe_address *addr, bool enabled,
 			 struct error *err)
 {
@@ -232,13 +242,11 @@ int target_enable_export(struct target *target, const struct aoe_address *addr, 
 	if (export->enabled == enabled)
 		return 0;
 	list_for_each_entry (interface, &target->interfaces, link) {
-		if (!target_interface_serves(interface, export))
-			continue;
-		if (!enabled)
-			target_serving_stop(target, interface, export);
-		else if (!ret)
+		if (enabled && !ret && target_interface_serves(interface, export))
 			ret = target_serving_start(interface, export, err);
 	}
+	if (!enabled || ret)
+		export_silence(target, export);
 	if (!ret)
 		export->enabled = enabled;
 	return ret;
