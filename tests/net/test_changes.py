@@ -106,3 +106,15 @@ def test_export_that_cannot_be_enabled_stays_silent(pair, second, daemon):
     pair.lab.run(["bpftool", "map", "delete", *map_of(second.port, "exports", "100.0")])
     daemon.control("export", "enable", "7.1")
     assert second.client().read(0, 1) == pair.client().read(0, 1) == pattern(0, 1)
+
+
+def test_attached_detached_and_attached_again(pair, second, daemon):
+    disk = pair.lab.disk(1 << 20, "attached.img")
+    near, far = pair.lab.veth(pair.storage, pair.initiator)
+    for _ in range(2):
+        pair.lab.run([PROGRAM, "attach", near, "--aoe", f"5.1={disk}", "--allow", "any", "--socket",
+                      daemon.socket], pair.storage)
+        client = AoeClient(pair.lab, pair.initiator, far, pair.lab.mac(pair.storage, near), 5, 1)
+        assert client.read(7, 1) == pattern(7, 1)
+        daemon.control("detach", near)
+    assert daemon.diff() == []

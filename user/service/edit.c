@@ -158,6 +158,34 @@ json_t *edit_export_add(struct service *service, const json_t *request, struct e
 	return copy ? edit_end(service, copy, add_export(copy, request, err), err) : NULL;
 }
 
+/* The name of a disk that `attach` gives in words. */
+static void unnamed_name(const struct aoe_address *addr, char name[CONFIG_NAME_MAX])
+{
+	char address[AOE_ADDRESS_TEXT];
+
+	aoe_address_format(addr, address);
+	snprintf(name, CONFIG_NAME_MAX, "aoe-%s", address);
+	for (char *c = name; *c; c++)
+		if (*c == ':')
+			*c = '-';
+}
+
+/* A disk that came without a name, with an export, goes with it. */
+static void remove_export(struct config *config, struct config_aoe *aoe)
+{
+	char name[CONFIG_NAME_MAX];
+	bool used = false;
+
+	unnamed_name(&aoe->addr, name);
+	if (strcmp(aoe->disk, name) == 0) {
+		for (unsigned int i = 0; i < config->naoe; i++)
+			used |= &config->aoe[i] != aoe && !strcmp(config->aoe[i].disk, name);
+		if (!used)
+			config_remove_disk(config, config_find_disk(config, name));
+	}
+	config_remove_aoe(config, aoe);
+}
+
 json_t *edit_export_remove(struct service *service, const json_t *request, struct error *err)
 {
 	const char *address = request_text(request, "address", err);
@@ -172,7 +200,7 @@ json_t *edit_export_remove(struct service *service, const json_t *request, struc
 		return NULL;
 	aoe = config_find_aoe(copy, &addr);
 	if (aoe)
-		config_remove_aoe(copy, aoe);
+		remove_export(copy, aoe);
 	return edit_end(service, copy,
 			aoe ? 0 : error_set(err, ENOENT, "there is no export %s", address), err);
 }
@@ -183,16 +211,14 @@ static int add_unnamed(struct config *config, const json_t *export, const json_t
 {
 	const char *address = request_text(export, "address", err);
 	const char *words = address ? request_text(export, "disk", err) : NULL;
+	char name[CONFIG_NAME_MAX];
+	struct aoe_address addr;
 	json_t *named;
-	char name[48];
 	int ret;
 
-	if (!words)
+	if (!words || aoe_address_parse(address, &addr, err))
 		return -EINVAL;
-	snprintf(name, sizeof(name), "aoe-%.40s", address);
-	for (char *c = name; *c; c++)
-		if (*c == ':')
-			*c = '-';
+	unnamed_name(&addr, name);
 	ret = add_disk(config, name, words, err);
 	if (ret)
 		return ret;
@@ -255,7 +281,7 @@ json_t *edit_detach(struct service *service, const char *name, struct error *err
 
 		service_drop_interface(aoe, name);
 		if (!aoe->ninterfaces)
-			config_remove_aoe(copy, aoe);
+			remove_export(copy, aoe);
 	}
 	config_remove_interface(copy, interface);
 	return edit_end(service, copy, 0, err);
