@@ -118,3 +118,18 @@ def test_attached_detached_and_attached_again(pair, second, daemon):
         assert client.read(7, 1) == pattern(7, 1)
         daemon.control("detach", near)
     assert daemon.diff() == []
+
+
+def test_interface_that_vanished_is_taken_again(pair, second, daemon):
+    lab = pair.lab
+    lab.ip(pair.storage, f"link del {second.port}")
+    wait_until(lambda: "is gone" in daemon.output(), 5, "the end of the interface")
+    lab.ip(pair.storage, f"link add {second.port} type veth peer name {second.nic} netns {pair.initiator}")
+    lab.ip(pair.storage, f"link set {second.port} up")
+    lab.ip(pair.initiator, f"link set {second.nic} up")
+    lab.carrier(pair.initiator, second.nic)
+    second.mac = lab.mac(pair.storage, second.port)
+    daemon.control("reload")
+    assert second.client().read(0, 1) == pattern(0, 1)
+    assert pair.client().read(0, 1) == pattern(0, 1)
+    assert daemon.diff() == []

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,13 @@ static int note_interface(struct config *running, const struct config_interface 
 	return interface->name ? 0 : -ENOMEM;
 }
 
+static void note_no_interface(struct config *running, const char *name)
+{
+	for (unsigned int i = 0; i < running->naoe; i++)
+		service_drop_interface(&running->aoe[i], name);
+	config_remove_interface(running, config_find_interface(running, name));
+}
+
 static int note_export(struct config *running, const struct config_aoe *wanted)
 {
 	struct config_aoe *aoe = config_add_aoe(running);
@@ -99,9 +107,7 @@ static int do_remove_interface(struct service *s, const struct config_step *step
 	/* One that went away by itself is gone all the same. */
 	if (ret && ret != -ENODEV)
 		return ret;
-	for (unsigned int i = 0; i < s->running->naoe; i++)
-		service_drop_interface(&s->running->aoe[i], name);
-	config_remove_interface(s->running, config_find_interface(s->running, name));
+	note_no_interface(s->running, name);
 	return 0;
 }
 
@@ -413,11 +419,27 @@ static void change_back(struct service *s, struct config *wanted)
 	config_free(before);
 }
 
+/* An interface that went away by itself and is there again is one to be added. */
+static void note_returned_interfaces(struct service *s)
+{
+	struct config *running = s->running;
+
+	target_monitor_dispatch(s->target);
+	for (unsigned int i = running->ninterfaces; i-- > 0;) {
+		const char *name = running->interfaces[i].name;
+
+		if (!target_has_interface(s->target, name) && if_nametoindex(name))
+			note_no_interface(running, name);
+	}
+}
+
 int service_apply(struct service *service, const struct config *wanted, struct error *err)
 {
-	struct config *before = config_copy(service_running(service));
+	struct config *before;
 	int ret;
 
+	note_returned_interfaces(service);
+	before = config_copy(service_running(service));
 	if (!before)
 		return error_set(err, ENOMEM, "out of memory");
 	ret = change(service, before, wanted, err);

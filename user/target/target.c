@@ -108,6 +108,11 @@ int target_remove_interface(struct target *target, const char *name, struct erro
 	return 0;
 }
 
+bool target_has_interface(const struct target *target, const char *name)
+{
+	return target_interface_find(target, name);
+}
+
 unsigned int target_interfaces(const struct target *target)
 {
 	const struct target_interface *interface;

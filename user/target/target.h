@@ -101,6 +101,7 @@ int target_add_interface(struct target *target, const struct interface_request *
 /* Detaches: new frames pass to the kernel at once, what is in flight ends. -ENODEV: not ours. */
 int target_remove_interface(struct target *target, const char *name, struct error *err);
 unsigned int target_interfaces(const struct target *target);
+bool target_has_interface(const struct target *target, const char *name);
 
 /* Reads the size of every disk anew and announces what changed. */
 void target_refresh_disks(struct target *target);
