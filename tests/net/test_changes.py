@@ -133,3 +133,38 @@ def test_interface_that_vanished_is_taken_again(pair, second, daemon):
     assert second.client().read(0, 1) == pattern(0, 1)
     assert pair.client().read(0, 1) == pattern(0, 1)
     assert daemon.diff() == []
+
+
+def test_lists_that_differ_between_interfaces(pair, second, daemon, config):
+    config["aoe"][0]["allow"] = ["02:00:00:00:00:05"]
+    daemon.configure(config)
+    daemon.control("reload")
+    for link in pair, second:
+        admit(pair, link.port, "7.1", STRANGER)
+        assert link.client(mac=STRANGER).read(0, 1) == pattern(0, 1)
+        daemon.control("reload")
+        assert (7, 1) not in link.client(mac=STRANGER).discover(0.3), link.port
+
+
+def test_evicted_where_only_one_interface_admits_him(pair, second, daemon, config):
+    config["aoe"][0]["allow"] = ["02:00:00:00:00:05"]
+    daemon.configure(config)
+    daemon.control("reload")
+    for link in pair, second:
+        admit(pair, link.port, "7.1", STRANGER)
+        daemon.control("initiator", "evict", STRANGER)
+        assert (7, 1) not in link.client(mac=STRANGER).discover(0.3), link.port
+        daemon.control("reload")
+
+
+def test_list_changed_past_the_daemon_follows_to_a_new_interface(pair, second, daemon, config):
+    config["aoe"][0]["interfaces"] = [pair.port]
+    config["aoe"][0]["allow"] = ["02:00:00:00:00:05"]
+    daemon.configure(config)
+    daemon.control("reload")
+    admit(pair, pair.port, "7.1", STRANGER)
+    config["aoe"][0]["interfaces"] = [pair.port, second.port]
+    config["aoe"][0]["allow"] = ["02:00:00:00:00:05", STRANGER]
+    daemon.configure(config)
+    daemon.control("reload")
+    assert second.client(mac=STRANGER).read(0, 1) == pattern(0, 1)

@@ -124,6 +124,17 @@ void aoe_acl_fini(struct aoe_acl *acl)
 	acl->count = 0;
 }
 
+bool aoe_acl_equal(const struct aoe_acl *a, const struct aoe_acl *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (unsigned int i = 0; i < a->count; i++)
+		if (memcmp(a->entries[i].mac, b->entries[i].mac, WIRE_MAC_LEN) ||
+		    a->entries[i].access != b->entries[i].access)
+			return false;
+	return true;
+}
+
 enum stgt_access aoe_acl_lookup(const struct aoe_acl *acl, const uint8_t mac[6])
 {
 	struct aoe_acl_entry key;

@@ -51,6 +51,7 @@ int aoe_acl_parse(const char *text, struct aoe_acl *acl, struct error *err);
 /* A sorted copy, for aoe_acl_fini(). 0 or -ENOMEM. */
 int aoe_acl_copy(const struct aoe_acl *from, struct aoe_acl *to);
 void aoe_acl_fini(struct aoe_acl *acl);
+bool aoe_acl_equal(const struct aoe_acl *a, const struct aoe_acl *b);
 /* STGT_ACCESS_DENY when neither the MAC nor everybody is listed. */
 enum stgt_access aoe_acl_lookup(const struct aoe_acl *acl, const uint8_t mac[6]);
 

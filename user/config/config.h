@@ -44,6 +44,8 @@ struct config_aoe {
 	char **interfaces; /* names, sorted, none twice */
 	unsigned int ninterfaces;
 	struct aoe_acl acl;
+	/* Only of what runs: its interfaces have different lists, and `acl` is what any grants. */
+	bool acl_differs;
 	bool enabled;
 };
 

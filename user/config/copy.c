@@ -50,6 +50,7 @@ static bool copy_export(const struct config_aoe *from, struct config_aoe *to)
 	bool good = copy_text(from->disk, &to->disk);
 
 	to->addr = from->addr;
+	to->acl_differs = from->acl_differs;
 	to->enabled = from->enabled;
 	for (unsigned int i = 0; i < from->ninterfaces && good; i++)
 		good = !config_aoe_add_interface(to, from->interfaces[i]);

@@ -102,15 +102,11 @@ static bool export_is_served_alike(const struct differ *differ, const struct con
 	return true;
 }
 
-static bool acl_equal(const struct aoe_acl *a, const struct aoe_acl *b)
+/* Lists that differ become one only when somebody says which. */
+static bool acl_changes(const struct config_aoe *running, const struct config_aoe *wanted)
 {
-	if (a->count != b->count)
-		return false;
-	for (unsigned int i = 0; i < a->count; i++)
-		if (memcmp(a->entries[i].mac, b->entries[i].mac, WIRE_MAC_LEN) ||
-		    a->entries[i].access != b->entries[i].access)
-			return false;
-	return true;
+	return !aoe_acl_equal(&running->acl, &wanted->acl) ||
+	       (running->acl_differs && !wanted->acl_differs);
 }
 
 static bool text_equal(const char *a, const char *b)
@@ -206,7 +202,7 @@ static int change_exports(struct differ *differ, enum config_step_kind kind)
 		if (kind == CONFIG_EXPORT_INTERFACES)
 			due = !export_is_served_alike(differ, before, aoe);
 		else if (kind == CONFIG_EXPORT_ACL)
-			due = !acl_equal(&before->acl, &aoe->acl);
+			due = acl_changes(before, aoe);
 		else
 			due = before->enabled != aoe->enabled;
 		if (due)

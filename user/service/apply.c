@@ -221,6 +221,7 @@ static int do_acl(struct service *s, const struct config_step *step, const struc
 	if (ret)
 		return ret;
 	aoe_acl_fini(&now->acl);
+	now->acl_differs = false;
 	return noted(aoe_acl_copy(&wanted->acl, &now->acl), err);
 }
 

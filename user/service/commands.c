@@ -233,12 +233,11 @@ struct eviction {
 	size_t n, room;
 };
 
-static void evict_collect(void *ctx, const struct aoe_address *addr, const struct aoe_acl *acl,
-			  bool enabled)
+static void evict_collect(void *ctx, const struct target_found *found)
 {
 	struct eviction *eviction = ctx;
 
-	if (aoe_acl_lookup(acl, eviction->entry.mac) == STGT_ACCESS_DENY)
+	if (aoe_acl_lookup(found->acl, eviction->entry.mac) == STGT_ACCESS_DENY)
 		return;
 	if (eviction->n == eviction->room) {
 		size_t room = eviction->room ? 2 * eviction->room : 16;
@@ -249,7 +248,7 @@ static void evict_collect(void *ctx, const struct aoe_address *addr, const struc
 		eviction->addresses = more;
 		eviction->room = room;
 	}
-	eviction->addresses[eviction->n++] = *addr;
+	eviction->addresses[eviction->n++] = *found->addr;
 }
 
 /* Out of every export that admits it, now; its frames are dropped by the XDP program. */

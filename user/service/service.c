@@ -113,18 +113,18 @@ int service_listen(struct service *service, const char *socket, const char *besi
 
 /* ---- the running configuration --------------------------------------------------------------- */
 
-static void running_export(void *ctx, const struct aoe_address *addr, const struct aoe_acl *acl,
-			   bool enabled)
+static void running_export(void *ctx, const struct target_found *found)
 {
 	struct service *service = ctx;
-	struct config_aoe *aoe = config_find_aoe(service->running, addr);
+	struct config_aoe *aoe = config_find_aoe(service->running, found->addr);
 	struct aoe_acl copy;
 
-	if (!aoe || aoe_acl_copy(acl, &copy))
+	if (!aoe || aoe_acl_copy(found->acl, &copy))
 		return;
 	aoe_acl_fini(&aoe->acl);
 	aoe->acl = copy;
-	aoe->enabled = enabled;
+	aoe->acl_differs = found->acl_differs;
+	aoe->enabled = found->enabled;
 }
 
 static void running_disk(void *ctx, const char *name, const struct disk_spec *spec)

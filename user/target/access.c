@@ -60,6 +60,7 @@ struct access_map {
 struct target_access {
 	struct access_map *maps;
 	unsigned int n;
+	struct aoe_acl joined; /* of lists that differ */
 };
 
 static int address_compare(const struct aoe_address *a, const struct aoe_address *b)
@@ -120,8 +121,10 @@ static void access_sort(struct access_map *map)
 			map->entries[n++] = map->entries[i];
 	map->n = n;
 	map->lists = calloc(n ? n : 1, sizeof(*map->lists));
-	if (!map->lists)
+	if (!map->lists) {
+		map->failed = true;
 		map->n = 0;
+	}
 	for (size_t i = 0; i < map->n; i++)
 		map->lists[i] = map->entries[i].entry;
 }
@@ -129,7 +132,8 @@ static void access_sort(struct access_map *map)
 static void access_map_read(struct access_map *map, const struct target_interface *interface)
 {
 	map->interface = interface;
-	steer_acl_each(steer_maps(interface->steer), access_found, map);
+	if (steer_acl_each(steer_maps(interface->steer), access_found, map))
+		map->failed = true;
 	access_sort(map);
 }
 
@@ -167,22 +171,68 @@ static size_t access_first(const struct access_map *map, const struct aoe_addres
 	return low;
 }
 
-struct aoe_acl target_access_of(const struct target_access *access,
-				const struct target_export *export)
+static struct aoe_acl access_list(const struct access_map *map, const struct aoe_address *addr)
 {
+	size_t first = access_first(map, addr), end = first;
+
+	while (end < map->n && aoe_address_equal(&map->entries[end].addr, addr))
+		end++;
+	return (struct aoe_acl){.entries = map->lists + first,
+				.count = (unsigned int)(end - first)};
+}
+
+/* Everybody on either list, with the most that either grants. */
+static int access_join(const struct aoe_acl *a, const struct aoe_acl *b, struct aoe_acl *joined)
+{
+	unsigned int i = 0, k = 0;
+
+	*joined = (struct aoe_acl){.entries = calloc(a->count + b->count, sizeof(*a->entries))};
+	if (!joined->entries)
+		return -ENOMEM;
+	while (i < a->count || k < b->count) {
+		int order = i == a->count   ? 1
+			    : k == b->count ? -1
+					    : memcmp(a->entries[i].mac, b->entries[k].mac,
+						     sizeof(a->entries[i].mac));
+		struct aoe_acl_entry *entry = &joined->entries[joined->count++];
+		enum stgt_access other;
+
+		*entry = order <= 0 ? a->entries[i] : b->entries[k];
+		other = aoe_acl_lookup(order <= 0 ? b : a, entry->mac);
+		if (other > entry->access)
+			entry->access = other;
+		i += order <= 0;
+		k += order >= 0;
+	}
+	return 0;
+}
+
+struct aoe_acl target_access_of(struct target_access *access, const struct target_export *export,
+				bool *differ)
+{
+	struct aoe_acl found = export->acl, list, joined;
+	bool any = false, same = true;
+
 	for (unsigned int i = 0; access && i < access->n; i++) {
 		const struct access_map *map = &access->maps[i];
-		size_t first, end;
 
-		if (!target_interface_serves(map->interface, export))
+		if (map->failed || !target_interface_serves(map->interface, export))
 			continue;
-		first = end = access_first(map, &export->addr);
-		while (end < map->n && aoe_address_equal(&map->entries[end].addr, &export->addr))
-			end++;
-		return (struct aoe_acl){.entries = map->lists + first,
-					.count = (unsigned int)(end - first)};
+		list = access_list(map, &export->addr);
+		if (!any)
+			found = list;
+		any = true;
+		if (aoe_acl_equal(&found, &list))
+			continue;
+		same = false;
+		if (access_join(&found, &list, &joined))
+			continue;
+		aoe_acl_fini(&access->joined);
+		found = access->joined = joined;
 	}
-	return export->acl;
+	if (differ)
+		*differ = !same;
+	return found;
 }
 
 void target_access_free(struct target_access *access)
@@ -191,8 +241,10 @@ void target_access_free(struct target_access *access)
 		free(access->maps[i].entries);
 		free(access->maps[i].lists);
 	}
-	if (access)
+	if (access) {
+		aoe_acl_fini(&access->joined);
 		free(access->maps);
+	}
 	free(access);
 }
 
@@ -260,17 +312,18 @@ void target_access_erase(struct target_interface *interface, const struct target
 static int acl_copy_with(const struct aoe_acl *from, const struct aoe_acl_entry *entry,
 			 struct aoe_acl *to)
 {
-	unsigned int n = 0;
+	struct aoe_acl with = {.entries = calloc(from->count + 1ull, sizeof(*with.entries))};
+	int ret;
 
-	to->entries = calloc(from->count + 1ull, sizeof(*to->entries));
-	if (!to->entries)
+	if (!with.entries)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < from->count; i++)
 		if (memcmp(from->entries[i].mac, entry->mac, sizeof(entry->mac)))
-			to->entries[n++] = from->entries[i];
-	to->entries[n++] = *entry;
-	to->count = n;
-	return 0;
+			with.entries[with.count++] = from->entries[i];
+	with.entries[with.count++] = *entry;
+	ret = aoe_acl_copy(&with, to);
+	aoe_acl_fini(&with);
+	return ret;
 }
 
 static int acl_failed(const struct target_export *export, int ret, struct error *err)
@@ -310,20 +363,27 @@ int target_acl_set(struct target *target, const struct aoe_address *addr, const 
 int target_acl_entry(struct target *target, const struct aoe_address *addr,
 		     const struct aoe_acl_entry *entry, struct error *err)
 {
+	const struct stgt_acl_key key = access_key(addr, entry->mac);
 	struct target_export *export = target_export_find(target, addr);
-	struct target_access *access;
-	struct aoe_acl now, wanted;
+	struct target_interface *interface;
+	struct aoe_acl wanted;
 	int ret;
 
 	if (!export)
 		return target_no_export(addr, err);
-	access = target_access_read(target);
-	now = target_access_of(access, export);
-	ret = acl_copy_with(&now, entry, &wanted);
-	target_access_free(access);
+	ret = acl_copy_with(&export->acl, entry, &wanted);
 	if (ret)
 		return error_set(err, -ret, "out of memory");
-	ret = target_acl_set(target, addr, &wanted, err);
-	aoe_acl_fini(&wanted);
-	return ret;
+	/* Other entries stay as they are, which need not be the same everywhere. */
+	list_for_each_entry (interface, &target->interfaces, link) {
+		if (!ret && target_interface_serves(interface, export))
+			ret = steer_acl_set(interface->steer, &key, entry->access);
+	}
+	if (ret) {
+		aoe_acl_fini(&wanted);
+		return acl_failed(export, ret, err);
+	}
+	aoe_acl_fini(&export->acl);
+	export->acl = wanted;
+	return 0;
 }

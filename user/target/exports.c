@@ -252,18 +252,29 @@ int target_enable_export(struct target *target, const struct aoe_address *addr, 
 	return ret;
 }
 
+static void export_learn_acl(struct target_export *export, const struct aoe_acl *acl)
+{
+	struct aoe_acl copy;
+
+	if (aoe_acl_equal(acl, &export->acl) || aoe_acl_copy(acl, &copy))
+		return;
+	aoe_acl_fini(&export->acl);
+	export->acl = copy;
+}
+
 void target_exports_each(struct target *target,
-			 void (*found)(void *ctx, const struct aoe_address *addr,
-				       const struct aoe_acl *acl, bool enabled),
-			 void *ctx)
+			 void (*found)(void *ctx, const struct target_found *export), void *ctx)
 {
 	struct target_access *access = target_access_read(target);
-	const struct target_export *export;
+	struct target_export *export;
 
 	list_for_each_entry (export, &target->exports, link) {
-		const struct aoe_acl acl = target_access_of(access, export);
+		struct target_found what = {.addr = &export->addr, .enabled = export->enabled};
+		const struct aoe_acl acl = target_access_of(access, export, &what.acl_differs);
 
-		found(ctx, &export->addr, &acl, export->enabled);
+		export_learn_acl(export, &acl);
+		what.acl = &export->acl;
+		found(ctx, &what);
 	}
 	target_access_free(access);
 }

@@ -23,7 +23,7 @@ struct target_export {
 	struct state *state;
 	struct ata_device *ata;
 	struct aoe_export *aoe;
-	struct aoe_acl acl;   /* as last asked for; the truth is in the interfaces' maps */
+	struct aoe_acl acl;   /* as last asked for or found; the truth is in the maps */
 	bool enabled;	      /* answered at all */
 	bool closing;	      /* is closed once no worker has it */
 	unsigned int leaving; /* workers that were told to let go and have not */
@@ -125,9 +125,12 @@ void target_access_erase(struct target_interface *interface, const struct target
 /* The access lists of all exports as the maps have them, read in one go. */
 struct target_access;
 struct target_access *target_access_read(const struct target *target);
-/* The export's, borrowed; sorted. */
-struct aoe_acl target_access_of(const struct target_access *access,
-				const struct target_export *export);
+/*
+ * The export's, sorted; borrowed until the next call. Where its interfaces have lists that differ
+ * (*differ, which may be NULL), it is what any of them grants.
+ */
+struct aoe_acl target_access_of(struct target_access *access, const struct target_export *export,
+				bool *differ);
 void target_access_free(struct target_access *access);
 
 /* ---- report_pairs.c ---- */

@@ -122,9 +122,9 @@ static json_t *config_json(const struct aoe_export_settings *settings)
 }
 
 static json_t *export_status(const struct target *target, const struct target_export *export,
-			     const struct target_access *access)
+			     struct target_access *access)
 {
-	const struct aoe_acl acl = target_access_of(access, export);
+	const struct aoe_acl acl = target_access_of(access, export, NULL);
 	const struct target_interface *interface;
 	struct aoe_export_settings settings;
 	json_t *interfaces = json_array();

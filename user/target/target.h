@@ -78,11 +78,18 @@ int target_acl_set(struct target *target, const struct aoe_address *addr, const 
 int target_acl_entry(struct target *target, const struct aoe_address *addr,
 		     const struct aoe_acl_entry *entry, struct error *err);
 
-/* What administrators may have changed past whoever set it up: borrowed for the call. */
+/*
+ * What administrators may have changed past whoever set it up: borrowed for the call. The lists are
+ * read from the maps, and hold for interfaces that the exports come to later, too.
+ */
+struct target_found {
+	const struct aoe_address *addr;
+	const struct aoe_acl *acl;
+	bool acl_differs; /* from interface to interface: `acl` is what any of them grants */
+	bool enabled;
+};
 void target_exports_each(struct target *target,
-			 void (*found)(void *ctx, const struct aoe_address *addr,
-				       const struct aoe_acl *acl, bool enabled),
-			 void *ctx);
+			 void (*found)(void *ctx, const struct target_found *export), void *ctx);
 void target_disks_each(struct target *target,
 		       void (*found)(void *ctx, const char *name, const struct disk_spec *spec),
 		       void *ctx);
