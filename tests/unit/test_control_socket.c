@@ -304,22 +304,36 @@ static void test_reader_that_leaves_is_forgotten(void **state)
 	close(fd);
 }
 
+/* As many as want to: each is answered or closed, and whoever asks is answered. */
+static void test_a_thousand_connections(void **state)
+{
+	struct rig *rig = *state;
+	int fds[1000];
+
+	for (int i = 0; i < 1000; i++)
+		fds[i] = dial(rig);
+	say(rig, fds[999], ECHO("the last"));
+	expect(rig, fds[999], "the last");
+	for (int i = 0; i < 1000; i++)
+		close(fds[i]);
+}
+
 static void test_one_client_too_many(void **state)
 {
 	struct rig *rig = *state;
 	int fds[CONTROL_CLIENTS + 1];
 
-	for (int i = 0; i <= CONTROL_CLIENTS; i++)
+	for (int i = 0; i < CONTROL_CLIENTS; i++)
 		fds[i] = dial(rig);
-	expect(rig, fds[CONTROL_CLIENTS], "closed");
-	say(rig, fds[CONTROL_CLIENTS - 1], ECHO("in time"));
-	expect(rig, fds[CONTROL_CLIENTS - 1], "in time");
-	close(fds[0]);
-	while (turn(rig, 0))
-		;
-	fds[0] = dial(rig);
-	say(rig, fds[0], ECHO("a place again"));
-	expect(rig, fds[0], "a place again");
+	say(rig, fds[0], ECHO("still here"));
+	expect(rig, fds[0], "still here");
+	fds[CONTROL_CLIENTS] = dial(rig);
+	say(rig, fds[CONTROL_CLIENTS], ECHO("let in"));
+	expect(rig, fds[CONTROL_CLIENTS], "let in");
+	/* Who was silent longest made room; who spoke did not. */
+	expect(rig, fds[1], "closed");
+	say(rig, fds[0], ECHO("and still"));
+	expect(rig, fds[0], "and still");
 	for (int i = 0; i <= CONTROL_CLIENTS; i++)
 		close(fds[i]);
 }
@@ -630,6 +644,7 @@ int main(void)
 		TEST(test_slow_reader_holds_up_nobody),
 		TEST(test_reader_that_leaves_is_forgotten),
 		TEST(test_one_client_too_many),
+		TEST(test_a_thousand_connections),
 		TEST(test_client_without_a_descriptor_is_turned_away),
 		TEST(test_file_goes_with_the_server),
 		TEST(test_living_server_keeps_its_path),

@@ -21,7 +21,7 @@
 #define CONTROL_DEFAULT CONTROL_DIR "/control.sock"
 #define CONTROL_VERSION 1
 
-/* At most so many connections at once; one more is closed at accept. */
+/* At most so many connections at once; one more takes the place of the one silent longest. */
 #define CONTROL_CLIENTS 32
 /* A longer request line closes its connection. */
 #define CONTROL_LINE_MAX 65536

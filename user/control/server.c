@@ -6,6 +6,7 @@
 #include "base/lockfile.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 #include <sys/un.h>
 
 struct control_client {
-	int fd; /* -1: free */
+	int fd;	       /* -1: free */
+	uint64_t turn; /* the server's, when there was last something to do for it */
 	char *in;
 	size_t in_len;
 	char *out; /* answer not sent yet; while there is one no further request is read */
@@ -27,6 +29,7 @@ struct control_client {
 struct control_server {
 	int fd;
 	int reserve; /* a descriptor for when there are no more */
+	uint64_t turn;
 	char *path;
 	const struct control_command *commands;
 	void *ctx;
@@ -207,26 +210,45 @@ static void control_turn_away(struct control_server *server)
 	server->reserve = fcntl(server->fd, F_DUPFD_CLOEXEC, 0);
 }
 
+/*
+ * A free place, if need be that of the connection that has been silent longest: those who came and
+ * said nothing must not shut out who has something to say. NULL: all are watching something.
+ */
+static struct control_client *control_place(struct control_server *server)
+{
+	struct control_client *silent = NULL;
+
+	for (unsigned int i = 0; i < CONTROL_CLIENTS; i++) {
+		struct control_client *client = &server->clients[i];
+
+		if (client->fd < 0)
+			return client;
+		if (!client->ended && (!silent || client->turn < silent->turn))
+			silent = client;
+	}
+	if (silent)
+		control_client_close(silent);
+	return silent;
+}
+
 static void control_accept(struct control_server *server)
 {
+	struct control_client *client;
 	int fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
 		control_turn_away(server);
 	if (fd < 0)
 		return;
-	for (unsigned int i = 0; control_peer_allowed(fd) && i < CONTROL_CLIENTS; i++) {
-		struct control_client *client = &server->clients[i];
-
-		if (client->fd >= 0)
-			continue;
+	client = control_peer_allowed(fd) ? control_place(server) : NULL;
+	if (client)
 		client->in = malloc(CONTROL_LINE_MAX);
-		if (!client->in)
-			break;
-		client->fd = fd;
+	if (!client || !client->in) {
+		close(fd);
 		return;
 	}
-	close(fd);
+	client->fd = fd;
+	client->turn = ++server->turn;
 }
 
 static json_t *control_execute(struct control_server *server, const json_t *request,
@@ -384,8 +406,10 @@ void control_server_dispatch(struct control_server *server, const struct pollfd 
 		for (unsigned int c = 0; c < CONTROL_CLIENTS; c++) {
 			struct control_client *client = &server->clients[c];
 
-			if (client->fd == fds[i].fd &&
-			    !control_client_ready(server, client, fds[i].revents))
+			if (client->fd != fds[i].fd)
+				continue;
+			client->turn = ++server->turn;
+			if (!control_client_ready(server, client, fds[i].revents))
 				control_client_close(client);
 		}
 	}
