@@ -170,7 +170,7 @@ static int convert_interfaces(const struct file_aoe *file, unsigned int i, struc
 static int convert_allow(const struct file_aoe *file, unsigned int i, struct config_aoe *aoe,
 			 struct config_problems *problems)
 {
-	struct aoe_acl all = {NULL};
+	struct aoe_acl all = {};
 	bool good = true;
 	int ret = 0;
 
@@ -179,7 +179,7 @@ static int convert_allow(const struct file_aoe *file, unsigned int i, struct con
 	if (file->allow_count && !all.entries)
 		return -ENOMEM;
 	for (unsigned int k = 0; k < file->allow_count; k++) {
-		struct aoe_acl one = {NULL};
+		struct aoe_acl one = {};
 		struct error err = {"write every address as an entry of its own"};
 
 		if (!aoe_acl_parse(file->allow[k], &one, &err) && one.count == 1) {
