@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, CONFIG, READ_EXT, WRITE_EXT, AoeClient, ata_body)
+from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, CONFIG, READ_EXT, WRITE_EXT, AoeClient, AtaReply, ata_body)
 from daemon import Daemon
-from lab import PINS, PROGRAM, pattern, wait_until
+from lab import PINS, PROGRAM, SLOW, pattern, wait_until
 
 READER = "02:00:00:00:00:05"
 
@@ -182,6 +182,39 @@ def test_kill_and_start_again(pair, daemon):
     assert pair.client().read(3, 2) == pattern(3, 2, 7)
     assert daemon.stop(signal.SIGTERM) == 0
     assert not pair.pinned()
+
+
+def test_restart_pauses_for_less_than_a_second(pair, daemon):
+    """An initiator that asks again every 20 ms, as one whose requests are lost does."""
+    client = pair.client()
+    answered, done = [], threading.Event()
+
+    def ask():
+        tag = 0
+        while not done.is_set():
+            tag += 1
+            client.send(client.frame(ATA, ata_body(READ_EXT, 7, 2, 0, AFLAG_LBA48), tag=tag))
+            reply = client.reply_to(tag, 0.02)
+            if reply:
+                assert AtaReply.of(reply).data[:1024] == pattern(7, 2)
+                answered.append(time.monotonic())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(3):
+            before = len(answered)
+            wait_until(lambda: len(answered) > before + 10, 5, "answers")
+            daemon.stop(signal.SIGTERM)
+            daemon.start()
+        before = len(answered)
+        wait_until(lambda: len(answered) > before + 10, 5, "answers")
+    finally:
+        done.set()
+        asking.join()
+    longest = max(b - a for a, b in zip(answered, answered[1:]))
+    print(f"longest pause {longest:.3f} s")
+    assert longest < 1 * SLOW
 
 
 def test_second_daemon_is_refused(pair, daemon):
