@@ -31,6 +31,7 @@ struct frame {
 	__u8 dst[WIRE_MAC_LEN];
 	__u8 src[WIRE_MAC_LEN];
 	__u64 len;
+	const struct stgt_port *port; /* once a socket serves the queue */
 };
 
 static __always_inline int mac_equal(const __u8 *a, const __u8 *b)
@@ -57,25 +58,55 @@ static __always_inline void initiator_key(const struct frame *frame, struct stgt
 	key->vlan = frame->class.vlan;
 }
 
-/* An admitted sender's frame goes to the engine. */
-static __always_inline void initiator_admitted(const struct frame *frame)
+/*
+ * A token bucket kept as time: every frame takes its share of a second, from now on at the
+ * earliest, and may take it ahead of time by no more than the burst. `rate` is not 0.
+ */
+static __always_inline int flood_admits(struct stgt_initiator *known, __u64 rate, __u64 now)
 {
+	__u64 frame_ns = 1000000000ull / rate;
+	__u64 burst_ns = frame_ns * STGT_FLOOD_BURST_FRAMES;
+	__u64 used = known->flood_used_ns;
+	int admits;
+
+	if (burst_ns < STGT_FLOOD_BURST_NS)
+		burst_ns = STGT_FLOOD_BURST_NS;
+	if (used < now)
+		used = now;
+	/* Under a lower rate it may have run further ahead than this one lets it. */
+	if (used > now + burst_ns)
+		used = now + burst_ns;
+	admits = used + frame_ns <= now + burst_ns;
+	known->flood_used_ns = admits ? used + frame_ns : used;
+	return admits;
+}
+
+/* An admitted sender's frame goes to the engine, unless there are too many of them. */
+static __always_inline enum stgt_verdict initiator_admitted(const struct frame *frame)
+{
+	__u64 rate = frame->port->flood_guard;
 	struct stgt_initiator_key key;
 	struct stgt_initiator *known;
 	struct stgt_initiator first = {};
+	__u64 now;
 
 	initiator_key(frame, &key);
 	known = bpf_map_lookup_elem(&initiators, &key);
-	if (known) {
-		known->frames++;
-		known->bytes += frame->len;
-		known->last_seen_ns = bpf_ktime_get_ns();
-		return;
+	if (!known) {
+		bpf_map_update_elem(&initiators, &key, &first, BPF_NOEXIST);
+		known = bpf_map_lookup_elem(&initiators, &key);
+		if (!known)
+			return STGT_REDIRECT;
 	}
-	first.frames = 1;
-	first.bytes = frame->len;
-	first.last_seen_ns = bpf_ktime_get_ns();
-	bpf_map_update_elem(&initiators, &key, &first, BPF_NOEXIST);
+	now = bpf_ktime_get_ns();
+	known->last_seen_ns = now;
+	if (rate && !flood_admits(known, rate, now)) {
+		known->drops++;
+		return STGT_DROP_FLOOD;
+	}
+	known->frames++;
+	known->bytes += frame->len;
+	return STGT_REDIRECT;
 }
 
 /* Strangers get no entry of their own: a flood of made-up senders must evict nobody. */
@@ -172,7 +203,7 @@ static __always_inline enum stgt_verdict judge_aoe(const struct frame *frame)
 	return export_admits(&key, frame->src) ? STGT_REDIRECT : STGT_DROP_ACL;
 }
 
-static __always_inline enum stgt_verdict judge(const struct frame *frame, __u32 queue)
+static __always_inline enum stgt_verdict judge(struct frame *frame, __u32 queue)
 {
 	struct stgt_port *own;
 	__u32 zero = 0;
@@ -182,6 +213,7 @@ static __always_inline enum stgt_verdict judge(const struct frame *frame, __u32 
 	own = bpf_map_lookup_elem(&port, &zero);
 	if (!own)
 		return STGT_PASS_IDLE;
+	frame->port = own;
 	if (!(frame->dst[0] & 1) && !mac_equal(frame->dst, own->mac))
 		return STGT_PASS_FOREIGN;
 	return frame->class.proto == STGT_PROTO_AOE ? judge_aoe(frame) : STGT_PASS_FOREIGN;
@@ -244,15 +276,18 @@ static __always_inline int steer(struct xdp_md *ctx, int read_tag)
 	frame.len = bpf_xdp_get_buff_len(ctx) + (tag.type ? sizeof(struct wire_vlan) : 0);
 
 	verdict = judge(&frame, ctx->rx_queue_index);
+	if (verdict == STGT_REDIRECT)
+		verdict = initiator_admitted(&frame);
 	count(&frame, verdict);
 	switch (verdict) {
 	case STGT_REDIRECT:
-		initiator_admitted(&frame);
 		if (tag.type && !frame_push_tag(ctx, &tag))
 			return XDP_DROP;
 		return bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS);
 	case STGT_DROP_ACL:
 		initiator_dropped(&frame);
+		return XDP_DROP;
+	case STGT_DROP_FLOOD:
 		return XDP_DROP;
 	default:
 		return XDP_PASS;

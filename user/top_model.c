@@ -211,7 +211,8 @@ static void add_interface(struct top_sample *sample, const json_t *interface)
 		return;
 	json_object_foreach (json_object_get(interface, "counters"), protocol, verdicts)
 		entry->counts.value[TOP_DENIED] +=
-			number(json_object_get(verdicts, "drop-acl"), "frames");
+			number(json_object_get(verdicts, "drop-acl"), "frames") +
+			number(json_object_get(verdicts, "drop-flood"), "frames");
 	json_array_foreach (json_object_get(interface, "queues"), i, queue)
 		add_queue(sample, name, queue);
 }

@@ -12,7 +12,7 @@
 
 #include "stgt/classify.h"
 
-#define STGT_ABI_VERSION 1
+#define STGT_ABI_VERSION 2
 #define STGT_BPFFS	 "/sys/fs/bpf/stgt-xdp"
 #define STGT_PIN_LINK	 "link"
 
@@ -21,7 +21,10 @@
 #define STGT_MAX_INITIATORS 4096
 #define STGT_MAX_QUEUES	    64
 
-/* `port`: array of one entry */
+/*
+ * `port`: array of one entry. What stands before flood_guard stays where it is in every version:
+ * whoever takes over from another version reads it.
+ */
 struct stgt_port {
 	__u32 abi_version;
 	__u32 ifindex;
@@ -29,7 +32,12 @@ struct stgt_port {
 	__u8 mac[6];		 /* frames to other unicast addresses pass */
 	__u8 vlan_from_metadata; /* 1: stripped tags are read by the kfunc and put back */
 	__u8 restore_rxvlan;	 /* 1: whoever detaches the program turns rxvlan on again */
+	__u64 flood_guard;	 /* frames a second that one initiator may send; 0: any number */
 };
+
+/* What an initiator has saved up at most: an eighth of a second's frames, and at least so many. */
+#define STGT_FLOOD_BURST_NS	125000000ull
+#define STGT_FLOOD_BURST_FRAMES 64
 
 /* `exports`: hash; says which addresses are ours */
 struct stgt_export_key {
@@ -70,6 +78,7 @@ enum stgt_verdict {
 	STGT_PASS_FOREIGN, /* a response, or for another address: to the kernel */
 	STGT_PASS_SHORT,   /* header truncated: to the kernel */
 	STGT_DROP_ACL,	   /* for an export of ours that the sender may not use: dropped */
+	STGT_DROP_FLOOD,   /* beyond what one initiator may send in a second: dropped */
 	STGT_VERDICTS,
 };
 
@@ -89,8 +98,9 @@ struct stgt_initiator_key {
 struct stgt_initiator {
 	__u64 frames; /* steered to the engine */
 	__u64 bytes;
-	__u64 drops;	    /* dropped for exports that the sender may not use */
-	__u64 last_seen_ns; /* CLOCK_MONOTONIC */
+	__u64 drops;	     /* for exports that the sender may not use, or by the flood guard */
+	__u64 last_seen_ns;  /* CLOCK_MONOTONIC */
+	__u64 flood_used_ns; /* the flood guard: up to when its frames have used the time up */
 };
 
 #endif

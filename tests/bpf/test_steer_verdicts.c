@@ -8,9 +8,12 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -136,7 +139,8 @@ static void check(struct rig *rig, const struct shape *shape, unsigned int verdi
 {
 	static const unsigned int actions[] = {
 		[STGT_REDIRECT] = 4,   [STGT_PASS_IDLE] = 2, [STGT_PASS_FOREIGN] = 2,
-		[STGT_PASS_SHORT] = 2, [STGT_DROP_ACL] = 1,  [UNCOUNTED] = 2,
+		[STGT_PASS_SHORT] = 2, [STGT_DROP_ACL] = 1,  [STGT_DROP_FLOOD] = 1,
+		[UNCOUNTED] = 2,
 	};
 	struct stgt_counter before[STGT_PROTOS][STGT_VERDICTS];
 	struct stgt_counter after[STGT_PROTOS][STGT_VERDICTS];
@@ -184,13 +188,20 @@ static void acl_add(struct rig *rig, uint32_t vlan, uint32_t address, const uint
 	assert_int_equal(bpf_map_update_elem(rig->maps.acl, &key, &value, BPF_ANY), 0);
 }
 
-static void configure(struct rig *rig)
+static void port_put(struct rig *rig, uint64_t flood_guard)
 {
-	static const uint8_t any[6] = BROADCAST;
-	struct stgt_port port = {.abi_version = STGT_ABI_VERSION, .mac = OURS};
+	struct stgt_port port = {
+		.abi_version = STGT_ABI_VERSION, .mac = OURS, .flood_guard = flood_guard};
 	uint32_t zero = 0;
 
 	assert_int_equal(bpf_map_update_elem(rig->maps.port, &zero, &port, BPF_ANY), 0);
+}
+
+static void configure(struct rig *rig)
+{
+	static const uint8_t any[6] = BROADCAST;
+
+	port_put(rig, 0);
 	export_add(rig, 0, 7 << 8 | 1);
 	acl_add(rig, 0, 7 << 8 | 1, (uint8_t[])WRITER, STGT_ACCESS_RW);
 	acl_add(rig, 0, 7 << 8 | 1, (uint8_t[])READER, STGT_ACCESS_RO);
@@ -444,6 +455,100 @@ static void strangers_evict_nobody(void **state)
 	assert_int_equal(initiator(rig, (uint8_t[])WRITER, 0).total, before);
 }
 
+/* ---- the flood guard --------------------------------------------------------------------------
+ */
+
+static const struct shape flooder = {"flooder", OURS, {2, 0, 0, 0, 3, 1}, {}, 0, 0, 7, 2, 0, 0};
+
+/* A bucket is a CPU's own: the test's frames must all meet the same. */
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
+/* How many of the frames go to the engine. */
+static unsigned int admitted(struct rig *rig, const struct shape *shape, unsigned int many)
+{
+	uint8_t frame[MAX_FRAME];
+	uint32_t len = build(shape, frame);
+	unsigned int n = 0;
+
+	while (many--)
+		n += run(rig, frame, len) == 4; /* XDP_REDIRECT */
+	return n;
+}
+
+/* Runs frames until one is admitted; no more than the seconds may pass. */
+static bool is_admitted_within(struct rig *rig, const struct shape *shape, unsigned int seconds)
+{
+	struct timespec now;
+	time_t end;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = now.tv_sec + seconds;
+	do {
+		if (admitted(rig, shape, 1))
+			return true;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec <= end);
+	return false;
+}
+
+static void a_flood_is_cut_off(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 3, 1};
+	struct shape other = flooder, tagged = flooder, refused = flooder, ssh = flooder;
+	struct rig *rig = *state;
+	struct wanted known;
+
+	stay_on_one_cpu();
+	assert_int_equal(admitted(rig, &flooder, 5000), 5000);
+	/* One frame a second: 64 are saved up. */
+	port_put(rig, 1);
+	assert_int_equal(admitted(rig, &flooder, 64), 64);
+	check(rig, &flooder, STGT_DROP_FLOOD);
+	check(rig, &flooder, STGT_DROP_FLOOD);
+	known = initiator(rig, mac, 0);
+	assert_int_equal(known.value.frames, 5064);
+	assert_int_equal(known.value.drops, 2);
+	/* Nobody else has less for it, and neither has the flooder's other VLAN. */
+	other.src[5] = 2;
+	assert_int_equal(admitted(rig, &other, 64), 64);
+	tagged.tags[0] = Q(5);
+	tagged.slot = 1;
+	assert_int_equal(admitted(rig, &tagged, 64), 64);
+	/* Other verdicts and other protocols are as they were. */
+	refused.slot = 1;
+	check(rig, &refused, STGT_DROP_ACL);
+	ssh.type = 0x0800;
+	check(rig, &ssh, UNCOUNTED);
+	port_put(rig, 0);
+	assert_int_equal(admitted(rig, &flooder, 5000), 5000);
+}
+
+static void the_allowance_comes_back(void **state)
+{
+	struct shape shape = flooder;
+	struct rig *rig = *state;
+
+	stay_on_one_cpu();
+	shape.src[5] = 3;
+	port_put(rig, 1);
+	assert_in_range(admitted(rig, &shape, 100), 64, 65);
+	assert_true(is_admitted_within(rig, &shape, 3));
+	/* A minute's worth is used up in advance: a higher rate forgives it. */
+	port_put(rig, 100000);
+	assert_true(is_admitted_within(rig, &shape, 1));
+	/* An eighth of a second's worth, once that has passed. */
+	usleep(125000);
+	assert_int_equal(admitted(rig, &shape, 12500), 12500);
+	port_put(rig, 0);
+}
+
 static int tests(struct veth *pair)
 {
 	const struct CMUnitTest all[] = {
@@ -452,6 +557,8 @@ static int tests(struct veth *pair)
 		cmocka_unit_test(without_a_socket_everything_passes),
 		cmocka_unit_test(initiators_are_told_apart),
 		cmocka_unit_test(strangers_evict_nobody),
+		cmocka_unit_test(a_flood_is_cut_off),
+		cmocka_unit_test(the_allowance_comes_back),
 	};
 
 	veth = pair;

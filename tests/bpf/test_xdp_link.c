@@ -160,9 +160,12 @@ static void open_attaches_and_close_leaves_nothing(void **state)
 	assert_int_equal(port.ifindex, netif.ifindex);
 	assert_int_equal(port.netns, netif.netns);
 	assert_memory_equal(port.mac, netif.mac, 6);
+	assert_int_equal(port.flood_guard, 0);
+	assert_int_equal(steer_flood_guard_set(steer, 777), 0);
 	assert_int_equal(steer_port_update(steer, (uint8_t[]){2, 3, 4, 5, 6, 7}), 0);
 	assert_int_equal(steer_port_read(steer_maps(steer), &port), 0);
 	assert_memory_equal(port.mac, ((uint8_t[]){2, 3, 4, 5, 6, 7}), 6);
+	assert_int_equal(port.flood_guard, 777);
 	steer_close(steer);
 	assert_nothing_left();
 }
@@ -236,6 +239,85 @@ static void killed_servers_link_is_taken_over(void **state)
 	assert_int_equal(exports_in(steer_maps(steer)), 0);
 	steer_close(steer);
 	assert_nothing_left();
+}
+
+/* Puts a map of another shape in the place of a pinned one and returns it. */
+static int repin(const char *entry, enum bpf_map_type type, uint32_t key, uint32_t value,
+		 uint32_t entries)
+{
+	int fd = bpf_map_create(type, entry, key, value, entries, NULL);
+	char path[128];
+
+	snprintf(path, sizeof(path), STGT_BPFFS "/%s/%s", veth->near, entry);
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(bpf_obj_pin(fd, path), 0);
+	return fd;
+}
+
+/* A server of version 1, which had turned rxvlan off and counted a hundred frames on each CPU. */
+static void serve_as_version_1(void *ctx)
+{
+	struct steer *steer = must_open(STEER_AUTO);
+	struct stgt_counter counted[256];
+	struct stgt_port port;
+	struct netif netif;
+	int counters, own;
+	uint32_t i;
+
+	assert_int_equal(steer_port_read(steer_maps(steer), &port), 0);
+	port.abi_version = 1;
+	port.restore_rxvlan = 1;
+	own = repin("port", BPF_MAP_TYPE_ARRAY, 4, 24, 1);
+	i = 0;
+	assert_int_equal(bpf_map_update_elem(own, &i, &port, BPF_ANY), 0);
+	for (i = 0; i < 256; i++)
+		counted[i] = (struct stgt_counter){100, 6000};
+	counters = repin("counters", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 16, STGT_PROTOS * 5);
+	for (i = 0; i < STGT_PROTOS * 5; i++)
+		assert_int_equal(bpf_map_update_elem(counters, &i, counted, BPF_ANY), 0);
+	repin("initiators", BPF_MAP_TYPE_LRU_PERCPU_HASH, 12, 32, STGT_MAX_INITIATORS);
+	assert_int_equal(netif_query(veth->near, &netif, NULL), 0);
+	assert_int_equal(netif_rxvlan_set(&netif, false), 0);
+}
+
+static void another_versions_link_is_taken_over(void **state)
+{
+	struct steer_maps maps;
+	unsigned int link, program;
+	struct steer *steer;
+	struct netif netif;
+	struct error err;
+
+	child_kill(child_serving(serve_as_version_1, NULL));
+	assert_int_equal(steer_maps_open(veth->near, &maps, &err), -EPROTO);
+	program = program_on(veth->near);
+	link = link_id();
+	steer = must_open(STEER_AUTO);
+	assert_true(steer_taken_over(steer));
+	assert_int_equal(link_id(), link);
+	assert_int_not_equal(program_on(veth->near), program);
+	/* What it counted means something else now. */
+	assert_int_equal(redirected(steer_maps(steer)), 0);
+	assert_int_equal(steer_maps_open(veth->near, &maps, &err), 0);
+	steer_maps_close(&maps);
+	steer_close(steer);
+	assert_nothing_left();
+	/* What it did to the interface is undone all the same. */
+	assert_int_equal(netif_query(veth->near, &netif, NULL), 0);
+	assert_int_equal(netif_rxvlan_get(&netif), 1);
+}
+
+static void another_versions_leftovers_are_removed(void **state)
+{
+	struct netif netif;
+	struct error err;
+
+	child_kill(child_serving(serve_as_version_1, NULL));
+	assert_int_equal(steer_remove_stale(veth->near, &err), 1);
+	assert_nothing_left();
+	assert_int_equal(netif_query(veth->near, &netif, NULL), 0);
+	assert_int_equal(netif_rxvlan_get(&netif), 1);
 }
 
 static void another_mode_replaces_a_killed_servers_link(void **state)
@@ -563,6 +645,8 @@ static int tests(struct veth *pair)
 		cmocka_unit_test(maps_take_entries),
 		cmocka_unit_test(one_process_serves_an_interface),
 		cmocka_unit_test(killed_servers_link_is_taken_over),
+		cmocka_unit_test(another_versions_link_is_taken_over),
+		cmocka_unit_test(another_versions_leftovers_are_removed),
 		cmocka_unit_test(another_mode_replaces_a_killed_servers_link),
 		cmocka_unit_test(pins_of_a_vanished_interface_are_replaced),
 		cmocka_unit_test(close_after_the_interface_vanished),

@@ -101,11 +101,11 @@ def dump(pair, name):
 
 
 @pytest.mark.parametrize("name,fields", [
-    ("port", ["abi_version", "ifindex", "netns", "mac"]),
+    ("port", ["abi_version", "ifindex", "netns", "mac", "flood_guard"]),
     ("exports", ["proto", "vlan", "address", "flags"]),
     ("acl", ["proto", "vlan", "address", "mac", "access"]),
     ("counters", ["frames", "bytes"]),
-    ("initiators", ["mac", "proto", "frames", "bytes", "drops", "last_seen_ns"]),
+    ("initiators", ["mac", "proto", "frames", "bytes", "drops", "last_seen_ns", "flood_used_ns"]),
 ])
 def test_maps_are_readable(served, name, fields):
     served.client().read(0, 1)

@@ -95,6 +95,10 @@ static void test_counters(void **state)
 		     " {\"drop-acl\": {\"frames\": 3, \"bytes\": 180}}}}]}",
 		     "stgt_xdp_frames_total{interface=\"eth0\",protocol=\"aoe\","
 		     "verdict=\"drop-acl\"} 3\n");
+	expect_stats("{\"interfaces\": [{\"name\": \"eth0\", \"counters\": {\"aoe\":"
+		     " {\"drop-flood\": {\"frames\": 4, \"bytes\": 240}}}}]}",
+		     "stgt_xdp_bytes_total{interface=\"eth0\",protocol=\"aoe\","
+		     "verdict=\"drop-flood\"} 240\n");
 	expect_stats("{\"interfaces\": [{\"name\": \"eth0\", \"queues\": [{\"queue\": 3,"
 		     " \"socket\": {\"rx_ring_full\": 7}}]}]}",
 		     "stgt_dropped_frames_total{interface=\"eth0\",queue=\"3\","

@@ -22,6 +22,7 @@ struct steer {
 	struct steer_variant variant;
 	enum steer_vlan vlan;
 	bool restore_rxvlan;
+	unsigned int flood_guard;
 	bool taken_over;
 	bool pinned; /* ours to remove */
 };
@@ -198,6 +199,7 @@ static int port_write(const struct steer *steer)
 		.netns = steer->netif.netns,
 		.vlan_from_metadata = steer->variant.read_tag,
 		.restore_rxvlan = steer->restore_rxvlan,
+		.flood_guard = steer->flood_guard,
 	};
 	__u32 zero = 0;
 
@@ -510,5 +512,11 @@ int steer_xsk_clear(struct steer *steer, unsigned int queue)
 int steer_port_update(struct steer *steer, const uint8_t mac[6])
 {
 	memcpy(steer->netif.mac, mac, sizeof(steer->netif.mac));
+	return port_write(steer);
+}
+
+int steer_flood_guard_set(struct steer *steer, unsigned int frames)
+{
+	steer->flood_guard = frames;
 	return port_write(steer);
 }

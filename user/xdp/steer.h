@@ -43,7 +43,8 @@ struct steer;
 /*
  * Loads and attaches the program, native where the request and the driver allow, and pins link and
  * maps. `exports`, `acl` and `xsks` are empty afterwards; `counters` and `initiators` are those of
- * the process that was killed, where their shapes agree. On error nothing is left behind.
+ * the process that was killed, where it was of our STGT_ABI_VERSION. On error nothing is left
+ * behind.
  *
  *	-EPERM	    the process lacks privileges
  *	-EBUSY	    another process serves the interface, or it runs somebody else's XDP program
@@ -84,5 +85,12 @@ int steer_xsk_clear(struct steer *steer, unsigned int queue);
 
 /* The interface's MAC address changed. */
 int steer_port_update(struct steer *steer, const uint8_t mac[6]);
+
+/*
+ * How many frames a second any one initiator may send; those beyond are dropped before anything
+ * else is done with them. 0, which is what steer_open() begins with: any number.
+ */
+#define STEER_FLOOD_GUARD_MAX 10000000u
+int steer_flood_guard_set(struct steer *steer, unsigned int frames);
 
 #endif

@@ -125,7 +125,7 @@ const char *steer_verdict_name(enum stgt_verdict verdict)
 	static const char *const names[STGT_VERDICTS] = {
 		[STGT_REDIRECT] = "redirect",	      [STGT_PASS_IDLE] = "pass-idle",
 		[STGT_PASS_FOREIGN] = "pass-foreign", [STGT_PASS_SHORT] = "pass-short",
-		[STGT_DROP_ACL] = "drop-acl",
+		[STGT_DROP_ACL] = "drop-acl",	      [STGT_DROP_FLOOD] = "drop-flood",
 	};
 
 	return names[verdict];

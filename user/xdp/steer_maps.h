@@ -33,7 +33,7 @@ int steer_port_read(const struct steer_maps *maps, struct stgt_port *port);
 int steer_counters_read(const struct steer_maps *maps,
 			struct stgt_counter counters[STGT_PROTOS][STGT_VERDICTS]);
 
-/* "redirect", "pass-idle", "pass-foreign", "pass-short", "drop-acl" */
+/* "redirect", "pass-idle", "pass-foreign", "pass-short", "drop-acl", "drop-flood" */
 const char *steer_verdict_name(enum stgt_verdict verdict);
 
 /* Each entry, in no order; 0 or negative errno. */

@@ -7,6 +7,8 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,17 +29,22 @@ static int link_read(int fd, struct steer_leftover *left)
 	return 0;
 }
 
+/* Another version's port is longer or shorter than ours, and begins the same. */
 static void port_read(const char *name, struct steer_leftover *left)
 {
+	const size_t same = offsetof(struct stgt_port, flood_guard);
 	_cleanup_close_ int fd = pins_get(name, "port");
+	_cleanup_free_ void *value = NULL;
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info), zero = 0;
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ||
-	    info.value_size != sizeof(left->port) ||
-	    bpf_map_lookup_elem(fd, &zero, &left->port) < 0)
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0 || info.value_size < same)
 		return;
-	left->has_port = left->port.abi_version == STGT_ABI_VERSION;
+	value = malloc(info.value_size);
+	if (!value || bpf_map_lookup_elem(fd, &zero, value) < 0)
+		return;
+	memcpy(&left->port, value, same);
+	left->has_port = left->port.abi_version != 0;
 }
 
 void steer_leftover_open(const char *name, struct steer_leftover *left)
@@ -50,7 +57,8 @@ void steer_leftover_open(const char *name, struct steer_leftover *left)
 	}
 	left->counters = left->initiators = -1;
 	port_read(name, left);
-	if (!left->has_port)
+	/* The shapes may be the same and mean something else. */
+	if (!left->has_port || left->port.abi_version != STGT_ABI_VERSION)
 		return;
 	left->counters = pins_get(name, "counters");
 	left->initiators = pins_get(name, "initiators");

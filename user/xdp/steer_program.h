@@ -14,9 +14,9 @@ struct steer_leftover {
 	int link;	      /* attached to `ifindex`, by the program `prog_id` */
 	unsigned int ifindex; /* 0: the interface is gone */
 	unsigned int prog_id;
-	int counters, initiators; /* of shapes that we can go on with */
+	int counters, initiators; /* of our STGT_ABI_VERSION: we can go on with them */
 	bool has_port;
-	struct stgt_port port;
+	struct stgt_port port; /* of another version: what stands before flood_guard */
 };
 
 /* Reads the pins; never fails: what cannot be read is not there. */
