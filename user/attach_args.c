@@ -19,6 +19,7 @@ enum attach_option {
 	OPT_ALLOW,
 	OPT_XDP,
 	OPT_BUSY_POLL,
+	OPT_FLOOD_GUARD,
 	OPT_EXPORTER,
 	OPT_STATE_DIR,
 	OPT_SOCKET,
@@ -30,6 +31,7 @@ static const struct option attach_options[] = {
 	{"allow", required_argument, NULL, OPT_ALLOW},
 	{"xdp", required_argument, NULL, OPT_XDP},
 	{"busy-poll", optional_argument, NULL, OPT_BUSY_POLL},
+	{"flood-guard", required_argument, NULL, OPT_FLOOD_GUARD},
 	{"exporter", required_argument, NULL, OPT_EXPORTER},
 	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
 	{"socket", required_argument, NULL, OPT_SOCKET},
@@ -142,6 +144,21 @@ static int read_busy_poll(const char *text, unsigned int *us, struct error *err)
 	return 0;
 }
 
+static int read_flood_guard(const char *text, unsigned int *frames, struct error *err)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno || *end || end == text || !value || value > STEER_FLOOD_GUARD_MAX)
+		return error_set(err, EINVAL,
+				 "--flood-guard wants frames a second up to %u, not '%s'",
+				 STEER_FLOOD_GUARD_MAX, text);
+	*frames = (unsigned int)value;
+	return 0;
+}
+
 static int read_exporter(struct attach_args *args, const char *text, struct error *err)
 {
 	struct sockaddr_storage address;
@@ -169,6 +186,8 @@ static int read_option(struct attach_args *args, int option, char **argv, struct
 		return steer_request_parse(value, &args->xdp, err);
 	case OPT_BUSY_POLL:
 		return read_busy_poll(value, &args->busy_poll_us, err);
+	case OPT_FLOOD_GUARD:
+		return read_flood_guard(value, &args->flood_guard, err);
 	case OPT_EXPORTER:
 		return read_exporter(args, value, err);
 	case OPT_STATE_DIR:
@@ -213,7 +232,10 @@ static int check_repeats(const struct attach_args *args, const struct attach_gro
 	return 0;
 }
 
-/* What holds only once everything was read; xdp and busy_poll hold for every interface. */
+/*
+ * What holds only once everything was read; xdp, busy_poll and flood_guard hold for every
+ * interface.
+ */
 static int attach_args_finish(struct attach_args *args, struct error *err)
 {
 	if (!args->ngroups)
@@ -235,6 +257,7 @@ static int attach_args_finish(struct attach_args *args, struct error *err)
 		for (unsigned int i = 0; i < group->ninterfaces; i++) {
 			group->interfaces[i].xdp = args->xdp;
 			group->interfaces[i].busy_poll_us = args->busy_poll_us;
+			group->interfaces[i].flood_guard = args->flood_guard;
 		}
 	}
 	return 0;

@@ -27,6 +27,7 @@ struct attach_args {
 	const char *socket;   /* NULL: the default, or a free name beside it */
 	enum steer_request xdp;
 	unsigned int busy_poll_us;
+	unsigned int flood_guard;
 	bool help;
 };
 

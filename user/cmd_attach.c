@@ -24,6 +24,7 @@ static const char attach_help[] =
 	"  --allow LIST|any        who may use the exports before it: MAC[/ro],... or any[/ro]\n"
 	"  --xdp MODE              auto (default), zerocopy, native or generic\n"
 	"  --busy-poll[=USEC]      spin so long after the last frame before sleeping (1000)\n"
+	"  --flood-guard FRAMES    drop what one initiator sends beyond so many frames a second\n"
 	"  --state-dir DIR         where exports keep what they must remember\n"
 	"                          (" STATE_DIR_DEFAULT ")\n"
 	"  --exporter ADDR:PORT    metrics for Prometheus and a status page, over HTTP\n"

@@ -101,9 +101,10 @@ static json_t *group_json(const struct attach_group *group)
 		json_array_append_new(interfaces, json_string(group->interfaces[i].name));
 	for (unsigned int i = 0; i < group->nexports; i++)
 		json_array_append_new(exports, export_json(&group->exports[i]));
-	return json_pack("{s:o, s:o, s:s, s:i}", "interfaces", interfaces, "exports", exports,
+	return json_pack("{s:o, s:o, s:s, s:i, s:i}", "interfaces", interfaces, "exports", exports,
 			 "xdp", modes[group->interfaces[0].xdp], "busy_poll",
-			 (int)group->interfaces[0].busy_poll_us);
+			 (int)group->interfaces[0].busy_poll_us, "flood_guard",
+			 (int)group->interfaces[0].flood_guard);
 }
 
 int handover(const struct attach_args *args, pid_t *pid, struct error *err)

@@ -96,6 +96,7 @@ static const struct table tables[] = {
 	  {"MTU", "mtu"},
 	  {"SECTORS", "aoe_sectors"},
 	  {"BUFFERS", "aoe_buffers"},
+	  {"GUARD", "flood_guard"},
 	  {"UP", "up"},
 	  {"MAC", "mac"},
 	  {"PID", "pid"}}},

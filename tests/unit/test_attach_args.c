@@ -127,6 +127,10 @@ static void test_wrong_usage_names_the_word(void **state)
 		{"eth0 --aoe 7.1=a --allow any --busy-poll=5us", "5us"},
 		{"eth0 --aoe 7.1=a --allow any --busy-poll=99999999999999999999", "9999"},
 		{"eth0 --aoe 7.1=a --allow any --exporter 9464", "--exporter: '9464'"},
+		{"eth0 --aoe 7.1=a --allow any --flood-guard", "--flood-guard wants a value"},
+		{"eth0 --aoe 7.1=a --allow any --flood-guard 0", "'0'"},
+		{"eth0 --aoe 7.1=a --allow any --flood-guard -1", "'-1'"},
+		{"eth0 --aoe 7.1=a --allow any --flood-guard 10000001", "up to 10000000"},
 		{"eth0 --aoe 7.1=a --allow any --fast", "unknown option: --fast"},
 		{"eth0 --aoe 7.1=a --allow any -f", "unknown option: -f"},
 		{"eth0 --aoe 7.1=a --allow any -fg", "unknown option: -f"},
@@ -150,7 +154,7 @@ static void test_wrong_usage_names_the_word(void **state)
 static void test_options_hold_for_every_interface(void **state)
 {
 	char line[] = "eth0 --aoe 7.1=a --allow any eth1 --aoe 8.1=b --allow any --busy-poll=70 "
-		      "--xdp generic --state-dir /d --socket /s";
+		      "--flood-guard 200000 --xdp generic --state-dir /d --socket /s";
 	struct attach_args args;
 	struct error err;
 
@@ -158,6 +162,7 @@ static void test_options_hold_for_every_interface(void **state)
 	for (unsigned int g = 0; g < 2; g++) {
 		assert_int_equal(args.groups[g].interfaces[0].xdp, STEER_GENERIC);
 		assert_int_equal(args.groups[g].interfaces[0].busy_poll_us, 70);
+		assert_int_equal(args.groups[g].interfaces[0].flood_guard, 200000);
 	}
 	assert_string_equal(args.state_dir, "/d");
 	assert_string_equal(args.socket, "/s");

@@ -113,6 +113,16 @@ static const struct {
 	       "- { interface: e1, address: 7.1, vlan: 5, disk: b, allow: [" A "] }\n",
 	 "interface e2: remove\n"
 	 "export 5:7.1: serve on e1\n"},
+	/* The flood guard changes under the exports that are served there. */
+	{BASE,
+	 DISKS "interfaces:\n- { name: e1, flood_guard: 900 }\n- { name: e2 }\n" AOE EXPORT OTHER,
+	 "interface e1: flood_guard 900\n"},
+	{DISKS "interfaces:\n- { name: e1, flood_guard: 900 }\n- { name: e2 }\n" AOE EXPORT OTHER,
+	 BASE, "interface e1: flood_guard 0\n"},
+	{"interfaces:\n- { name: e1, flood_guard: 900 }\n",
+	 "interfaces:\n- { name: e1, flood_guard: 800, xdp: native }\n",
+	 "interface e1: remove\n"
+	 "interface e1: add, xdp native, flood_guard 800\n"},
 	/* The rest. */
 	{"limits:\n- { initiator: " A ", iops: 5 }\n- { initiator: " B ", iops: 5 }\n",
 	 "limits:\n- { initiator: " B ", iops: 5, bytes: 1M }\n",

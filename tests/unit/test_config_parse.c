@@ -25,7 +25,7 @@ static const char everything[] =
 	"  - { name: 7.10, null: 10T, block_size: 512 }\n"
 	"interfaces:\n"
 	"  - { name: eth1, xdp: native, busy_poll: 50 }\n"
-	"  - { name: eth2, xdp: zerocopy }\n"
+	"  - { name: eth2, xdp: zerocopy, flood_guard: 200000 }\n"
 	"  - { name: eth3.5, xdp: generic }\n"
 	"aoe:\n"
 	"  - { interface: eth1, address: 7.1, disk: vol0, allow: [any/ro, 12:34:56:00:00:01, 02:00:00:00:00:01/deny] }\n"
@@ -54,7 +54,7 @@ static const char as_printed[] =
 	"- {name: \"7.10\", null: 10TiB, block_size: 512}\n"
 	"interfaces:\n"
 	"- {name: eth1, xdp: native, busy_poll: 50}\n"
-	"- {name: eth2, xdp: zerocopy}\n"
+	"- {name: eth2, xdp: zerocopy, flood_guard: 200000}\n"
 	"- {name: eth3.5, xdp: generic}\n"
 	"aoe:\n"
 	"- {interface: eth1, address: \"7.1\", disk: vol0, allow: [\"02:00:00:00:00:01/deny\", "
@@ -105,7 +105,9 @@ static void test_reads_every_key(void **state)
 	assert_int_equal(spec->wwn, 0x50014ee2b5a1c2d3);
 	assert_int_equal(config->disks[2].spec.size, 1536);
 	assert_int_equal(config->interfaces[0].busy_poll_us, 50);
+	assert_int_equal(config->interfaces[0].flood_guard, 0);
 	assert_int_equal(config->interfaces[1].xdp, STEER_ZEROCOPY);
+	assert_int_equal(config->interfaces[1].flood_guard, 200000);
 	assert_int_equal(aoe_acl_lookup(&aoe[0].acl, listed), STGT_ACCESS_RW);
 	assert_int_equal(aoe_acl_lookup(&aoe[0].acl, stranger), STGT_ACCESS_RO);
 	assert_int_equal(aoe_acl_lookup(&aoe[0].acl, shut_out), STGT_ACCESS_DENY);

@@ -112,6 +112,11 @@ static const struct refused {
 	{DISK FACE "  - { name: f, busy_poll: 4294967297 }\n", 5, "interfaces[1].busy_poll",
 	 "10000000"},
 
+	{DISK FACE "  - { name: f, flood_guard: many }\n", 5, "interfaces[1].flood_guard",
+	 "'many'"},
+	{DISK FACE "  - { name: f, flood_guard: 10000001 }\n", 5, "interfaces[1].flood_guard",
+	 "10000000"},
+
 	/* Exports. */
 	{DISK FACE EXPORT "address: 7.1 }\n", 6, "aoe[0].allow", "nobody may use the export"},
 	{DISK FACE EXPORT "address: 7.1, allow: [] }\n", 6, "aoe[0].allow", "nobody may"},
@@ -302,12 +307,14 @@ static void test_check_without_a_file(void **state)
 	_cleanup_free_ char *problems = NULL, *yaml = NULL;
 
 	config->interfaces[0].busy_poll_us = CONFIG_BUSY_POLL_MAX + 1;
+	config->interfaces[0].flood_guard = STEER_FLOOD_GUARD_MAX + 1;
 	config->disks[0].spec.size = 100;
 	config_remove_disk(config, config_find_disk(config, "d"));
 	aoe_acl_fini(&config->aoe[0].acl);
 	assert_int_equal(config_check(config, &problems, NULL), -EINVAL);
 	assert_string_equal(problems,
 			    "interfaces[0].busy_poll: it is above 10000000 microseconds\n"
+			    "interfaces[0].flood_guard: it is above 10000000 frames a second\n"
 			    "aoe[0].allow: nobody may use the export: list MAC addresses, or any\n"
 			    "aoe[0].disk: there is no disk 'd' under disks\n");
 	config->socket = strdup("/run/\xff");

@@ -132,6 +132,9 @@ static void check_interfaces(const struct config_index *index, struct config_pro
 		if (interface->busy_poll_us > CONFIG_BUSY_POLL_MAX)
 			config_problem_add(problems, FIELD_OF("interfaces", i, "busy_poll"),
 					   "it is above %u microseconds", CONFIG_BUSY_POLL_MAX);
+		if (interface->flood_guard > STEER_FLOOD_GUARD_MAX)
+			config_problem_add(problems, FIELD_OF("interfaces", i, "flood_guard"),
+					   "it is above %u frames a second", STEER_FLOOD_GUARD_MAX);
 	}
 	for (unsigned int i = 1; i < config->ninterfaces; i++)
 		if (!strcmp(index->interfaces[i - 1]->name, index->interfaces[i]->name))

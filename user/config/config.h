@@ -35,6 +35,7 @@ struct config_interface {
 	char *name;
 	enum steer_request xdp;
 	unsigned int busy_poll_us; /* 0: never */
+	unsigned int flood_guard;  /* frames a second, STEER_FLOOD_GUARD_MAX at most; 0: off */
 };
 
 /* An AoE export. Its address (with the VLAN) is what tells it from others. */
@@ -180,6 +181,7 @@ enum config_step_kind {
 	CONFIG_EXPORT_INTERFACES,
 	CONFIG_EXPORT_ACL,
 	CONFIG_EXPORT_ENABLED,
+	CONFIG_FLOOD_GUARD, /* of an interface that stays */
 	CONFIG_REMOVE_LIMIT,
 	CONFIG_SET_LIMIT, /* new or changed */
 	CONFIG_EXPORTER,  /* `listen` of both configs: NULL is none */

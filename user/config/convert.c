@@ -112,7 +112,7 @@ static void convert_disk(struct file_disk *file, unsigned int i, struct config_d
 static void convert_interface(struct file_interface *file, unsigned int i,
 			      struct config_interface *interface, struct config_problems *problems)
 {
-	uint64_t us = 0;
+	uint64_t us = 0, frames = 0;
 
 	interface->name = cleanup_steal(file->name);
 	interface->xdp = file->xdp;
@@ -122,6 +122,13 @@ static void convert_interface(struct file_interface *file, unsigned int i,
 				   CONFIG_BUSY_POLL_MAX);
 	else
 		interface->busy_poll_us = (unsigned int)us;
+	if (file->flood_guard &&
+	    !config_number_parse(file->flood_guard, STEER_FLOOD_GUARD_MAX, &frames))
+		config_problem_add(problems, FIELD_OF("interfaces", i, "flood_guard"),
+				   "'%.40s' is no number of frames a second up to %u",
+				   file->flood_guard, STEER_FLOOD_GUARD_MAX);
+	else
+		interface->flood_guard = (unsigned int)frames;
 }
 
 static void convert_address(const struct file_aoe *file, unsigned int i, struct config_aoe *aoe,

@@ -211,6 +211,23 @@ static int change_exports(struct differ *differ, enum config_step_kind kind)
 	return ret;
 }
 
+static int change_guards(struct differ *differ)
+{
+	const struct config *wanted = differ->wanted.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++) {
+		const struct config_interface *interface = &wanted->interfaces[i];
+		const struct config_interface *before =
+			config_index_interface(&differ->running, interface->name);
+
+		if (interface_stays(differ, interface->name) &&
+		    before->flood_guard != interface->flood_guard)
+			ret = add_step(differ, CONFIG_FLOOD_GUARD, before, interface);
+	}
+	return ret;
+}
+
 static int change_limits(struct differ *differ)
 {
 	const struct config *running = differ->running.config, *wanted = differ->wanted.config;
@@ -257,6 +274,8 @@ static int gather(struct differ *differ)
 		ret = change_exports(differ, CONFIG_EXPORT_ACL);
 	if (!ret)
 		ret = change_exports(differ, CONFIG_EXPORT_ENABLED);
+	if (!ret)
+		ret = change_guards(differ);
 	if (!ret)
 		ret = change_limits(differ);
 	return ret ? ret : change_rest(differ);

@@ -71,10 +71,16 @@ static void put_interface_step(FILE *out, const struct config_step *step)
 		fprintf(out, "interface %s: remove", step->running_interface->name);
 		return;
 	}
-	fprintf(out, "interface %s: add, xdp %s", wanted->name,
-		schema_word(schema_xdp_modes, wanted->xdp));
+	fprintf(out, "interface %s: ", wanted->name);
+	if (step->kind == CONFIG_FLOOD_GUARD) {
+		fprintf(out, "flood_guard %u", wanted->flood_guard);
+		return;
+	}
+	fprintf(out, "add, xdp %s", schema_word(schema_xdp_modes, wanted->xdp));
 	if (wanted->busy_poll_us)
 		fprintf(out, ", busy_poll %u", wanted->busy_poll_us);
+	if (wanted->flood_guard)
+		fprintf(out, ", flood_guard %u", wanted->flood_guard);
 }
 
 static void put_disk_step(FILE *out, const struct config_step *step)
@@ -122,6 +128,7 @@ static void put_step(FILE *out, const struct config_step *step, const struct con
 		break;
 	case CONFIG_REMOVE_INTERFACE:
 	case CONFIG_ADD_INTERFACE:
+	case CONFIG_FLOOD_GUARD:
 		put_interface_step(out, step);
 		break;
 	case CONFIG_REMOVE_DISK:

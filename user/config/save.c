@@ -173,6 +173,8 @@ static void save_interface(struct saver *saver, const struct config_interface *i
 		put_word(saver, "xdp", schema_word(schema_xdp_modes, interface->xdp));
 	if (interface->busy_poll_us)
 		put_number(saver, "busy_poll", interface->busy_poll_us);
+	if (interface->flood_guard)
+		put_number(saver, "flood_guard", interface->flood_guard);
 	end_mapping(saver);
 }
 

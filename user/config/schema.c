@@ -90,6 +90,7 @@ static const cyaml_schema_field_t interface_fields[] = {
 	TEXT("name", CYAML_FLAG_DEFAULT, struct file_interface, name),
 	WORD("xdp", struct file_interface, xdp, schema_xdp_modes),
 	TEXT("busy_poll", CYAML_FLAG_OPTIONAL, struct file_interface, busy_poll),
+	TEXT("flood_guard", CYAML_FLAG_OPTIONAL, struct file_interface, flood_guard),
 	CYAML_FIELD_END,
 };
 

@@ -30,7 +30,7 @@ struct file_disk {
 struct file_interface {
 	char *name;
 	enum steer_request xdp;
-	char *busy_poll;
+	char *busy_poll, *flood_guard;
 };
 
 struct file_aoe {

@@ -53,6 +53,7 @@ static int note_interface(struct config *running, const struct config_interface 
 	interface->name = strdup(wanted->name);
 	interface->xdp = wanted->xdp;
 	interface->busy_poll_us = wanted->busy_poll_us;
+	interface->flood_guard = wanted->flood_guard;
 	return interface->name ? 0 : -ENOMEM;
 }
 
@@ -157,6 +158,7 @@ static int do_add_interface(struct service *s, const struct config_step *step,
 		.name = wanted->name,
 		.xdp = wanted->xdp,
 		.busy_poll_us = wanted->busy_poll_us,
+		.flood_guard = wanted->flood_guard,
 	};
 	int ret = target_add_interface(s->target, &request, NULL, 0, err);
 
@@ -234,6 +236,19 @@ static int do_enabled(struct service *s, const struct config_step *step,
 	if (!ret)
 		config_find_aoe(s->running, &wanted->addr)->enabled = wanted->enabled;
 	return ret;
+}
+
+static int do_flood_guard(struct service *s, const struct config_step *step,
+			  const struct config *config, struct error *err)
+{
+	const struct config_interface *wanted = step->wanted_interface;
+	int ret = target_set_flood_guard(s->target, wanted->name, wanted->flood_guard, err);
+
+	/* One that went away by itself gets it when it comes back. */
+	if (ret && ret != -ENODEV)
+		return ret;
+	config_find_interface(s->running, wanted->name)->flood_guard = wanted->flood_guard;
+	return 0;
 }
 
 static int do_remove_limit(struct service *s, const struct config_step *step,
@@ -326,6 +341,7 @@ static int (*const actions[])(struct service *s, const struct config_step *step,
 	[CONFIG_EXPORT_INTERFACES] = do_interfaces,
 	[CONFIG_EXPORT_ACL] = do_acl,
 	[CONFIG_EXPORT_ENABLED] = do_enabled,
+	[CONFIG_FLOOD_GUARD] = do_flood_guard,
 	[CONFIG_REMOVE_LIMIT] = do_remove_limit,
 	[CONFIG_SET_LIMIT] = do_set_limit,
 	[CONFIG_EXPORTER] = do_exporter,

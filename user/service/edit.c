@@ -112,6 +112,8 @@ static int add_interface(struct config *config, const char *name, const json_t *
 		return error_set(err, ENOMEM, "out of memory");
 	interface->busy_poll_us =
 		(unsigned int)json_integer_value(json_object_get(request, "busy_poll"));
+	interface->flood_guard =
+		(unsigned int)json_integer_value(json_object_get(request, "flood_guard"));
 	return xdp ? steer_request_parse(xdp, &interface->xdp, err) : 0;
 }
 

@@ -61,6 +61,18 @@ static void interface_stop_workers(struct target *target, struct target_interfac
 	interface->workers = NULL;
 }
 
+int target_interface_guard(struct target_interface *interface, unsigned int frames,
+			   struct error *err)
+{
+	int ret = steer_flood_guard_set(interface->steer, frames);
+
+	if (ret)
+		return error_set(err, -ret, "cannot write the port map of %s: %s",
+				 interface->netif.name, strerror(-ret));
+	interface->request.flood_guard = frames;
+	return 0;
+}
+
 /* From here on frames of the exports that are added come. */
 static int interface_steer(struct target_interface *interface, struct error *err)
 {
@@ -95,6 +107,8 @@ int target_interface_start(struct target *target, struct target_interface *inter
 		ret = interface_start_workers(target, interface, err);
 	if (!ret && target_limits_apply(target, interface))
 		ret = error_set(err, ENOMEM, "out of memory");
+	if (!ret && interface->request.flood_guard)
+		ret = target_interface_guard(interface, interface->request.flood_guard, err);
 	if (!ret)
 		ret = interface_steer(interface, err);
 	if (ret) {

@@ -79,6 +79,9 @@ void target_interface_stop(struct target *target, struct target_interface *inter
 /* Runs `fn` on every worker of the interface, one after the other. */
 void target_interface_run(struct target_interface *interface,
 			  void (*fn)(const struct worker_view *view, void *arg), void *arg);
+/* Sets the flood guard. */
+int target_interface_guard(struct target_interface *interface, unsigned int frames,
+			   struct error *err);
 /* One export, or all (NULL). */
 void target_interface_announce(struct target_interface *interface,
 			       const struct target_export *export);

@@ -113,6 +113,16 @@ bool target_has_interface(const struct target *target, const char *name)
 	return target_interface_find(target, name);
 }
 
+int target_set_flood_guard(struct target *target, const char *name, unsigned int frames,
+			   struct error *err)
+{
+	struct target_interface *interface = target_interface_find(target, name);
+
+	if (!interface)
+		return error_set(err, ENODEV, "%s is not served here", name);
+	return target_interface_guard(interface, frames, err);
+}
+
 unsigned int target_interfaces(const struct target *target)
 {
 	const struct target_interface *interface;

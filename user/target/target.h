@@ -35,6 +35,7 @@ struct interface_request {
 	const char *name;
 	enum steer_request xdp;
 	unsigned int busy_poll_us; /* spin so long after the last frame before sleeping; 0: never */
+	unsigned int flood_guard;  /* frames a second of one initiator; 0: any number */
 };
 
 int target_open(const struct target_options *options, struct target **target, struct error *err);
@@ -109,6 +110,10 @@ int target_add_interface(struct target *target, const struct interface_request *
 int target_remove_interface(struct target *target, const char *name, struct error *err);
 unsigned int target_interfaces(const struct target *target);
 bool target_has_interface(const struct target *target, const char *name);
+
+/* Another flood guard from the next frame on, STEER_FLOOD_GUARD_MAX at most. -ENODEV: not ours. */
+int target_set_flood_guard(struct target *target, const char *name, unsigned int frames,
+			   struct error *err);
 
 /* Reads the size of every disk anew and announces what changed. */
 void target_refresh_disks(struct target *target);
