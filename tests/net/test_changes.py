@@ -168,3 +168,16 @@ def test_list_changed_past_the_daemon_follows_to_a_new_interface(pair, second, d
     daemon.configure(config)
     daemon.control("reload")
     assert second.client(mac=STRANGER).read(0, 1) == pattern(0, 1)
+
+
+def test_export_is_replaced_while_a_link_is_down(pair, second, daemon, config):
+    """Its announcements wait for that link, and nothing waits for them."""
+    pair.lab.ip(pair.storage, f"link set {second.port} down")
+    daemon.control("disk", "resize", "vol0", "16MiB")
+    config["disks"][0].update(size="16MiB", ro=True)
+    daemon.configure(config)
+    daemon.control("reload")
+    assert pair.client().read(0, 1) == pattern(0, 1)
+    pair.lab.ip(pair.storage, f"link set {second.port} up")
+    pair.lab.carrier(pair.initiator, second.nic)
+    assert second.client().read(0, 1) == pattern(0, 1)

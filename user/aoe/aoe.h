@@ -196,8 +196,8 @@ int aoe_port_add(struct aoe_port *port, struct aoe_export *export);
 
 /*
  * Stops serving `export`: its frames are nobody's from now on. What is in flight ends as always;
- * then the port has forgotten the export, and the owner of `mailbox` runs gone(ctx). -ENOENT: it is
- * not served here, and nothing will run.
+ * once all is answered (answers may still wait for the link), the port has forgotten the export,
+ * and the owner of `mailbox` runs gone(ctx). -ENOENT: it is not served here, and nothing will run.
  */
 int aoe_port_remove(struct aoe_port *port, const struct aoe_export *export, struct mailbox *mailbox,
 		    void (*gone)(void *ctx), void *ctx);

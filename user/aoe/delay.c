@@ -104,7 +104,7 @@ void aoe_delays_change(struct aoe_port *port,
 		struct aoe_request *request = &port->requests[i];
 		struct aoe_due *due = &request->due;
 
-		if (!due->at_ns)
+		if (!due->at_ns || !request->served)
 			continue;
 		change(request, arg);
 		due->at_ns = due->limit_ns > due->fault_ns ? due->limit_ns : due->fault_ns;

@@ -136,11 +136,36 @@ static void served_gone(struct message *msg)
 	free(served);
 }
 
-void aoe_served_left(struct aoe_port *port, struct aoe_served *served)
+static void served_left(struct aoe_served *served)
 {
-	aoe_pairs_forget(&port->pairs, served);
+	aoe_pairs_forget(&served->port->pairs, served);
 	served->left.run = served_gone;
 	mailbox_post(served->leaving_to, &served->left);
+}
+
+static void served_ended(struct message *msg)
+{
+	struct aoe_served *served = container_of(msg, struct aoe_served, left);
+
+	served->port->inflight--;
+	served_left(served);
+}
+
+/*
+ * The last request of an export that leaves ends in the midst of its disk's or its export's code:
+ * they may be freed only once that has returned, which a message to ourselves waits for.
+ */
+void aoe_request_let_go(struct aoe_request *request)
+{
+	struct aoe_served *served = request->served;
+	struct aoe_port *port = request->port;
+
+	request->served = NULL;
+	if (--served->inflight || !served->leaving_to)
+		return;
+	port->inflight++;
+	served->left.run = served_ended;
+	mailbox_post(port->config.mailbox, &served->left);
 }
 
 int aoe_port_remove(struct aoe_port *port, const struct aoe_export *export, struct mailbox *mailbox,
@@ -157,12 +182,13 @@ int aoe_port_remove(struct aoe_port *port, const struct aoe_export *export, stru
 	port->nserved--;
 	memmove(&port->served[i], &port->served[i + 1],
 		(port->nserved - i) * sizeof(port->served[0]));
+	aoe_delays_leave(port, export);
+	served->port = port;
 	served->leaving_to = mailbox;
 	served->gone = gone;
 	served->gone_ctx = ctx;
-	aoe_delays_leave(port, export);
 	if (!served->inflight)
-		aoe_served_left(port, served);
+		served_left(served);
 	return 0;
 }
 

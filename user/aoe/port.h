@@ -25,7 +25,8 @@ struct aoe_served {
 	unsigned int sectors;  /* advertised: the most that one frame carries */
 	unsigned int inflight; /* requests that point here */
 
-	/* No longer in the port's table; whom to tell when its last request has ended. */
+	/* No longer in the port's table; whom to tell when its last request is answered. */
+	struct aoe_port *port;
 	struct mailbox *leaving_to;
 	struct message left;
 	void (*gone)(void *ctx);
@@ -34,7 +35,7 @@ struct aoe_served {
 
 struct aoe_request {
 	struct aoe_port *port;
-	struct aoe_served *served;
+	struct aoe_served *served;	 /* NULL once the reply is on its way */
 	struct aoe_initiator *initiator; /* NULL: an announcement */
 	enum stgt_access access;	 /* what the sender may do */
 	struct list free;		 /* in the port's list */
@@ -116,8 +117,8 @@ static inline struct aoe_export *aoe_request_export(const struct aoe_request *re
 /* A free request, a run with it, for the export; NULL when there is none. */
 struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *served);
 
-/* Passes on an export's place that no request points to any more, to be freed. */
-void aoe_served_left(struct aoe_port *port, struct aoe_served *served);
+/* The request, on its way to the network or to nowhere, needs its export no more. */
+void aoe_request_let_go(struct aoe_request *request);
 
 /* Ends a request without an answer. */
 void aoe_request_drop(struct aoe_request *request);

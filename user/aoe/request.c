@@ -43,8 +43,8 @@ void aoe_request_drop(struct aoe_request *request)
 	if (request->pair)
 		aoe_pair_put(request->pair);
 	port->inflight--;
-	if (!--request->served->inflight && request->served->leaving_to)
-		aoe_served_left(port, request->served);
+	if (request->served)
+		aoe_request_let_go(request);
 	/* The last one used is the one whose memory is warm. */
 	list_add_head(&port->free, &request->free);
 }
@@ -118,6 +118,8 @@ void aoe_request_send(struct aoe_request *request)
 		request_count_reply(request);
 	request->port->stats.tx_frames++;
 	aoe_request_trace(request, AOE_TRACE_SENT);
+	/* A link that is down may keep the reply for ever; the export must not wait for that. */
+	aoe_request_let_go(request);
 	sink->ops->send(sink, &request->tx);
 }
 
