@@ -3,10 +3,12 @@
 
 import socket
 import struct
+import subprocess
+import time
 
 import pytest
 
-from aoe import AoeClient
+from aoe import AFLAG_LBA48, AFLAG_WRITE, ATA, WRITE_EXT, AoeClient, ata_body
 from daemon import Daemon
 from lab import PINS, PROGRAM, inside, pattern, wait_until
 
@@ -47,6 +49,44 @@ def config(pair, second):
 @pytest.fixture
 def daemon(pair, config):
     return Daemon(pair.lab, pair.storage, config)
+
+
+class Frozen:
+    """A disk on a file system that can be frozen: then its writes end only after the thaw."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.where = lab.path / "frozen"
+        self.where.mkdir()
+        lab.run(["mkfs.ext4", "-q", lab.disk(16 << 20, "frozen.img", fill=False)])
+        lab.run(["mount", "-o", "loop", lab.path / "frozen.img", self.where])
+        lab.undo.callback(subprocess.run, ["umount", "-l", str(self.where)])
+        self.disk = self.where / "cold.img"
+        self.disk.write_bytes(bytes(1 << 20))
+
+    def freeze(self):
+        self.lab.run(["fsfreeze", "-f", self.where])
+        self.lab.undo.callback(subprocess.run, ["fsfreeze", "-u", str(self.where)], stderr=subprocess.DEVNULL)
+
+    def thaw(self):
+        self.lab.run(["fsfreeze", "-u", self.where])
+
+
+@pytest.fixture
+def hanging(pair, config):
+    """A daemon with an export 9.9 whose write hangs, its client, and the file system."""
+    frozen = Frozen(pair.lab)
+    config["disks"].append({"name": "cold", "file": str(frozen.disk)})
+    config["aoe"].insert(0, {"interface": pair.port, "address": "9.9", "disk": "cold", "allow": ["any"]})
+    daemon = Daemon(pair.lab, pair.storage, config)
+    client = pair.client(9, 9)
+    client.size()
+    frozen.freeze()
+    client.send(client.frame(ATA, ata_body(WRITE_EXT, 0, 1, 0, AFLAG_LBA48 | AFLAG_WRITE, bytes(512)),
+                             tag=7777))
+    # Answered after the write was taken, as one queue takes both.
+    assert pair.client().read(0, 1) == pattern(0, 1)
+    return daemon, client, frozen
 
 
 def map_of(port, name, address, mac=None):
@@ -181,3 +221,33 @@ def test_export_is_replaced_while_a_link_is_down(pair, second, daemon, config):
     pair.lab.ip(pair.storage, f"link set {second.port} up")
     pair.lab.carrier(pair.initiator, second.nic)
     assert second.client().read(0, 1) == pattern(0, 1)
+
+
+def test_disk_that_hangs_holds_up_no_other_change(pair, config, hanging):
+    daemon, client, frozen = hanging
+    daemon.control("export", "remove", "9.9")
+    del config["aoe"][0]
+    config["aoe"] += [{"interface": pair.port, "address": f"8.{slot}", "disk": "scratch", "allow": ["any"]}
+                      for slot in range(3)]
+    daemon.configure(config)
+    began = time.monotonic()
+    daemon.control("reload")
+    assert time.monotonic() - began < 4
+    assert pair.client().discover(0.3) == [(7, 1), (7, 2), (8, 0), (8, 1), (8, 2)]
+    frozen.thaw()
+    assert client.reply_to(7777, 5)
+
+
+def test_disk_that_hangs_keeps_no_other_away(pair, config, hanging):
+    """It cannot be replaced, and its export not return yet; those that went with it can."""
+    daemon, client, frozen = hanging
+    config["disks"][2]["ro"] = True
+    config["disks"][0]["ro"] = True
+    daemon.configure(config)
+    assert "try again" in reload_fails(daemon)
+    assert pair.client().discover(0.3) == [(7, 1), (7, 2)]
+    assert "cannot undo it all: export 9.9" in daemon.output()
+    frozen.thaw()
+    assert client.reply_to(7777, 5)
+    daemon.control("reload")
+    assert pair.client().discover(0.3) == [(7, 1), (7, 2), (9, 9)]

@@ -7,13 +7,14 @@
 #include "service/internal.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTLE_MS 5000u /* how long a removed export's last requests may take */
+#define SETTLE_NS 5000000000u /* how long the last requests of all removed exports may take */
 
 /* ---- what the running configuration becomes ---- */
 
@@ -118,8 +119,8 @@ static int do_remove_disk(struct service *s, const struct config_step *step,
 	const char *name = step->running_disk->name;
 	int ret;
 
-	if (target_settle(s->target, SETTLE_MS))
-		log_warning("requests of a removed export do not end");
+	if (target_settle_disk(s->target, name, s->settle_until_ns))
+		log_warning("requests to disk %s do not end", name);
 	ret = target_remove_disk(s->target, name, err);
 	if (!ret)
 		config_remove_disk(s->running, config_find_disk(s->running, name));
@@ -177,8 +178,10 @@ static int do_add_export(struct service *s, const struct config_step *step,
 	};
 	int ret;
 
-	if (target_settle(s->target, SETTLE_MS))
-		log_warning("requests of a removed export do not end");
+	if (!config_find_disk(s->running, wanted->disk))
+		return error_set(err, ENOENT, "disk %s is not open", wanted->disk);
+	if (target_settle_address(s->target, &wanted->addr, s->settle_until_ns))
+		log_warning("requests to a removed export do not end");
 	ret = target_add_export(s->target, &request, NULL, err);
 	if (ret)
 		return ret;
@@ -376,35 +379,47 @@ static bool goes_first(const struct config *before, const struct config_step *st
 	return false;
 }
 
-static int run_steps(struct service *s, const struct config *before, const struct config *wanted,
-		     const struct config_step *steps, unsigned int n, struct error *err)
+static int run_step(struct service *s, const struct config_step *step, const struct config *wanted,
+		    struct error *err)
 {
-	int ret = 0;
+	int ret = actions[step->kind](s, step, wanted, err);
 
+	if (ret)
+		return error_prefix(err, -ret, "%s", step->text);
+	log_notice("%s", step->text);
+	return 0;
+}
+
+/* The way back does not end at what fails: one that cannot return must not keep others away. */
+static int run_steps(struct service *s, const struct config *before, const struct config *wanted,
+		     const struct config_step *steps, unsigned int n, bool back, struct error *err)
+{
 	for (unsigned int pass = 0; pass < 2; pass++) {
-		for (unsigned int i = 0; i < n && !ret; i++) {
+		for (unsigned int i = 0; i < n; i++) {
+			int ret;
+
 			if (goes_first(before, &steps[i]) != (pass == 0))
 				continue;
-			ret = actions[steps[i].kind](s, &steps[i], wanted, err);
+			ret = run_step(s, &steps[i], wanted, err);
+			if (ret && !back)
+				return ret;
 			if (ret)
-				error_prefix(err, -ret, "%s", steps[i].text);
-			else
-				log_notice("%s", steps[i].text);
+				log_error("cannot undo it all: %s", err->text);
 		}
 	}
-	return ret;
+	return 0;
 }
 
 /* `before` must not be the running configuration itself, which changes on the way. */
 static int change(struct service *s, const struct config *before, const struct config *wanted,
-		  struct error *err)
+		  bool back, struct error *err)
 {
 	struct config_step *steps = NULL;
 	unsigned int n = 0;
 	int ret = config_diff(before, wanted, &steps, &n, err);
 
 	if (!ret)
-		ret = run_steps(s, before, wanted, steps, n, err);
+		ret = run_steps(s, before, wanted, steps, n, back, err);
 	config_steps_free(steps, n);
 	return ret;
 }
@@ -431,7 +446,7 @@ static void change_back(struct service *s, struct config *wanted)
 	struct error err;
 
 	keep_growth(s->running, wanted);
-	if (!before || change(s, before, wanted, &err))
+	if (!before || change(s, before, wanted, true, &err))
 		log_error("cannot undo it all: %s", before ? err.text : "out of memory");
 	config_free(before);
 }
@@ -455,11 +470,12 @@ int service_apply(struct service *service, const struct config *wanted, struct e
 	struct config *before;
 	int ret;
 
+	service->settle_until_ns = clock_now_ns() + SETTLE_NS;
 	note_returned_interfaces(service);
 	before = config_copy(service_running(service));
 	if (!before)
 		return error_set(err, ENOMEM, "out of memory");
-	ret = change(service, before, wanted, err);
+	ret = change(service, before, wanted, false, err);
 	if (ret)
 		change_back(service, before);
 	config_free(before);

@@ -17,7 +17,8 @@ struct service {
 
 	/* The daemon's; NULL in others. */
 	char *config_path;
-	struct config *running; /* what was applied; see service_running() */
+	struct config *running;	  /* what was applied; see service_running() */
+	uint64_t settle_until_ns; /* while a change is made: how long it may wait for workers */
 };
 
 /* apply.c: the export is no longer meant for the interface. */

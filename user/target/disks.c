@@ -61,6 +61,17 @@ static bool exports_use(const struct list *exports, const struct target_disk *di
 	return false;
 }
 
+int target_settle_disk(struct target *target, const char *name, uint64_t deadline_ns)
+{
+	const struct target_disk *disk = target_disk_find(target, name);
+	int ret = 0;
+
+	mailbox_drain(&target->mailbox);
+	while (!ret && disk && exports_use(&target->leaving, disk))
+		ret = target_await_mail(target, deadline_ns);
+	return ret;
+}
+
 int target_remove_disk(struct target *target, const char *name, struct error *err)
 {
 	struct target_disk *disk = target_disk_find(target, name);

@@ -172,22 +172,27 @@ int target_remove_export(struct target *target, const struct aoe_address *addr, 
 	return 0;
 }
 
-int target_settle(struct target *target, unsigned int timeout_ms)
+int target_await_mail(struct target *target, uint64_t deadline_ns)
 {
-	const uint64_t deadline = clock_now_ns() + timeout_ms * 1000000ull;
+	struct pollfd fd = {.fd = target->mailbox.eventfd, .events = POLLIN};
+	uint64_t now_ns = clock_now_ns();
 
-	for (;;) {
-		struct pollfd fd = {.fd = target->mailbox.eventfd, .events = POLLIN};
-		uint64_t now;
+	if (now_ns >= deadline_ns)
+		return -ETIMEDOUT;
+	poll(&fd, 1, (int)((deadline_ns - now_ns) / 1000000u) + 1);
+	mailbox_drain(&target->mailbox);
+	return 0;
+}
 
-		mailbox_drain(&target->mailbox);
-		if (list_empty(&target->leaving))
-			return 0;
-		now = clock_now_ns();
-		if (now >= deadline)
-			return -ETIMEDOUT;
-		poll(&fd, 1, (int)((deadline - now) / 1000000u) + 1);
-	}
+int target_settle_address(struct target *target, const struct aoe_address *addr,
+			  uint64_t deadline_ns)
+{
+	int ret = 0;
+
+	mailbox_drain(&target->mailbox);
+	while (!ret && address_leaving(target, addr))
+		ret = target_await_mail(target, deadline_ns);
+	return ret;
 }
 
 /* ---- on interfaces ---- */

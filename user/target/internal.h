@@ -66,6 +66,8 @@ struct target_export *target_export_find(const struct target *target,
 void target_export_close(struct target_export *export);
 /* A worker that was told to let go of the export (ctx) has. */
 void target_export_left(void *ctx);
+/* Runs what workers send, waiting for it. 0, or -ETIMEDOUT once it is too late to wait. */
+int target_await_mail(struct target *target, uint64_t deadline_ns);
 /* -ENOENT with `err` set. */
 int target_no_export(const struct aoe_address *addr, struct error *err);
 

@@ -61,7 +61,7 @@ int target_add_export(struct target *target, const struct export_request *reques
 /*
  * Everything below works while exports are in use; I/O on others is not held up. Requests of a
  * removed export that are in flight end first: until then its disk is in use and its address is not
- * free, for which target_settle() waits (0 or -ETIMEDOUT).
+ * free. target_settle_*() wait for that, until clock_now_ns() says so: 0 or -ETIMEDOUT.
  */
 int target_remove_export(struct target *target, const struct aoe_address *addr, struct error *err);
 int target_bind_export(struct target *target, const struct aoe_address *addr, const char *interface,
@@ -71,7 +71,9 @@ int target_unbind_export(struct target *target, const struct aoe_address *addr,
 /* A disabled export does not answer. */
 int target_enable_export(struct target *target, const struct aoe_address *addr, bool enabled,
 			 struct error *err);
-int target_settle(struct target *target, unsigned int timeout_ms);
+int target_settle_address(struct target *target, const struct aoe_address *addr,
+			  uint64_t deadline_ns);
+int target_settle_disk(struct target *target, const char *name, uint64_t deadline_ns);
 
 /* The export's access list, on every interface; or one entry of it, added or changed. */
 int target_acl_set(struct target *target, const struct aoe_address *addr, const struct aoe_acl *acl,
