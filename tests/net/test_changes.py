@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Changes to a running daemon that fail half way, and links and lists changed past it."""
 
+import json
 import socket
 import struct
 import subprocess
@@ -251,3 +252,17 @@ def test_disk_that_hangs_keeps_no_other_away(pair, config, hanging):
     assert client.reply_to(7777, 5)
     daemon.control("reload")
     assert pair.client().discover(0.3) == [(7, 1), (7, 2), (9, 9)]
+
+
+@pytest.mark.parametrize("member", ["busy_poll", "flood_guard"])
+@pytest.mark.parametrize("number", [-1, (1 << 32) + 5])
+def test_attach_request_with_a_number_out_of_range(pair, daemon, member, number):
+    near, _ = pair.lab.veth(pair.storage, pair.initiator)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(daemon.socket))
+        client.sendall(json.dumps({"version": 1, "command": "attach", "groups": [
+            {"interfaces": [near], "exports": [], member: number}]}).encode() + b"\n")
+        answer = json.loads(client.makefile().readline())
+    assert not answer["ok"] and member in answer["error"], answer
+    assert near not in daemon.shown()

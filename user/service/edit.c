@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,14 @@ json_t *edit_disk_remove(struct service *service, const json_t *request, struct 
 
 /* ---- interfaces and exports ---- */
 
+/* 0 when it is missing; what does not fit is UINT_MAX, which config_check() refuses. */
+static unsigned int request_number(const json_t *request, const char *name)
+{
+	json_int_t number = json_integer_value(json_object_get(request, name));
+
+	return number < 0 || number > UINT_MAX ? UINT_MAX : (unsigned int)number;
+}
+
 static int add_interface(struct config *config, const char *name, const json_t *request,
 			 struct error *err)
 {
@@ -110,10 +119,8 @@ static int add_interface(struct config *config, const char *name, const json_t *
 		interface->name = strdup(name);
 	if (!interface || !interface->name)
 		return error_set(err, ENOMEM, "out of memory");
-	interface->busy_poll_us =
-		(unsigned int)json_integer_value(json_object_get(request, "busy_poll"));
-	interface->flood_guard =
-		(unsigned int)json_integer_value(json_object_get(request, "flood_guard"));
+	interface->busy_poll_us = request_number(request, "busy_poll");
+	interface->flood_guard = request_number(request, "flood_guard");
 	return xdp ? steer_request_parse(xdp, &interface->xdp, err) : 0;
 }
 
