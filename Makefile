@@ -111,13 +111,16 @@ include scripts/install.mk
 
 # ---- housekeeping ----------------------------------------------------------------------------
 
-.PHONY: bootstrap demo clean format
+.PHONY: bootstrap demo check clean format
 bootstrap:
 	@scripts/bootstrap
 
 demo: bootstrap
 	@$(MAKE) --no-print-directory all
 	@scripts/demo $(B)/stgt-xdp
+
+check: bootstrap
+	@$(PYTHON) tests/run $(CHECK_ARGS)
 
 FORMATTED = $(shell git ls-files '*.c' '*.h' | grep -v '^vmlinux.h$$')
 format:

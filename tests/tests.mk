@@ -122,9 +122,3 @@ bench: bootstrap
 	@$(MAKE) --no-print-directory B=build/plain CPPFLAGS='$(CPPFLAGS) -DAOE_COUNT_PAIRS=0' \
 		build/plain/stgt-xdp
 	@$(PYTHON) tests/bench/run $(BENCH_ARGS)
-
-# ---- the whole suite --------------------------------------------------------------------------
-
-.PHONY: check
-check: bootstrap
-	@$(PYTHON) tests/run $(CHECK_ARGS)
