@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "handover.h"
 
-#include "aoe/mac.h"
 #include "base/cleanup.h"
 #include "cmd.h"
 #include "config/config.h"
@@ -35,23 +34,15 @@ static pid_t find_daemon(const char *socket)
 
 static char *acl_text(const struct aoe_acl *acl)
 {
-	static const uint8_t everybody[WIRE_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	static const char *const suffixes[] = {
-		[STGT_ACCESS_DENY] = "/deny",
-		[STGT_ACCESS_RO] = "/ro",
-		[STGT_ACCESS_RW] = "",
-	};
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
 	for (unsigned int i = 0; out && i < acl->count; i++) {
-		const struct aoe_acl_entry *entry = &acl->entries[i];
-		char mac[MAC_TEXT] = "any";
+		char entry[AOE_ACL_ENTRY_TEXT];
 
-		if (memcmp(entry->mac, everybody, sizeof(everybody)))
-			mac_format(entry->mac, mac);
-		fprintf(out, "%s%s%s", i ? "," : "", mac, suffixes[entry->access]);
+		aoe_acl_entry_format(&acl->entries[i], entry);
+		fprintf(out, "%s%s", i ? "," : "", entry);
 	}
 	if (out)
 		fclose(out);
@@ -89,12 +80,6 @@ static json_t *export_json(const struct export_request *request)
 
 static json_t *group_json(const struct attach_group *group)
 {
-	static const char *const modes[] = {
-		[STEER_AUTO] = "auto",
-		[STEER_ZEROCOPY] = "zerocopy",
-		[STEER_NATIVE] = "native",
-		[STEER_GENERIC] = "generic",
-	};
 	json_t *interfaces = json_array(), *exports = json_array();
 
 	for (unsigned int i = 0; i < group->ninterfaces; i++)
@@ -102,7 +87,7 @@ static json_t *group_json(const struct attach_group *group)
 	for (unsigned int i = 0; i < group->nexports; i++)
 		json_array_append_new(exports, export_json(&group->exports[i]));
 	return json_pack("{s:o, s:o, s:s, s:i, s:i}", "interfaces", interfaces, "exports", exports,
-			 "xdp", modes[group->interfaces[0].xdp], "busy_poll",
+			 "xdp", steer_request_name(group->interfaces[0].xdp), "busy_poll",
 			 (int)group->interfaces[0].busy_poll_us, "flood_guard",
 			 (int)group->interfaces[0].flood_guard);
 }

@@ -3,6 +3,7 @@
 #include "aoe/mac.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,21 @@ int aoe_acl_parse(const char *text, struct aoe_acl *acl, struct error *err)
 	if (ret)
 		aoe_acl_fini(acl);
 	return ret;
+}
+
+bool aoe_acl_entry_format(const struct aoe_acl_entry *entry, char text[AOE_ACL_ENTRY_TEXT])
+{
+	static const char *const suffixes[] = {
+		[STGT_ACCESS_DENY] = "/deny",
+		[STGT_ACCESS_RO] = "/ro",
+		[STGT_ACCESS_RW] = "",
+	};
+	bool any = !memcmp(entry->mac, everybody, WIRE_MAC_LEN);
+	char mac[MAC_TEXT];
+
+	mac_format(entry->mac, mac);
+	snprintf(text, AOE_ACL_ENTRY_TEXT, "%s%s", any ? "any" : mac, suffixes[entry->access]);
+	return any;
 }
 
 int aoe_acl_copy(const struct aoe_acl *from, struct aoe_acl *to)

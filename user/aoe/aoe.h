@@ -48,6 +48,9 @@ struct aoe_acl {
  * (`:ro`, `:rw` are taken too) or `/deny`. -EINVAL names the word that is wrong or listed twice.
  */
 int aoe_acl_parse(const char *text, struct aoe_acl *acl, struct error *err);
+/* One entry as aoe_acl_parse() reads it: "any/ro", "02:00:00:00:00:01". True for `any`. */
+#define AOE_ACL_ENTRY_TEXT 24
+bool aoe_acl_entry_format(const struct aoe_acl_entry *entry, char text[AOE_ACL_ENTRY_TEXT]);
 /* A sorted copy, for aoe_acl_fini(). 0 or -ENOMEM. */
 int aoe_acl_copy(const struct aoe_acl *from, struct aoe_acl *to);
 void aoe_acl_fini(struct aoe_acl *acl);

@@ -25,11 +25,11 @@ static void put_interfaces(FILE *out, const struct config_aoe *aoe)
 
 static void put_allow(FILE *out, const struct aoe_acl *acl)
 {
-	char text[CONFIG_ALLOW_TEXT];
+	char text[AOE_ACL_ENTRY_TEXT];
 
 	fputs("allow ", out);
 	for (unsigned int i = 0; i < acl->count; i++) {
-		config_allow_format(&acl->entries[i], text);
+		aoe_acl_entry_format(&acl->entries[i], text);
 		fprintf(out, "%s%s", i ? "," : "", text);
 	}
 }

@@ -183,8 +183,8 @@ static void save_allow(struct saver *saver, const struct aoe_acl *acl)
 	put_key(saver, "allow");
 	begin_list(saver, YAML_FLOW_SEQUENCE_STYLE);
 	for (unsigned int i = 0; i < acl->count; i++) {
-		char text[CONFIG_ALLOW_TEXT];
-		bool any = config_allow_format(&acl->entries[i], text);
+		char text[AOE_ACL_ENTRY_TEXT];
+		bool any = aoe_acl_entry_format(&acl->entries[i], text);
 
 		put_scalar(saver, text,
 			   any ? YAML_PLAIN_SCALAR_STYLE : YAML_DOUBLE_QUOTED_SCALAR_STYLE);

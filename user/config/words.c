@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "config/words.h"
 
-#include "aoe/mac.h"
 #include "config/config.h"
 #include "config/schema.h"
 #include <arpa/inet.h>
@@ -61,19 +60,6 @@ void config_vlan_format(uint32_t vlan, char text[CONFIG_VLAN_TEXT])
 		snprintf(text, CONFIG_VLAN_TEXT, "%u.%u", outer, vid);
 	else
 		snprintf(text, CONFIG_VLAN_TEXT, "%u", vid);
-}
-
-bool config_allow_format(const struct aoe_acl_entry *entry, char text[CONFIG_ALLOW_TEXT])
-{
-	static const char *const suffixes[] = {
-		[STGT_ACCESS_DENY] = "/deny", [STGT_ACCESS_RO] = "/ro", [STGT_ACCESS_RW] = ""};
-	static const uint8_t everybody[WIRE_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	bool any = !memcmp(entry->mac, everybody, WIRE_MAC_LEN);
-	char mac[MAC_TEXT];
-
-	mac_format(entry->mac, mac);
-	snprintf(text, CONFIG_ALLOW_TEXT, "%s%s", any ? "any" : mac, suffixes[entry->access]);
-	return any;
 }
 
 /* The YAML emitter takes exactly what is. */

@@ -19,10 +19,6 @@ void config_size_format(uint64_t bytes, char text[CONFIG_SIZE_TEXT]);
 bool config_vlan_parse(const char *text, uint32_t *vlan);
 void config_vlan_format(uint32_t vlan, char text[CONFIG_VLAN_TEXT]);
 
-/* "any/ro", "02:00:00:00:00:01": an entry of an access list. True for `any`. */
-#define CONFIG_ALLOW_TEXT 24
-bool config_allow_format(const struct aoe_acl_entry *entry, char text[CONFIG_ALLOW_TEXT]);
-
 bool config_text_is_utf8(const char *text);
 bool config_is_disk_name(const char *text);
 bool config_is_interface_name(const char *text);

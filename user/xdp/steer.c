@@ -29,18 +29,24 @@ struct steer {
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
+static const char *const request_names[] = {
+	[STEER_AUTO] = "auto",
+	[STEER_ZEROCOPY] = "zerocopy",
+	[STEER_NATIVE] = "native",
+	[STEER_GENERIC] = "generic",
+};
+
+const char *steer_request_name(enum steer_request request)
+{
+	return request_names[request];
+}
+
 int steer_request_parse(const char *text, enum steer_request *request, struct error *err)
 {
-	static const char *const words[] = {
-		[STEER_AUTO] = "auto",
-		[STEER_ZEROCOPY] = "zerocopy",
-		[STEER_NATIVE] = "native",
-		[STEER_GENERIC] = "generic",
-	};
 	unsigned int i;
 
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (!strcmp(text, words[i])) {
+	for (i = 0; i < sizeof(request_names) / sizeof(request_names[0]); i++) {
+		if (!strcmp(text, request_names[i])) {
 			*request = (enum steer_request)i;
 			return 0;
 		}

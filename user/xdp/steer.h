@@ -26,6 +26,8 @@ enum steer_request {
 
 /* -EINVAL, naming the words there are. */
 int steer_request_parse(const char *text, enum steer_request *request, struct error *err);
+/* The word for it. */
+const char *steer_request_name(enum steer_request request);
 
 /* How VLAN tags that the interface takes out of frames are dealt with. */
 enum steer_vlan {
