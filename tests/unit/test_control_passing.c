@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Descriptors that come with requests, and commands that last as long as their connection. */
-#include "control/control.h"
-#include "fixture.h"
+#include "control_rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-struct rig {
-	char *dir;
-	char path[96];
-	struct control_server *server;
-	int held, ended;
-};
 
 static void ended(void *arg)
 {
@@ -59,47 +41,7 @@ static const struct control_command commands[] = {
 
 static int setup(void **state)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
-	struct error err;
-
-	rig->dir = fixture_dir_make();
-	snprintf(rig->path, sizeof(rig->path), "%s/control.sock", rig->dir);
-	assert_int_equal(control_server_open(rig->path, commands, rig, &rig->server, &err), 0);
-	*state = rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig *rig = *state;
-
-	if (rig->server)
-		control_server_close(rig->server);
-	fixture_dir_remove(rig->dir);
-	free(rig);
-	return 0;
-}
-
-static bool turn(struct rig *rig, int patience_ms)
-{
-	struct pollfd fds[1 + CONTROL_CLIENTS];
-	unsigned int n = control_server_pollfds(rig->server, fds);
-
-	if (poll(fds, n, patience_ms) <= 0)
-		return false;
-	control_server_dispatch(rig->server, fds, n);
-	return true;
-}
-
-static int dial(struct rig *rig)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(addr.sun_path, rig->path);
-	assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_true(turn(rig, 5000));
-	return fd;
+	return rig_open(state, commands);
 }
 
 /* Sends bytes with `n` descriptors beside them. */
@@ -288,13 +230,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_descriptor_reaches_its_command, setup,
-						teardown),
+						rig_close),
 		cmocka_unit_test_setup_teardown(test_descriptors_nobody_takes_are_closed, setup,
-						teardown),
+						rig_close),
 		cmocka_unit_test_setup_teardown(test_command_lasts_as_long_as_its_connection, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_command_ends_with_the_server, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_the_other_end, setup, teardown),
+						rig_close),
+		cmocka_unit_test_setup_teardown(test_command_ends_with_the_server, setup,
+						rig_close),
+		cmocka_unit_test_setup_teardown(test_the_other_end, setup, rig_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

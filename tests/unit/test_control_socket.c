@@ -1,32 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The control socket, from both ends: what is heard, what is answered, what is left alone. */
-#include "control/control.h"
-#include "fixture.h"
+#include "control_rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #define LARGE (8u << 20) /* more than any socket buffer holds */
-
-struct rig {
-	char *dir;
-	char path[96];
-	struct control_server *server;
-};
 
 static json_t *run_echo(void *ctx, const json_t *request, struct error *err)
 {
@@ -60,54 +43,14 @@ static const struct control_command commands[] = {
 
 static int setup(void **state)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
-	struct error err;
-
-	rig->dir = fixture_dir_make();
-	snprintf(rig->path, sizeof(rig->path), "%s/control.sock", rig->dir);
-	assert_int_equal(control_server_open(rig->path, commands, NULL, &rig->server, &err), 0);
-	*state = rig;
-	return 0;
+	return rig_open(state, commands);
 }
 
-static int teardown(void **state)
+/* Reading from it does not wait. */
+static int dial_quick(struct rig *rig)
 {
-	struct rig *rig = *state;
+	int fd = dial(rig);
 
-	if (rig->server)
-		control_server_close(rig->server);
-	fixture_dir_remove(rig->dir);
-	free(rig);
-	return 0;
-}
-
-/* One turn of the server's loop; false when nothing happened for a while. */
-static bool turn(struct rig *rig, int patience_ms)
-{
-	struct pollfd fds[1 + CONTROL_CLIENTS];
-	unsigned int n = control_server_pollfds(rig->server, fds);
-
-	if (poll(fds, n, patience_ms) <= 0)
-		return false;
-	control_server_dispatch(rig->server, fds, n);
-	return true;
-}
-
-static struct sockaddr_un address(const char *path)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-
-	strcpy(addr.sun_path, path);
-	return addr;
-}
-
-static int dial(struct rig *rig)
-{
-	const struct sockaddr_un addr = address(rig->path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_true(turn(rig, 5000));
 	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	return fd;
 }
@@ -183,7 +126,7 @@ static void expect(struct rig *rig, int fd, const char *part)
 static void test_requests_in_pieces_and_in_one(void **state)
 {
 	struct rig *rig = *state;
-	int fd = dial(rig);
+	int fd = dial_quick(rig);
 
 	say(rig, fd, "{\"version\": 1, \"comm");
 	assert_true(turn(rig, 5000));
@@ -213,7 +156,7 @@ static void test_nonsense_is_answered_and_forgotten(void **state)
 		{"{\"version\": 1, \"command\": \"format\"}\n", "unknown command: format"},
 	};
 	struct rig *rig = *state;
-	int fd = dial(rig);
+	int fd = dial_quick(rig);
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		say(rig, fd, cases[i].line);
@@ -229,7 +172,7 @@ static void test_errors_that_are_not_utf8_are_answered(void **state)
 {
 	struct rig *rig = *state;
 	char line[2048] = "{\"version\": 1, \"command\": \"";
-	int fd = dial(rig);
+	int fd = dial_quick(rig);
 
 	for (int shift = 0; shift < 2; shift++) {
 		strcpy(line, "{\"version\": 1, \"command\": \"");
@@ -249,7 +192,7 @@ static void test_endless_line_ends_the_connection(void **state)
 {
 	struct rig *rig = *state;
 	char piece[1001];
-	int fd = dial(rig), other = dial(rig);
+	int fd = dial_quick(rig), other = dial_quick(rig);
 
 	memset(piece, 'a', sizeof(piece) - 1);
 	piece[sizeof(piece) - 1] = '\0';
@@ -269,7 +212,7 @@ static void test_endless_line_ends_the_connection(void **state)
 static void test_slow_reader_holds_up_nobody(void **state)
 {
 	struct rig *rig = *state;
-	int slow = dial(rig), other = dial(rig);
+	int slow = dial_quick(rig), other = dial_quick(rig);
 	json_t *answer;
 
 	say(rig, slow, "{\"version\": 1, \"command\": \"large\"}\n" ECHO("after"));
@@ -290,7 +233,7 @@ static void test_slow_reader_holds_up_nobody(void **state)
 static void test_reader_that_leaves_is_forgotten(void **state)
 {
 	struct rig *rig = *state;
-	int fd = dial(rig);
+	int fd = dial_quick(rig);
 
 	say(rig, fd, "{\"version\": 1, \"command\": \"large\"}\n");
 	while (turn(rig, 0))
@@ -298,7 +241,7 @@ static void test_reader_that_leaves_is_forgotten(void **state)
 	close(fd);
 	while (turn(rig, 0))
 		;
-	fd = dial(rig);
+	fd = dial_quick(rig);
 	say(rig, fd, ECHO("next"));
 	expect(rig, fd, "next");
 	close(fd);
@@ -311,7 +254,7 @@ static void test_a_thousand_connections(void **state)
 	int fds[1000];
 
 	for (int i = 0; i < 1000; i++)
-		fds[i] = dial(rig);
+		fds[i] = dial_quick(rig);
 	say(rig, fds[999], ECHO("the last"));
 	expect(rig, fds[999], "the last");
 	for (int i = 0; i < 1000; i++)
@@ -324,10 +267,10 @@ static void test_one_client_too_many(void **state)
 	int fds[CONTROL_CLIENTS + 1];
 
 	for (int i = 0; i < CONTROL_CLIENTS; i++)
-		fds[i] = dial(rig);
+		fds[i] = dial_quick(rig);
 	say(rig, fds[0], ECHO("still here"));
 	expect(rig, fds[0], "still here");
-	fds[CONTROL_CLIENTS] = dial(rig);
+	fds[CONTROL_CLIENTS] = dial_quick(rig);
 	say(rig, fds[CONTROL_CLIENTS], ECHO("let in"));
 	expect(rig, fds[CONTROL_CLIENTS], "let in");
 	/* Who was silent longest made room; who spoke did not. */
@@ -360,7 +303,7 @@ static void test_client_without_a_descriptor_is_turned_away(void **state)
 	}
 	setrlimit(RLIMIT_NOFILE, &usual);
 	close(fd);
-	fd = dial(rig);
+	fd = dial_quick(rig);
 	say(rig, fd, ECHO("a descriptor again"));
 	expect(rig, fd, "a descriptor again");
 	close(fd);
@@ -390,7 +333,7 @@ static void test_living_server_keeps_its_path(void **state)
 	assert_int_equal(control_server_open(rig->path, commands, NULL, &second, &err),
 			 -EADDRINUSE);
 	assert_true(turn(rig, 5000)); /* the knock */
-	fd = dial(rig);
+	fd = dial_quick(rig);
 	say(rig, fd, ECHO("mine"));
 	expect(rig, fd, "mine");
 	close(fd);
@@ -622,7 +565,7 @@ static void test_call_on_a_closed_connection(void **state)
 	pthread_t thread;
 
 	for (int i = 0; i < CONTROL_CLIENTS; i++)
-		fds[i] = dial(rig);
+		fds[i] = dial_quick(rig);
 	assert_int_equal(pthread_create(&thread, NULL, call, &caller), 0);
 	assert_true(turn(rig, 5000));
 	pthread_join(thread, NULL);
@@ -632,7 +575,7 @@ static void test_call_on_a_closed_connection(void **state)
 		close(fds[i]);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, rig_close)
 
 int main(void)
 {
