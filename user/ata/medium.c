@@ -50,6 +50,7 @@ static void io_submit(struct ata_device *dev, struct command *cmd, enum blk_op o
 	cmd->io.op = op;
 	cmd->io.lba = e.lba;
 	cmd->io.nblocks = e.sectors;
+	cmd->io.next = NULL;
 	cmd->io.done = op == BLK_WRITE ? ata_change_done : io_done;
 	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
 }
@@ -100,6 +101,7 @@ void ata_flush_submit(struct command *cmd, void (*done)(struct blk_io *io))
 	cmd->io.lba = 0;
 	cmd->io.nblocks = 0;
 	cmd->io.sgl = (struct sgl){};
+	cmd->io.next = NULL;
 	cmd->io.done = done;
 	blk_submit(ata_device_of(cmd)->lu->disk, cmd->queue, &cmd->io);
 }

@@ -62,6 +62,7 @@ uint32_t ata_pieces_read(struct command *cmd, uint64_t lba, uint64_t sectors)
 	cmd->io.flags = 0;
 	cmd->io.lba = lba;
 	cmd->io.nblocks = piece;
+	cmd->io.next = NULL;
 	cmd->io.done = piece_done;
 	blk_submit(ata_device_of(cmd)->lu->disk, cmd->queue, &cmd->io);
 	return piece;

@@ -68,9 +68,20 @@ static enum blk_status blk_check(const struct disk *disk, const struct blk_io *i
 	return BLK_OK;
 }
 
+/* A promise of the device model, whatever came over the wire. */
+static void blk_assert_step(const struct blk_io *io)
+{
+	if (io->op == BLK_READ || io->op == BLK_WRITE)
+		assert(io->sgl.nspans <= BLK_MAX_SPANS &&
+		       io->sgl.len == io->nblocks << BLK_SECTOR_SHIFT);
+	if (io->op != BLK_FLUSH && io->overlap.entered)
+		assert(io->lba >= io->overlap.lba &&
+		       blk_in_range(io->lba - io->overlap.lba, io->nblocks, io->overlap.nblocks));
+}
+
 static bool blk_next(struct blk_io *io)
 {
-	return io->op == BLK_UNMAP && io->next && io->next(io);
+	return io->next && io->next(io);
 }
 
 void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
@@ -83,15 +94,11 @@ void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
 	io->status = blk_check(disk, io);
 	io->decided = io->status != BLK_OK || (io->op != BLK_FLUSH && !io->nblocks);
 	if (!io->decided) {
-		enum overlap_verdict verdict;
+		enum overlap_verdict verdict = overlap_enter(disk->overlap, io);
 
-		/* A promise of the device model, whatever came over the wire. */
-		if (io->op == BLK_READ || io->op == BLK_WRITE)
-			assert(io->sgl.nspans <= BLK_MAX_SPANS &&
-			       io->sgl.len == io->nblocks << BLK_SECTOR_SHIFT);
-		verdict = overlap_enter(disk->overlap, io);
-		/* The table has the whole from now on; the backstore gets one range at a time. */
+		/* The table has the whole from now on; the backstore gets one step at a time. */
 		blk_next(io);
+		blk_assert_step(io);
 		if (verdict != OVERLAP_RUN)
 			return;
 	}
@@ -105,6 +112,7 @@ void blk_complete(struct blk_io *io, enum blk_status status)
 	struct list runnable, twins;
 
 	if (status == BLK_OK && blk_next(io)) {
+		blk_assert_step(io);
 		list_add_tail(&queue->ready, &io->ready);
 		blk_queue_run(queue);
 		return;

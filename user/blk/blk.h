@@ -64,9 +64,11 @@ struct blk_io {
 	struct sgl sgl;	  /* READ, WRITE: exactly nblocks sectors, in the queue's arena */
 	uint64_t origin;  /* with BLK_DEDUP: who sent it (any value that tells initiators apart) */
 	/*
-	 * UNMAP: NULL, or the ranges to free within the one submitted, at least one. Puts the next
-	 * into lba and nblocks; false: none is left. Called on the queue's thread until then or
-	 * until one fails; no conflicting request that came later gets between them.
+	 * NULL, or a request of several steps that execute as one: what was submitted names the
+	 * whole range, and by its op whether any step changes it. Puts the next step (op, flags,
+	 * lba, nblocks, sgl) in place, within that range or a FLUSH; false: none is left. Called on
+	 * the queue's thread, the first time within blk_submit() with at least one step to name,
+	 * until then or until a step fails; no conflicting request gets between them.
 	 */
 	bool (*next)(struct blk_io *io);
 	void (*done)(struct blk_io *io);
@@ -80,7 +82,8 @@ struct blk_io {
 		uint64_t seq;
 		uint64_t lba, nblocks; /* as submitted */
 		uint32_t blockers;     /* earlier conflicting requests not completed yet */
-		bool wide;
+		bool wide, changes;
+		bool entered;	       /* in the table */
 		struct list all;       /* disk: every request in arrival order */
 		struct list bucket[2]; /* disk: requests by granule, or [0] in the wide list */
 		struct list twins;     /* identical writes answered with this one */

@@ -88,8 +88,8 @@ static bool overlap_begins_before_end(const struct overlap *table, const struct 
 static bool overlap_conflict(const struct overlap *table, const struct blk_io *a,
 			     const struct blk_io *b)
 {
-	return (a->op != BLK_READ || b->op != BLK_READ) && overlap_begins_before_end(table, a, b) &&
-	       overlap_begins_before_end(table, b, a);
+	return (a->overlap.changes || b->overlap.changes) &&
+	       overlap_begins_before_end(table, a, b) && overlap_begins_before_end(table, b, a);
 }
 
 static void overlap_visit_all(struct overlap *table, struct overlap_visit *visit)
@@ -144,7 +144,7 @@ static void overlap_scan(struct overlap *table, struct overlap_visit *visit)
 static void overlap_found_earlier(struct overlap_visit *visit, struct blk_io *other)
 {
 	visit->io->overlap.blockers++;
-	if (other->op != BLK_READ &&
+	if (other->overlap.changes &&
 	    (!visit->latest || other->overlap.seq > visit->latest->overlap.seq))
 		visit->latest = other;
 }
@@ -178,6 +178,9 @@ static void overlap_link(struct overlap *table, struct blk_io *io)
 /* Both flags the same: the original must promise what the retransmission asks for. */
 static bool overlap_is_twin(const struct blk_io *io, const struct blk_io *original)
 {
+	/* What has steps changes as it goes, on its own thread. */
+	if (io->next || original->next)
+		return false;
 	return (io->flags & BLK_DEDUP) && io->op == BLK_WRITE && original->op == BLK_WRITE &&
 	       io->flags == original->flags && io->origin == original->origin &&
 	       io->lba == original->lba && io->nblocks == original->nblocks &&
@@ -190,6 +193,7 @@ static enum overlap_verdict overlap_enter_locked(struct overlap *table, struct b
 
 	io->overlap.lba = io->lba;
 	io->overlap.nblocks = io->nblocks;
+	io->overlap.changes = io->op != BLK_READ;
 	io->overlap.wide = overlap_last(io) - overlap_first(io) > 1;
 	io->overlap.blockers = 0;
 	list_init(&io->overlap.twins);
@@ -208,7 +212,8 @@ enum overlap_verdict overlap_enter(struct overlap *table, struct blk_io *io)
 {
 	enum overlap_verdict verdict;
 
-	if (io->op == BLK_FLUSH)
+	io->overlap.entered = io->op != BLK_FLUSH;
+	if (!io->overlap.entered)
 		return OVERLAP_RUN;
 	assert(io->nblocks);
 	pthread_mutex_lock(&table->lock);
@@ -222,7 +227,7 @@ void overlap_leave(struct overlap *table, struct blk_io *io, struct list *runnab
 {
 	struct overlap_visit visit = {.io = io, .found = overlap_found_later, .runnable = runnable};
 
-	if (io->op == BLK_FLUSH)
+	if (!io->overlap.entered)
 		return;
 	pthread_mutex_lock(&table->lock);
 	assert(!io->overlap.blockers);

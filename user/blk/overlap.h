@@ -5,8 +5,8 @@
  * Every request of a disk is in this table from blk_submit() to its completion. Two requests
  * conflict when their ranges meet and at least one of them changes data; a FLUSH conflicts with
  * nothing (it promises only what was completed before it came). A request runs once the conflicting
- * ones that arrived before it have ended. An UNMAP of several ranges counts as one from the first
- * to the last of them.
+ * ones that arrived before it have ended. One of several steps counts as what was submitted until
+ * the last of them has ended.
  *
  * Retransmissions (BLK_DEDUP): AoE initiators send a request again under a new tag when the answer
  * is late. A write that equals the latest request in the table that changes any of its range (same
