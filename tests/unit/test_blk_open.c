@@ -177,6 +177,28 @@ static void test_two_processes(void **state)
 	disk_put(disk);
 }
 
+/* As a process that was killed does: the kernel closes what an io_uring held a little later. */
+static void test_holder_that_is_about_to_let_go(void **state)
+{
+	const struct timespec soon = {.tv_nsec = 100000000};
+	struct holder holder;
+	struct disk *disk;
+	pid_t killer;
+
+	make_file(1 << 20);
+	assert_int_equal(hold(&holder, ""), 0);
+	killer = fork();
+	assert_true(killer >= 0);
+	if (!killer) {
+		nanosleep(&soon, NULL);
+		_exit(kill(holder.pid, SIGKILL) != 0);
+	}
+	disk = bench_disk("%s", bench.file);
+	assert_int_equal(waitpid(killer, NULL, 0), killer);
+	let_go(&holder, SIGKILL);
+	disk_put(disk);
+}
+
 static void test_one_process_shares(void **state)
 {
 	struct disk *a = bench_disk("%s,size=1M,cache=writeback", bench.file), *b, *c;
@@ -300,6 +322,7 @@ int main(void)
 		TEST(test_odd_sizes),
 		TEST(test_not_a_file),
 		TEST(test_two_processes),
+		TEST(test_holder_that_is_about_to_let_go),
 		TEST(test_one_process_shares),
 		TEST(test_read_only),
 		TEST(test_no_permission_suggests_ro),

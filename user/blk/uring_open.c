@@ -16,6 +16,24 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
+
+#define BUSY_RETRY_NS 20000000
+#define BUSY_TRIES    50
+
+/*
+ * One who was killed keeps its stores for a moment after its end, as the kernel lets go of an
+ * io_uring later than of the process: who starts in its place waits. True: to be tried again.
+ */
+static bool store_busy_wait(unsigned int *tries)
+{
+	const struct timespec pause = {.tv_nsec = BUSY_RETRY_NS};
+
+	if (++*tries == BUSY_TRIES)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
 
 static int store_check_kind(const struct disk_spec *spec, const struct stat *st, struct error *err)
 {
@@ -57,6 +75,7 @@ static int store_open_failed(const struct disk_spec *spec, int code, struct erro
 static int store_open(const struct disk_spec *spec, int *fd, struct error *err)
 {
 	int flags = O_CLOEXEC | (spec->read_only ? O_RDONLY : O_RDWR);
+	unsigned int tries = 0;
 	struct stat st;
 	int ret;
 
@@ -69,7 +88,9 @@ static int store_open(const struct disk_spec *spec, int *fd, struct error *err)
 	/* O_EXCL on a block device keeps file systems and other exclusive users out. */
 	if (spec->kind == DISK_BLOCK && !spec->read_only)
 		flags |= O_EXCL;
-	*fd = open(spec->path, flags);
+	do
+		*fd = open(spec->path, flags);
+	while (*fd < 0 && errno == EBUSY && store_busy_wait(&tries));
 	if (*fd < 0)
 		return store_open_failed(spec, errno, err);
 	if (fstat(*fd, &st))
@@ -96,12 +117,15 @@ static int store_lock(const struct disk_spec *spec, int fd, struct error *err)
 		.l_type = spec->read_only ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
 	};
+	unsigned int tries = 0;
 
-	if (!fcntl(fd, F_OFD_SETLK, &lock))
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
-		return error_set(err, EBUSY, "it is in use by another process");
-	return error_set(err, errno, "cannot lock it: %s", strerror(errno));
+	while (fcntl(fd, F_OFD_SETLK, &lock)) {
+		if (errno != EAGAIN && errno != EACCES)
+			return error_set(err, errno, "cannot lock it: %s", strerror(errno));
+		if (!store_busy_wait(&tries))
+			return error_set(err, EBUSY, "it is in use by another process");
+	}
+	return 0;
 }
 
 static int store_set_size(const struct disk_spec *spec, int fd, struct error *err)
