@@ -18,6 +18,7 @@ from lab import PINS, PROGRAM, SLOW, pattern, wait_until
 from verified import Load
 
 READER = "02:00:00:00:00:05"
+MAX_ACL = 65536  # entries of an interface
 
 
 @pytest.fixture
@@ -340,6 +341,45 @@ def test_the_map_is_the_truth(pair, daemon):
     daemon.control("reload")
     assert allowed(daemon, "7.2") == {READER: "ro"}
     assert client.discover(0.3) == [(7, 1)]
+
+
+def odd_key(address, mac, vlan=0, zero=0):
+    raw = struct.pack("=III6sH", 1, vlan, address, bytes.fromhex(mac.replace(":", "")), zero)
+    return [str(byte) for byte in raw]
+
+
+def test_entries_that_no_frame_meets_are_no_access(pair, daemon):
+    """What somebody wrote to the map by mistake lets nobody in, and nobody says that it does."""
+    mac = "02:00:00:00:00:77"
+    client = pair.client(7, 2, mac=mac)
+    for key in (odd_key(0x702, mac, zero=1), odd_key(0x1000702, mac), odd_key(0x702, mac, vlan=7 << 24)):
+        pair.lab.run(["bpftool", "map", "update", "pinned", PINS / pair.port / "acl", "key", *key,
+                      "value", "2", "0", "0", "0"])
+    assert client.discover(0.3) == [(7, 1)]
+    assert allowed(daemon, "7.2") == {READER: "ro"}
+    assert daemon.diff() == []
+    # A word that is none of ours admits nobody either.
+    pair.lab.run(["bpftool", "map", "update", "pinned", PINS / pair.port / "acl", "key",
+                  *odd_key(0x702, mac), "value", "9", "9", "9", "9"])
+    assert allowed(daemon, "7.2") == {READER: "ro", mac: "deny"}
+    assert client.discover(0.3) == [(7, 1)]
+
+
+def test_map_without_room_says_so(pair, daemon):
+    update = f"map update pinned {PINS / pair.port / 'acl'} key"
+    fill = pair.lab.path / "fill"
+    fill.write_text("".join(f"{update} {' '.join(odd_key(0x909, f'02:01:{i:08x}'))} value 1 0 0 0\n"
+                            for i in range(MAX_ACL - 3)))
+    pair.lab.run(["bpftool", "batch", "file", fill])
+    daemon.control("acl", "allow", "7.2", "02:00:00:00:01:01")
+    done = daemon.control("acl", "allow", "7.2", "02:00:00:00:01:02", check=False)
+    assert done.returncode == 1 and f"room for {MAX_ACL} entries" in done.stderr, done
+    assert done.stderr.count("\n") == 1
+    assert allowed(daemon, "7.2") == {READER: "ro", "02:00:00:00:01:01": "rw"}
+    # Shutting out does what it can: 7.1 would need an entry more.
+    done = daemon.control("initiator", "evict", READER, check=False)
+    assert done.returncode == 1 and "7.1" in done.stderr, done
+    assert pair.client(7, 2, mac=READER).discover(0.3) == [(7, 1)]
 
 
 def test_evicted_initiator_is_out_everywhere(pair, daemon):

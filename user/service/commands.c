@@ -256,6 +256,7 @@ static json_t *run_initiator_evict(void *ctx, const json_t *request, struct erro
 {
 	struct eviction eviction = {.service = ctx, .entry.access = STGT_ACCESS_DENY};
 	const char *mac = request_text(request, "mac", err);
+	struct error each;
 	int ret = 0;
 
 	if (!mac)
@@ -265,9 +266,15 @@ static json_t *run_initiator_evict(void *ctx, const json_t *request, struct erro
 		return NULL;
 	}
 	target_exports_each(eviction.service->target, evict_collect, &eviction);
-	for (size_t i = 0; i < eviction.n && !ret; i++)
-		ret = target_acl_entry(eviction.service->target, &eviction.addresses[i],
-				       &eviction.entry, err);
+	/* One that fails must not leave the others open. */
+	for (size_t i = 0; i < eviction.n; i++) {
+		if (!target_acl_entry(eviction.service->target, &eviction.addresses[i],
+				      &eviction.entry, &each) ||
+		    ret)
+			continue;
+		ret = -EIO;
+		*err = each;
+	}
 	free(eviction.addresses);
 	return ret ? NULL : json_pack("{s:I}", "exports", (json_int_t)eviction.n);
 }

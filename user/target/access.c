@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ACCESS_ADDRESS_MAX 0xffffffu /* of a shelf and a slot, in the map */
+
 static uint32_t map_address(const struct aoe_address *addr)
 {
 	return (uint32_t)addr->shelf << 8 | addr->slot;
@@ -80,12 +82,18 @@ static int entry_compare(const void *a, const void *b)
 	return order ? order : memcmp(x->entry.mac, y->entry.mac, sizeof(x->entry.mac));
 }
 
+/* Anybody may write to the map: an entry that no frame looks up grants nothing and is none. */
+static bool access_key_is_ours(const struct stgt_acl_key *key)
+{
+	return key->proto == STGT_PROTO_AOE && key->address <= ACCESS_ADDRESS_MAX && !key->zero;
+}
+
 static void access_found(void *ctx, const struct stgt_acl_key *key, const struct stgt_acl *value)
 {
 	struct access_map *map = ctx;
 	struct access_entry *entry;
 
-	if (key->proto != STGT_PROTO_AOE)
+	if (!access_key_is_ours(key))
 		return;
 	if (map->n == map->room) {
 		size_t room = map->room ? 2 * map->room : 64;
@@ -331,8 +339,14 @@ static int acl_failed(const struct target_export *export, int ret, struct error 
 	char address[AOE_ADDRESS_TEXT];
 
 	aoe_address_format(&export->addr, address);
-	return error_set(err, -ret, "cannot change the access list of export %s: %s%s", address,
-			 strerror(-ret), ret == -E2BIG ? " (too many entries)" : "");
+	if (ret == -E2BIG)
+		return error_set(
+			err, E2BIG,
+			"cannot change the access list of export %s: an interface has room for "
+			"%d entries, and all are taken",
+			address, STGT_MAX_ACL);
+	return error_set(err, -ret, "cannot change the access list of export %s: %s", address,
+			 strerror(-ret));
 }
 
 int target_acl_set(struct target *target, const struct aoe_address *addr, const struct aoe_acl *acl,
