@@ -2,6 +2,7 @@
 """A running `stgt-xdp daemon`, and the file it follows."""
 
 import json
+import socket
 
 from lab import Target
 
@@ -24,3 +25,11 @@ class Daemon(Target):
 
     def diff(self):
         return self.control("config", "diff", self.file).stdout.splitlines()
+
+    def ask(self, **request):
+        """The answer to a request as no command line of ours would make it."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(self.socket))
+            client.sendall(json.dumps({"version": 1, **request}).encode() + b"\n")
+            return json.loads(client.makefile().readline())

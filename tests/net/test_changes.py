@@ -258,11 +258,6 @@ def test_disk_that_hangs_keeps_no_other_away(pair, config, hanging):
 @pytest.mark.parametrize("number", [-1, (1 << 32) + 5])
 def test_attach_request_with_a_number_out_of_range(pair, daemon, member, number):
     near, _ = pair.lab.veth(pair.storage, pair.initiator)
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
-        client.connect(str(daemon.socket))
-        client.sendall(json.dumps({"version": 1, "command": "attach", "groups": [
-            {"interfaces": [near], "exports": [], member: number}]}).encode() + b"\n")
-        answer = json.loads(client.makefile().readline())
+    answer = daemon.ask(command="attach", groups=[{"interfaces": [near], "exports": [], member: number}])
     assert not answer["ok"] and member in answer["error"], answer
     assert near not in daemon.shown()

@@ -19,15 +19,6 @@ static json_t *done(int ret)
 	return ret ? NULL : json_object();
 }
 
-const char *request_text(const json_t *request, const char *name, struct error *err)
-{
-	const char *text = json_string_value(json_object_get(request, name));
-
-	if (!text)
-		error_set(err, EINVAL, "the request lacks '%s'", name);
-	return text;
-}
-
 static int request_address(const json_t *request, struct aoe_address *addr, struct error *err)
 {
 	const char *text = request_text(request, "address", err);
@@ -132,11 +123,11 @@ static json_t *run_disk_remove(void *ctx, const json_t *request, struct error *e
 static json_t *run_disk_resize(void *ctx, const json_t *request, struct error *err)
 {
 	const char *name = request_text(request, "name", err);
-	const char *text = json_string_value(json_object_get(request, "size"));
 	struct service *service = ctx;
 	uint64_t size = 0;
+	const char *text;
 
-	if (!name)
+	if (!name || request_optional_text(request, "size", &text, err))
 		return NULL;
 	if (text && size_parse(text, &size)) {
 		error_set(err, EINVAL, "'%s' is not a size: write a number and K, M, G or T", text);

@@ -7,7 +7,6 @@
 
 #include "base/cleanup.h"
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,19 +97,11 @@ json_t *edit_disk_remove(struct service *service, const json_t *request, struct 
 
 /* ---- interfaces and exports ---- */
 
-/* 0 when it is missing; what does not fit is UINT_MAX, which config_check() refuses. */
-static unsigned int request_number(const json_t *request, const char *name)
-{
-	json_int_t number = json_integer_value(json_object_get(request, name));
-
-	return number < 0 || number > UINT_MAX ? UINT_MAX : (unsigned int)number;
-}
-
 static int add_interface(struct config *config, const char *name, const json_t *request,
 			 struct error *err)
 {
-	const char *xdp = json_string_value(json_object_get(request, "xdp"));
 	struct config_interface *interface;
+	const char *xdp;
 
 	if (config_find_interface(config, name))
 		return 0;
@@ -119,8 +110,10 @@ static int add_interface(struct config *config, const char *name, const json_t *
 		interface->name = strdup(name);
 	if (!interface || !interface->name)
 		return error_set(err, ENOMEM, "out of memory");
-	interface->busy_poll_us = request_number(request, "busy_poll");
-	interface->flood_guard = request_number(request, "flood_guard");
+	if (request_optional_text(request, "xdp", &xdp, err) ||
+	    request_number(request, "busy_poll", &interface->busy_poll_us, err) ||
+	    request_number(request, "flood_guard", &interface->flood_guard, err))
+		return -EINVAL;
 	return xdp ? steer_request_parse(xdp, &interface->xdp, err) : 0;
 }
 
@@ -130,14 +123,14 @@ static int add_export(struct config *config, const json_t *export, struct error 
 	const char *address = request_text(export, "address", err);
 	const char *disk = address ? request_text(export, "disk", err) : NULL;
 	const char *allow = disk ? request_text(export, "allow", err) : NULL;
-	const json_t *names = json_object_get(export, "interfaces");
+	const json_t *names = allow ? request_texts(export, "interfaces", err) : NULL;
 	struct aoe_address addr;
 	struct config_aoe *aoe;
 	const json_t *name;
 	size_t i;
 	int ret;
 
-	if (!allow)
+	if (!names)
 		return -EINVAL;
 	ret = aoe_address_parse(address, &addr, err);
 	if (ret)
@@ -152,7 +145,7 @@ static int add_export(struct config *config, const json_t *export, struct error 
 	if (!aoe->disk)
 		return error_set(err, ENOMEM, "out of memory");
 	json_array_foreach (names, i, name) {
-		if (!ret && json_is_string(name))
+		if (!ret)
 			ret = config_aoe_add_interface(aoe, json_string_value(name));
 		if (ret == -EEXIST)
 			ret = 0;
@@ -242,15 +235,16 @@ static int add_unnamed(struct config *config, const json_t *export, const json_t
 /* Interfaces, and exports that are served on all of them. */
 static int add_group(struct config *config, const json_t *group, struct error *err)
 {
-	const json_t *interfaces = json_object_get(group, "interfaces"), *item;
-	int ret = 0;
+	const json_t *interfaces = request_texts(group, "interfaces", err), *item;
+	const json_t *exports = interfaces ? request_list(group, "exports", err) : NULL;
+	int ret = exports ? 0 : -EINVAL;
 	size_t i;
 
 	json_array_foreach (interfaces, i, item) {
-		if (!ret && json_is_string(item))
+		if (!ret)
 			ret = add_interface(config, json_string_value(item), group, err);
 	}
-	json_array_foreach (json_object_get(group, "exports"), i, item) {
+	json_array_foreach (exports, i, item) {
 		if (!ret)
 			ret = add_unnamed(config, item, interfaces, err);
 	}
@@ -259,14 +253,14 @@ static int add_group(struct config *config, const json_t *group, struct error *e
 
 json_t *edit_attach(struct service *service, const json_t *request, struct error *err)
 {
-	struct config *copy = edit_begin(service, err);
-	const json_t *group;
+	const json_t *groups = request_list(request, "groups", err), *group;
+	struct config *copy = groups ? edit_begin(service, err) : NULL;
 	int ret = 0;
 	size_t i;
 
 	if (!copy)
 		return NULL;
-	json_array_foreach (json_object_get(request, "groups"), i, group) {
+	json_array_foreach (groups, i, group) {
 		if (!ret)
 			ret = add_group(copy, group, err);
 	}

@@ -28,8 +28,19 @@ void service_drop_interface(struct config_aoe *aoe, const char *name);
 extern const struct control_command service_commands[];
 /* The document of status; the caller owns it. */
 json_t *service_status(const struct service *service);
-/* A member that must be there and be text; NULL with `err` set. */
+
+/* request.c: members of a request. NULL or -EINVAL, with `err` set, when one is not as it must be.
+ */
 const char *request_text(const json_t *request, const char *name, struct error *err);
+/* One that may be missing: *text is NULL then. */
+int request_optional_text(const json_t *request, const char *name, const char **text,
+			  struct error *err);
+const json_t *request_list(const json_t *request, const char *name, struct error *err);
+/* A list that has nothing but texts in it. */
+const json_t *request_texts(const json_t *request, const char *name, struct error *err);
+/* 0 when it is missing; what does not fit is UINT_MAX, which config_check() refuses. */
+int request_number(const json_t *request, const char *name, unsigned int *number,
+		   struct error *err);
 
 /* tuning.c: more of them. */
 json_t *tuning_limit_set(void *ctx, const json_t *request, struct error *err);

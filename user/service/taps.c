@@ -31,23 +31,17 @@ json_t *taps_capture(void *ctx, const json_t *request, struct error *err)
 {
 	struct service *service = ctx;
 	const char *interface = request_text(request, "interface", err);
-	json_int_t snaplen = json_integer_value(json_object_get(request, "snaplen"));
 	_cleanup_close_ int memory = control_server_take_fd(service->server);
+	unsigned int snaplen;
 	struct target_tap *tap;
 
-	if (!interface)
+	if (!interface || request_number(request, "snaplen", &snaplen, err))
 		return NULL;
-	if (snaplen <= 0 || snaplen > SNAPLEN_MAX)
+	if (!snaplen || snaplen > SNAPLEN_MAX)
 		snaplen = SNAPLEN_MAX;
-	if (target_capture(service->target, interface, (uint32_t)snaplen, memory, &tap, err))
+	if (target_capture(service->target, interface, snaplen, memory, &tap, err))
 		return NULL;
 	return hold(service, tap, err);
-}
-
-/* A member that may be missing: its text, or NULL. */
-static const char *optional_text(const json_t *request, const char *name)
-{
-	return json_string_value(json_object_get(request, name));
 }
 
 static int read_lba(const json_t *request, struct aoe_trace_filter *filter, struct error *err)
@@ -68,9 +62,11 @@ static int read_lba(const json_t *request, struct aoe_trace_filter *filter, stru
 
 static int read_filter(const json_t *request, struct aoe_trace_filter *filter, struct error *err)
 {
-	const char *mac = optional_text(request, "initiator");
-	const char *address = optional_text(request, "export");
+	const char *mac, *address;
 
+	if (request_optional_text(request, "initiator", &mac, err) ||
+	    request_optional_text(request, "export", &address, err))
+		return -EINVAL;
 	filter->by_mac = mac;
 	if (mac && !mac_parse(mac, strlen(mac), filter->mac))
 		return error_set(err, EINVAL, "'%s' is not a MAC address", mac);

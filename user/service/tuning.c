@@ -55,11 +55,12 @@ json_t *tuning_fault_add(void *ctx, const json_t *request, struct error *err)
 
 json_t *tuning_fault_clear(void *ctx, const json_t *request, struct error *err)
 {
-	const char *text = json_string_value(json_object_get(request, "address"));
 	struct service *service = ctx;
 	struct aoe_address addr;
+	const char *text;
 
-	if ((text && aoe_address_parse(text, &addr, err)) ||
+	if (request_optional_text(request, "address", &text, err) ||
+	    (text && aoe_address_parse(text, &addr, err)) ||
 	    target_fault_clear(service->target, text ? &addr : NULL, err))
 		return NULL;
 	return json_object();
