@@ -14,6 +14,7 @@
 
 #include "ata/taskfile.h"
 #include "blk/blk.h"
+#include "scsi/cdb.h"
 #include "state/state.h"
 
 struct command;
@@ -36,6 +37,26 @@ struct transport_ops {
 	 * transport frees it once the last transmission has ended.
 	 */
 	void (*deliver)(struct command *cmd);
+	/*
+	 * From here on: only transports of SCSI, where data does not come along with the command.
+	 *
+	 * Brings bytes [off, off + len) of the data-out into memory and calls `done`, perhaps at
+	 * once, with cmd->data_out naming them. What was there before is lost.
+	 */
+	void (*solicit)(struct command *cmd, uint32_t off, uint32_t len,
+			void (*done)(struct command *cmd));
+	/*
+	 * Sends cmd->data_in, which is not the last of the data-in, and calls `done`, perhaps at
+	 * once, when its memory may be used anew. deliver() sends what data_in names then.
+	 */
+	void (*push)(struct command *cmd, void (*done)(struct command *cmd));
+	/*
+	 * The command was aborted while it waits in solicit() or push(): `done` is called soon, and
+	 * nothing is fetched or sent any more.
+	 */
+	void (*cancel)(struct command *cmd);
+	/* Instead of deliver(): the command was aborted and has ended; nobody is told. */
+	void (*drop)(struct command *cmd);
 };
 
 /* The device model's own between execute and deliver; transports leave it alone. */
@@ -66,6 +87,7 @@ struct command {
 	union {
 		struct ata_taskfile
 			ata; /* in: the registers as sent; out: as the device leaves them */
+		struct scsi_command scsi;
 	};
 };
 

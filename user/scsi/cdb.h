@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A SCSI command as it stands in `struct command`: what the transport says and what it is told. */
+#ifndef STGT_SCSI_CDB_H
+#define STGT_SCSI_CDB_H
+
+#include "base/list.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SCSI_CDB_MAX   32u
+#define SCSI_SENSE_MAX 96u /* with its own header this fits what RDMA initiators receive into */
+
+/* SAM-5 5.3.1 */
+enum scsi_status {
+	SCSI_GOOD = 0x00,
+	SCSI_CHECK_CONDITION = 0x02,
+	SCSI_CONDITION_MET = 0x04,
+	SCSI_BUSY = 0x08,
+	SCSI_RESERVATION_CONFLICT = 0x18,
+	SCSI_TASK_SET_FULL = 0x28,
+	SCSI_TASK_ABORTED = 0x40,
+};
+
+/* SAM-5 8.6 */
+enum scsi_attribute {
+	SCSI_SIMPLE,
+	SCSI_ORDERED,
+	SCSI_HEAD_OF_QUEUE,
+	SCSI_ACA,
+};
+
+struct scsi_it_l;
+struct scsi_opcode;
+struct command;
+
+struct scsi_command {
+	/* In. */
+	uint8_t cdb[SCSI_CDB_MAX]; /* zeroes behind cdb_len */
+	uint8_t cdb_len;	   /* as sent; more than SCSI_CDB_MAX were cut off */
+	uint8_t attribute;	   /* enum scsi_attribute */
+	uint64_t lun;		   /* the 8 bytes of SAM-5 4.6, as a big-endian number */
+	uint32_t out_len;	   /* bytes of data-out that the initiator has to send */
+	uint32_t in_len;	   /* bytes of data-in that it takes */
+
+	/* Out, valid in deliver. */
+	uint8_t status; /* enum scsi_status */
+	uint8_t sense_len;
+	uint8_t sense[SCSI_SENSE_MAX]; /* fixed or descriptor format, as the mode page says */
+	/*
+	 * What the command asks to be transferred, whatever the initiator expects: the residual is
+	 * the difference to out_len or in_len. Not more than that was sent or fetched.
+	 */
+	uint64_t wanted;
+
+	/* The device server's own. */
+	struct scsi_it_l *it_l;
+	const struct scsi_opcode *opcode;
+	struct list task;    /* in its unit's task set */
+	uint8_t task_state;  /* enum scsi_task_state */
+	bool aborted;	     /* ends without a word; under the unit's lock */
+	bool told;	     /* aborted, but its initiator is to see TASK ABORTED */
+	uint64_t lba;	     /* logical blocks */
+	uint64_t blocks;     /* of the whole command */
+	uint64_t done_bytes; /* of the pieces that have ended */
+	uint32_t piece;	     /* bytes of the one under way */
+	void (*resume)(struct command *cmd);
+};
+
+#endif

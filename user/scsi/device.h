@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the files of the SCSI device server share; nobody else includes it.
+ *
+ * An execute function runs on the command's thread, with the task enabled and all general checks
+ * passed (unit attention, reservations, read-only, medium). It ends, now or later, in one
+ * scsi_end() or one of its kin.
+ */
+#ifndef STGT_SCSI_DEVICE_H
+#define STGT_SCSI_DEVICE_H
+
+#include "base/bytes.h"
+#include "scsi/scsi.h"
+#include "scsi/sense.h"
+#include <pthread.h>
+
+/* ---- the opcode table: opcodes.c ---- */
+
+enum scsi_op_flags {
+	SCSI_READS = 1 << 0,   /* data of the medium: shut out by EXCLUSIVE ACCESS */
+	SCSI_WRITES = 1 << 1,  /* changes the medium: shut out by any reservation, and read-only */
+	SCSI_MEDIUM = 1 << 2,  /* needs a medium that is there and ready */
+	SCSI_SHY = 1 << 3,     /* refused under another's reservation although it moves no data */
+	SCSI_PAST_UA = 1 << 4, /* executes whatever unit attention is pending, and leaves it */
+	SCSI_ANY_LUN = 1 << 5, /* also for a LUN that shows no unit: INQUIRY and its like */
+	SCSI_PAST_ALUA = 1 << 6, /* in every asymmetric access state */
+};
+
+#define SCSI_NO_ACTION 0xff
+
+struct scsi_opcode {
+	uint8_t opcode;
+	uint8_t action; /* service action in the low five bits of byte 1, or SCSI_NO_ACTION */
+	uint8_t cdb_len;
+	uint8_t flags; /* enum scsi_op_flags */
+	const char *name;
+	void (*execute)(struct scsi_device *dev, struct command *cmd);
+	/* What scsi_memory() says, in bytes; NULL: a list or page, SCSI_LIST_MAX. */
+	uint64_t (*memory)(const struct scsi_device *dev, const struct command *cmd);
+	/* SPC-5 6.35.3: the bits that are looked at; opcode and action are put in by the report. */
+	uint8_t usage[16];
+};
+
+/* Parameter lists and pages: one span of what solicit() and place() give. Longer is refused. */
+#define SCSI_LIST_MAX (64u << 10)
+
+extern const struct scsi_opcode scsi_opcodes[];
+extern const unsigned int scsi_nopcodes;
+
+/* The entry for a CDB, or NULL. *known: the opcode exists, with other service actions. */
+const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb, bool *known);
+
+/* ---- units ---- */
+
+/* Unit attentions that wait for one nexus. */
+#define SCSI_UA_MAX 8u
+
+/* A nexus and a unit (SAM-5 I_T_L nexus). Behind the unit's lock but for what never changes. */
+struct scsi_it_l {
+	struct scsi_device *dev;  /* constant */
+	struct scsi_nexus *nexus; /* constant */
+	uint16_t lun;		  /* constant */
+	bool read_only;		  /* constant */
+	struct list link;	  /* in the unit's */
+	struct list nexus_link;	  /* in the nexus's; the nexus's thread */
+	uint16_t ua[SCSI_UA_MAX]; /* asc << 8 | ascq, oldest first */
+	uint8_t nua;
+	atomic_bool attention; /* nua != 0, for looking without the lock */
+	bool leaving;	       /* hidden or closed: freed with its last task */
+	unsigned int tasks;    /* in the task set */
+	bool prevents_removal; /* PREVENT ALLOW MEDIUM REMOVAL */
+};
+
+struct scsi_reservations; /* reserve.c: persistent registrations and RESERVE(6), (10) */
+struct scsi_modes;	  /* mode.c: the mode pages' values */
+struct scsi_progress;	  /* sanitize.c: an operation that goes on by itself */
+
+struct scsi_device {
+	struct lu *lu;
+	struct state *state;
+	unsigned int block_shift; /* of the logical block: 9 or 12 */
+	bool removable, thin;
+
+	pthread_mutex_t lock; /* for what follows */
+	struct list it_ls;
+	/* tasks.c: every task in the order it came; how many of them are not SIMPLE. */
+	struct list tasks;
+	unsigned int unruly;
+	bool loaded;  /* the medium, of a removable unit */
+	bool stopped; /* START STOP UNIT */
+	struct scsi_reservations *reservations;
+	struct scsi_modes *modes;
+	/* Whether any reservation is held, to look at without the lock. */
+	atomic_bool reserved;
+};
+
+struct scsi_nexus {
+	struct scsi_target *target;
+	struct scsi_nexus_config config;
+	uint8_t transport_id[SCSI_TRANSPORT_ID_MAX];
+	struct list link; /* in the target's; behind its lock */
+	struct list it_ls;
+	struct scsi_it_l *by_lun[SCSI_LUNS_MAX];
+	/* What was found wrong with the last command, for REQUEST SENSE without autosense: none. */
+	bool closing;
+	unsigned int tasks; /* that have not ended, over all units */
+	void (*closed)(void *ctx);
+	void *ctx;
+};
+
+struct scsi_lun {
+	struct scsi_device *dev; /* NULL: none */
+	bool read_only;
+};
+
+struct scsi_target {
+	struct scsi_target_config config;
+	pthread_mutex_t lock; /* for what follows; taken before a unit's */
+	struct list nexuses;
+	struct scsi_lun luns[SCSI_LUNS_MAX];
+};
+
+static inline struct scsi_device *scsi_device_of(const struct command *cmd)
+{
+	return cmd->scsi.it_l->dev;
+}
+
+/* Logical blocks of the unit. */
+static inline uint64_t scsi_capacity(const struct scsi_device *dev)
+{
+	return atomic_load_explicit(&dev->lu->disk->nblocks, memory_order_relaxed) >>
+	       (dev->block_shift - BLK_SECTOR_SHIFT);
+}
+
+/* ---- how a command ends: execute.c ---- */
+
+/* With what stands in cmd->scsi and cmd->data_in. */
+void scsi_end(struct command *cmd, enum scsi_status status);
+void scsi_good(struct command *cmd);
+/* CHECK CONDITION with that sense data; nothing more is transferred. */
+void scsi_fail(struct command *cmd, struct scsi_sense sense);
+/* As block I/O ended: good, or the sense data that says why, with the failed `lba`. */
+void scsi_end_io(struct command *cmd, enum blk_status status, uint64_t lba);
+/* The first `alloc` bytes of `len` as data-in. */
+void scsi_return(struct command *cmd, const void *data, uint32_t len, uint32_t alloc);
+
+/* Shorthand for what is wrong with the CDB at `byte`, and its most significant bit (0 to 7). */
+void scsi_bad_cdb(struct command *cmd, unsigned int byte, unsigned int bit);
+/* The same of a parameter list: INVALID FIELD IN PARAMETER LIST. */
+void scsi_bad_list(struct command *cmd, unsigned int byte, unsigned int bit);
+
+/*
+ * Fetches a parameter list of `len` bytes, at most SCSI_LIST_MAX, and calls `done`, which finds it
+ * in scsi_list(). Ends the command instead when the initiator does not send so much (1Ah/00).
+ */
+void scsi_fetch_list(struct command *cmd, uint32_t len, void (*done)(struct command *cmd));
+const uint8_t *scsi_list(const struct command *cmd);
+
+/* ---- task set, tasks.c ---- */
+
+enum scsi_task_state {
+	SCSI_DORMANT, /* others have to end first */
+	SCSI_ENABLED,
+};
+
+/* ---- unit attentions, attention.c ---- */
+
+/* For every nexus of the unit but `except` (NULL: none). The unit's lock is held. */
+void scsi_attend_locked(struct scsi_device *dev, const struct scsi_it_l *except, uint16_t what);
+void scsi_attend(struct scsi_device *dev, const struct scsi_it_l *except, uint16_t what);
+/* For one. The unit's lock is held. */
+void scsi_attend_one_locked(struct scsi_it_l *it_l, uint16_t what);
+/* Takes the oldest; false when there is none. */
+bool scsi_attention_take(struct scsi_it_l *it_l, uint16_t *what);
+
+#endif

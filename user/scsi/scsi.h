@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The SCSI device server (SAM-5, SPC-5, SBC-4): CDBs in, block I/O out. It knows nothing of any
+ * transport.
+ *
+ *	scsi_device	a logical unit: one disk, however many targets and transports show it
+ *	scsi_target	a SCSI target port: which units it shows, under which LUNs
+ *	scsi_nexus	one initiator port's relation to one target port (SAM-5 4.7)
+ *
+ * Devices and targets are made by the control thread and shared by workers; a nexus and its
+ * commands belong to one worker's thread. What a device shares is behind its lock, which is held
+ * for moments and never while a transport's function is called.
+ */
+#ifndef STGT_SCSI_H
+#define STGT_SCSI_H
+
+#include "lu/command.h"
+#include "lu/lu.h"
+#include "state/state.h"
+
+struct scsi_device;
+struct scsi_target;
+struct scsi_nexus;
+
+/* ---- logical units: control thread ---- */
+
+struct scsi_device_config {
+	struct lu *lu;		    /* outlives the device */
+	struct state *state;	    /* reservations, saved mode pages; NULL: nothing is kept */
+	unsigned int logical_block; /* bytes: 512 or 4096; the disk's rest below it is not shown */
+	bool removable;		    /* a medium that can be ejected and loaded */
+	bool thin;		    /* provisioned thinly: UNMAP, anchors, GET LBA STATUS */
+};
+
+int scsi_device_open(const struct scsi_device_config *config, struct scsi_device **dev,
+		     struct error *err);
+/* No target shows it any more. */
+void scsi_device_close(struct scsi_device *dev);
+
+/* The disk has another size: every nexus is told (2Ah/09h). Any thread. */
+void scsi_device_resized(struct scsi_device *dev);
+
+/* ---- target ports: control thread ---- */
+
+#define SCSI_LUNS_MAX 256u
+
+struct scsi_target_config {
+	uint16_t relative_port;	 /* SPC-5 relative target port identifier, from 1 */
+	uint8_t protocol;	 /* SPC-5 7.6.1: 5 is iSCSI, 0 Fibre Channel */
+	const char *port_name;	 /* for designators: "iqn...,t,0x0001"; copied */
+	const char *device_name; /* the target device's; copied */
+};
+
+int scsi_target_open(const struct scsi_target_config *config, struct scsi_target **target,
+		     struct error *err);
+void scsi_target_close(struct scsi_target *target);
+
+/*
+ * Shows and hides units while commands run: every nexus gets REPORTED LUNS DATA HAS CHANGED.
+ * -EEXIST, -ENOENT. Removal ends the commands of the unit through this target, and returns at once:
+ * `gone(ctx)` is called, perhaps before that, on any thread, when none is left.
+ */
+int scsi_target_add_lun(struct scsi_target *target, uint16_t lun, struct scsi_device *dev,
+			bool read_only);
+int scsi_target_remove_lun(struct scsi_target *target, uint16_t lun, void (*gone)(void *ctx),
+			   void *ctx);
+
+/* ---- nexuses and commands: the worker's thread ---- */
+
+/* What of the target an initiator may see: bit n of the mask is LUN n. */
+struct scsi_lun_mask {
+	uint64_t visible[SCSI_LUNS_MAX / 64];
+	uint64_t read_only[SCSI_LUNS_MAX / 64];
+};
+
+#define SCSI_TRANSPORT_ID_MAX 264u
+
+struct scsi_nexus_config {
+	struct nexus *nexus; /* the transport's, outlives this; its id tells initiators apart */
+	struct blk_queue *queue;
+	/* SPC-5 7.6.4, as PERSISTENT RESERVE IN returns it; a multiple of four bytes. Copied. */
+	const uint8_t *transport_id;
+	uint32_t transport_id_len;
+	struct scsi_lun_mask mask;
+};
+
+/* Begins with a POWER ON, RESET, OR BUS DEVICE RESET OCCURRED on every unit. 0 or -ENOMEM. */
+int scsi_nexus_open(struct scsi_target *target, const struct scsi_nexus_config *config,
+		    struct scsi_nexus **nexus);
+/*
+ * The initiator is gone: its commands end without delivery, RESERVE(6) and (10) are released,
+ * persistent registrations stay. `closed(ctx)` is called, perhaps at once, on this thread, when no
+ * command is left; then the nexus is freed.
+ */
+void scsi_nexus_close(struct scsi_nexus *nexus, void (*closed)(void *ctx), void *ctx);
+
+/*
+ * The memory a command takes: the most bytes that place() and solicit() will be asked to provide
+ * at one time. The transport has them at hand before it executes the command, so that nothing has
+ * to wait half way. Reads the in-fields of cmd->scsi. At most SCSI_MEMORY_MAX.
+ */
+#define SCSI_PIECE_MAX	(256u << 10) /* bytes moved by one block request */
+#define SCSI_MEMORY_MAX (2 * SCSI_PIECE_MAX)
+uint32_t scsi_memory(const struct scsi_nexus *nexus, const struct command *cmd);
+
+/*
+ * Executes cmd->scsi, whose in-fields are set, as are ops and queue. Ends in one
+ * cmd->ops->deliver(), perhaps before it returns; or, when the command is aborted, in one
+ * cmd->ops->drop().
+ */
+void scsi_execute(struct scsi_nexus *nexus, struct command *cmd);
+
+/* SAM-5 7: task management. */
+enum scsi_tmf_function {
+	SCSI_ABORT_TASK,
+	SCSI_ABORT_TASK_SET,
+	SCSI_CLEAR_TASK_SET,
+	SCSI_LU_RESET,
+	SCSI_TARGET_RESET, /* all units of the target port */
+	SCSI_QUERY_TASK,
+	SCSI_QUERY_TASK_SET,
+	SCSI_QUERY_UNIT_ATTENTION,
+};
+
+enum scsi_tmf_response {
+	SCSI_TMF_COMPLETE,
+	SCSI_TMF_SUCCEEDED, /* of a query: yes */
+	SCSI_TMF_NO_TASK,
+	SCSI_TMF_NO_LUN,
+	SCSI_TMF_REJECTED,
+};
+
+/* One request, embedded in what waits for it. */
+struct scsi_tmf {
+	enum scsi_tmf_function function;
+	uint64_t lun;
+	struct command *task; /* ABORT TASK, QUERY TASK: as the transport found it, or NULL */
+	/* Out: all affected commands have ended, on this thread. Perhaps before the call returns.
+	 */
+	void (*done)(struct scsi_tmf *tmf);
+	enum scsi_tmf_response response;
+	/* The device server's own. */
+	struct scsi_nexus *nexus;
+	struct message message;
+	unsigned int waiting; /* for commands to end; under the units' locks */
+	struct list link;
+};
+
+void scsi_task_management(struct scsi_nexus *nexus, struct scsi_tmf *tmf);
+
+#endif
