@@ -282,6 +282,29 @@ static void test_first_save_that_fails_leaves_no_section(void **unused)
 	state_close(state);
 }
 
+/* Somebody cleaned up too much: the next save makes the directory anew, with all there was. */
+static void test_deleted_directory_comes_back(void **unused)
+{
+	struct state *state = open_ok();
+
+	assert_int_equal(save(state, "aoe", json_pack("{s:s}", "text", "before")), 0);
+	assert_int_equal(unlink(path_of(KEY ".json")), 0);
+	assert_int_equal(unlink(path_of(KEY ".lock")), 0);
+	assert_int_equal(rmdir(dir), 0);
+	/* In its way: no save, and none is lost once it is gone. */
+	assert_int_equal(symlink("nowhere", dir), 0);
+	assert_int_equal(save(state, "ata", json_pack("{s:s}", "text", "lost")), -ENOENT);
+	assert_int_equal(unlink(dir), 0);
+	assert_int_equal(save(state, "ata", json_pack("{s:s}", "text", "after")), 0);
+	assert_int_equal(access(path_of(KEY ".lock"), F_OK), 0);
+	state_close(state);
+
+	state = open_ok();
+	assert_string_equal(section_text(state, "aoe"), "before");
+	assert_string_equal(section_text(state, "ata"), "after");
+	state_close(state);
+}
+
 /* Holds the state in another process until the pipe closes. */
 static pid_t hold_in_child(int release)
 {
@@ -345,6 +368,7 @@ int main(void)
 		TEST(test_second_process_is_refused),
 		TEST(test_failed_save_keeps_the_old_state),
 		TEST(test_first_save_that_fails_leaves_no_section),
+		TEST(test_deleted_directory_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 /* After state_open() everything but the names belongs to the thread that writes. */
 struct state {
 	int dir;
+	char *dir_path;
 	char *key;
 	char *file; /* names within `dir` */
 	char *temp;
@@ -107,20 +108,6 @@ static int temp_write(struct state *state)
 	return ret;
 }
 
-static int document_write(struct state *state)
-{
-	int ret = temp_write(state);
-
-	if (ret)
-		return ret;
-	if (renameat(state->dir, state->temp, state->dir, state->file)) {
-		ret = -errno;
-		unlinkat(state->dir, state->temp, 0);
-		return ret;
-	}
-	return fsync(state->dir) ? -errno : 0;
-}
-
 static int dir_open(const char *dir, struct error *err)
 {
 	int fd;
@@ -136,7 +123,7 @@ static int dir_open(const char *dir, struct error *err)
 }
 
 /* Two processes that remember the same export would undo each other's saves. */
-static int state_lock(struct state *state, const char *dir, struct error *err)
+static int state_lock(struct state *state, struct error *err)
 {
 	pid_t holder = 0;
 
@@ -145,24 +132,65 @@ static int state_lock(struct state *state, const char *dir, struct error *err)
 		return error_set(err, EBUSY,
 				 "state file %s/%s is in use by process %d: end that, or use "
 				 "another state directory",
-				 dir, state->file, (int)holder);
+				 state->dir_path, state->file, (int)holder);
 	if (state->lock < 0)
 		return error_set(err, -state->lock, "cannot write to the state directory %s: %s",
-				 dir, strerror(-state->lock));
+				 state->dir_path, strerror(-state->lock));
 	return 0;
 }
 
-static int state_load(struct state *state, const char *dir, struct error *err)
+/* Somebody deleted the directory, or put another in its place: go on in the one there is now. */
+static int dir_follow(struct state *state)
+{
+	int dir = dir_open(state->dir_path, NULL), ret;
+
+	if (dir < 0)
+		return dir;
+	cleanup_close(&state->lock);
+	ret = state_lock(state, NULL);
+	if (ret) {
+		close(dir);
+		return ret;
+	}
+	close(state->dir);
+	state->dir = dir;
+	return 0;
+}
+
+static bool dir_deleted(const struct state *state)
+{
+	struct stat st;
+
+	return fstat(state->dir, &st) == 0 && !st.st_nlink;
+}
+
+static int document_write(struct state *state)
+{
+	int ret = dir_deleted(state) ? dir_follow(state) : 0;
+
+	if (!ret)
+		ret = temp_write(state);
+	if (ret)
+		return ret;
+	if (renameat(state->dir, state->temp, state->dir, state->file)) {
+		ret = -errno;
+		unlinkat(state->dir, state->temp, 0);
+		return ret;
+	}
+	return fsync(state->dir) ? -errno : 0;
+}
+
+static int state_load(struct state *state, struct error *err)
 {
 	int ret = document_read(state, err);
 
 	if (ret)
-		return error_prefix(err, -ret, "state file %s/%s", dir, state->file);
+		return error_prefix(err, -ret, "state file %s/%s", state->dir_path, state->file);
 	/* A rehearsal of the next save; it also takes away what a crash may have left. */
 	ret = temp_write(state);
 	if (ret)
-		return error_set(err, -ret, "cannot write to the state directory %s: %s", dir,
-				 strerror(-ret));
+		return error_set(err, -ret, "cannot write to the state directory %s: %s",
+				 state->dir_path, strerror(-ret));
 	unlinkat(state->dir, state->temp, 0);
 	return 0;
 }
@@ -186,15 +214,16 @@ int state_open(const char *dir, const char *key, struct mailbox *writer, struct 
 		goto out;
 	}
 	s->key = strdup(key);
-	if (!s->key || asprintf(&s->file, "%s.json", key) < 0 ||
+	s->dir_path = strdup(dir);
+	if (!s->key || !s->dir_path || asprintf(&s->file, "%s.json", key) < 0 ||
 	    asprintf(&s->temp, "%s.json.tmp", key) < 0 ||
 	    asprintf(&s->lock_path, "%s/%s.lock", dir, key) < 0) {
 		ret = error_set(err, ENOMEM, "out of memory");
 		goto out;
 	}
-	ret = state_lock(s, dir, err);
+	ret = state_lock(s, err);
 	if (!ret)
-		ret = state_load(s, dir, err);
+		ret = state_load(s, err);
 	if (!ret) {
 		*state = s;
 		return 0;
@@ -213,6 +242,7 @@ void state_close(struct state *state)
 		lockfile_release(state->lock_path, state->lock);
 	if (state->dir >= 0)
 		close(state->dir);
+	free(state->dir_path);
 	free(state->lock_path);
 	free(state->temp);
 	free(state->file);
@@ -260,7 +290,8 @@ static void save_write(struct state_save *save)
 	json_decref(save->value);
 	save->value = NULL;
 	if (save->result && !state->failing)
-		log_error("cannot save the state of %s: %s", state->key, strerror(-save->result));
+		log_error("cannot save the state of %s in %s, its initiators are told so: %s",
+			  state->key, state->dir_path, strerror(-save->result));
 	state->failing = save->result;
 }
 

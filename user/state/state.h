@@ -47,7 +47,8 @@ struct state_save {
 /*
  * Replaces `section` by `value` (ownership passes; no other thread may hold a reference) and calls
  * save->done on the thread of save->reply once that is durable or has failed. Any worker; `save`
- * must live until done. NULL `value` means out of memory at the caller: ends with -ENOMEM.
+ * must live until done. NULL `value` means out of memory at the caller: ends with -ENOMEM. A
+ * directory that somebody deleted is made anew.
  */
 void state_save(struct state *state, struct state_save *save, const char *section, json_t *value);
 
