@@ -58,7 +58,7 @@ MODULES := service metrics target control config worker xdp aoe ata lu state blk
 MODULE_LIBS := $(MODULES:%=$(B)/lib/%.a)
 objects = $(patsubst %.c,$(B)/%.o,$(wildcard user/$(1)/*.c))
 MAIN_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard user/*.c))
-SKEL := $(B)/bpf/steer.skel.h
+SKEL := $(B)/bpf/steer.skel.h $(B)/bpf/steer_tag.skel.h
 
 .PHONY: all
 all: $(B)/stgt-xdp man
@@ -84,7 +84,7 @@ $(B)/%.o: %.c
 
 $(B)/user/metrics/page.o: user/metrics/page.html
 
-# Only the loader needs the skeleton; it must exist before that is compiled for the first time.
+# Only the loader needs the skeletons; they must exist before that is compiled for the first time.
 $(call objects,xdp): | $(SKEL)
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c vmlinux.h

@@ -235,7 +235,6 @@ static int setup(void **state)
 
 	rig.skel = steer_bpf__open();
 	assert_non_null(rig.skel);
-	bpf_program__set_autoload(rig.skel->progs.stgt_steer_tag, false);
 	assert_int_equal(steer_bpf__load(rig.skel), 0);
 	rig.maps = (struct steer_maps){
 		.port = bpf_map__fd(rig.skel->maps.port),

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "xdp/steer.h"
 #include "base/cleanup.h"
-#include "bpf/steer.skel.h"
 #include "xdp/pins.h"
 #include "xdp/steer_program.h"
 
@@ -17,8 +16,7 @@ struct steer {
 	struct netif netif;
 	int lock;
 	int link;
-	struct steer_bpf *skel;
-	struct steer_maps maps; /* the skeleton's */
+	struct steer_program program;
 	struct steer_variant variant;
 	enum steer_vlan vlan;
 	bool restore_rxvlan;
@@ -210,18 +208,18 @@ static int port_write(const struct steer *steer)
 	__u32 zero = 0;
 
 	memcpy(port.mac, steer->netif.mac, sizeof(port.mac));
-	return bpf_map_update_elem(steer->maps.port, &zero, &port, BPF_ANY) < 0 ? -errno : 0;
+	return bpf_map_update_elem(steer->program.maps.port, &zero, &port, BPF_ANY) < 0 ? -errno
+											: 0;
 }
 
 /* A link of our own, or the one that was left with its program replaced between two frames. */
 static int link_make(struct steer *steer, struct steer_leftover *left, bool left_generic,
 		     struct error *err)
 {
-	int prog = steer_program_fd(steer->skel, &steer->variant);
 	LIBBPF_OPTS(bpf_link_create_opts, opts);
 
 	if (left->link >= 0 && left_generic == steer->variant.generic &&
-	    bpf_link_update(left->link, prog, NULL) == 0) {
+	    bpf_link_update(left->link, steer->program.fd, NULL) == 0) {
 		steer->link = cleanup_steal_fd(&left->link);
 		steer->taken_over = true;
 		return 0;
@@ -230,7 +228,7 @@ static int link_make(struct steer *steer, struct steer_leftover *left, bool left
 	if (left->link >= 0)
 		leftover_drop(steer->netif.name, left);
 	opts.flags = steer->variant.generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
-	steer->link = bpf_link_create(prog, (int)steer->netif.ifindex, BPF_XDP, &opts);
+	steer->link = bpf_link_create(steer->program.fd, (int)steer->netif.ifindex, BPF_XDP, &opts);
 	if (steer->link >= 0)
 		return 0;
 	if (errno == EOPNOTSUPP && !steer->variant.generic)
@@ -249,25 +247,16 @@ static int try_variant(struct steer *steer, const struct steer_variant *variant,
 	int rc;
 
 	steer->variant = *variant;
-	steer->skel = steer_program_load(&steer->netif, variant, left, err);
-	if (!steer->skel)
-		return -errno;
-	steer->maps = (struct steer_maps){
-		.port = bpf_map__fd(steer->skel->maps.port),
-		.exports = bpf_map__fd(steer->skel->maps.exports),
-		.acl = bpf_map__fd(steer->skel->maps.acl),
-		.counters = bpf_map__fd(steer->skel->maps.counters),
-		.initiators = bpf_map__fd(steer->skel->maps.initiators),
-	};
+	rc = steer_program_load(&steer->netif, variant, left, &steer->program, err);
+	if (rc)
+		return rc;
 	rc = port_write(steer);
 	if (rc)
 		error_set(err, -rc, "cannot write the port map: %s", strerror(-rc));
 	else
 		rc = link_make(steer, left, left_generic, err);
-	if (rc) {
-		steer_bpf__destroy(steer->skel);
-		steer->skel = NULL;
-	}
+	if (rc)
+		steer_program_close(&steer->program);
 	return rc;
 }
 
@@ -332,12 +321,12 @@ static int pin_all(struct steer *steer, struct error *err)
 		const char *entry;
 		int fd;
 	} pins[] = {
-		{"port", steer->maps.port},
-		{"exports", steer->maps.exports},
-		{"acl", steer->maps.acl},
-		{"counters", steer->maps.counters},
-		{"initiators", steer->maps.initiators},
-		{"xsks", bpf_map__fd(steer->skel->maps.xsks)},
+		{"port", steer->program.maps.port},
+		{"exports", steer->program.maps.exports},
+		{"acl", steer->program.maps.acl},
+		{"counters", steer->program.maps.counters},
+		{"initiators", steer->program.maps.initiators},
+		{"xsks", steer->program.xsks},
 		/* Last: leftovers without a link are incomplete and nobody's. */
 		{STGT_PIN_LINK, steer->link},
 	};
@@ -414,9 +403,9 @@ void steer_close(struct steer *steer)
 	cleanup_close(&steer->link);
 	if (steer->pinned)
 		pins_remove(steer->netif.name);
-	if (steer->skel && steer->restore_rxvlan)
+	if (steer->program.object && steer->restore_rxvlan)
 		netif_rxvlan_set(&steer->netif, true);
-	steer_bpf__destroy(steer->skel);
+	steer_program_close(&steer->program);
 	if (steer->lock >= 0)
 		pins_unlock(steer->netif.name, steer->lock);
 	free(steer);
@@ -468,7 +457,7 @@ bool steer_taken_over(const struct steer *steer)
 
 const struct steer_maps *steer_maps(const struct steer *steer)
 {
-	return &steer->maps;
+	return &steer->program.maps;
 }
 
 static int map_set(int fd, const void *key, const void *value)
@@ -485,34 +474,34 @@ int steer_export_set(struct steer *steer, const struct stgt_export_key *key, uin
 {
 	const struct stgt_export value = {.flags = flags};
 
-	return map_set(steer->maps.exports, key, &value);
+	return map_set(steer->program.maps.exports, key, &value);
 }
 
 int steer_export_del(struct steer *steer, const struct stgt_export_key *key)
 {
-	return map_del(steer->maps.exports, key);
+	return map_del(steer->program.maps.exports, key);
 }
 
 int steer_acl_set(struct steer *steer, const struct stgt_acl_key *key, enum stgt_access access)
 {
 	const struct stgt_acl value = {.access = access};
 
-	return map_set(steer->maps.acl, key, &value);
+	return map_set(steer->program.maps.acl, key, &value);
 }
 
 int steer_acl_del(struct steer *steer, const struct stgt_acl_key *key)
 {
-	return map_del(steer->maps.acl, key);
+	return map_del(steer->program.maps.acl, key);
 }
 
 int steer_xsk_set(struct steer *steer, unsigned int queue, int fd)
 {
-	return map_set(bpf_map__fd(steer->skel->maps.xsks), &queue, &fd);
+	return map_set(steer->program.xsks, &queue, &fd);
 }
 
 int steer_xsk_clear(struct steer *steer, unsigned int queue)
 {
-	return map_del(bpf_map__fd(steer->skel->maps.xsks), &queue);
+	return map_del(steer->program.xsks, &queue);
 }
 
 int steer_port_update(struct steer *steer, const uint8_t mac[6])

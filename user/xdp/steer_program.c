@@ -2,6 +2,7 @@
 #include "xdp/steer_program.h"
 #include "base/cleanup.h"
 #include "bpf/steer.skel.h"
+#include "bpf/steer_tag.skel.h"
 #include "xdp/pins.h"
 
 #include <bpf/bpf.h>
@@ -132,70 +133,92 @@ static bool constants_blinded(void)
 	       info.xlated_prog_len != sizeof(insns);
 }
 
-/*
- * A kernel that lacks the function which reads tags may do so: the symbol is weak. But libbpf 1.1
- * also looks for it in the modules' types, which takes CAP_SYS_ADMIN, and when that is refused the
- * load fails. It looks there once for each object. So it does here, for a name that is nowhere,
- * where the refusal is of no consequence; `prog` must be one that is not loaded.
- */
-static void look_into_modules(struct bpf_program *prog)
+static struct bpf_object *object_open(const struct steer_variant *variant)
 {
-	bpf_program__set_attach_target(prog, 0, "stgt_nowhere");
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "stgt");
+	const void *elf;
+	size_t size;
+
+	elf = variant->read_tag ? steer_tag_bpf__elf_bytes(&size) : steer_bpf__elf_bytes(&size);
+	return bpf_object__open_mem(elf, size, &opts);
 }
 
-struct steer_bpf *steer_program_load(const struct netif *netif, const struct steer_variant *variant,
-				     const struct steer_leftover *left, struct error *err)
+static void bind_to_device(struct bpf_program *prog, const struct netif *netif)
 {
-	struct steer_bpf *skel;
-	int rc;
+	bpf_program__set_ifindex(prog, netif->ifindex);
+	bpf_program__set_flags(prog, bpf_program__flags(prog) | PROG_XDP_DEV_BOUND_ONLY);
+}
 
-	libbpf_set_print(libbpf_print);
-	if (variant->read_tag && constants_blinded()) {
-		error_set(err, EOPNOTSUPP,
-			  "VLAN tags cannot be read where sysctl net.core.bpf_jit_harden is 2");
-		errno = EOPNOTSUPP;
-		return NULL;
-	}
-	skel = steer_bpf__open();
-	if (!skel) {
-		error_set(err, errno, "cannot read the built-in XDP program: %s", strerror(errno));
-		return NULL;
-	}
-	if (!variant->read_tag)
-		look_into_modules(skel->progs.stgt_steer_tag);
-	bpf_program__set_autoload(skel->progs.stgt_steer, !variant->read_tag);
-	bpf_program__set_autoload(skel->progs.stgt_steer_tag, variant->read_tag);
-	if (variant->read_tag) {
-		bpf_program__set_ifindex(skel->progs.stgt_steer_tag, netif->ifindex);
-		bpf_program__set_flags(skel->progs.stgt_steer_tag,
-				       bpf_program__flags(skel->progs.stgt_steer_tag) |
-					       PROG_XDP_DEV_BOUND_ONLY);
-	}
-	map_reuse(skel->maps.counters, left->counters);
-	map_reuse(skel->maps.initiators, left->initiators);
-	rc = steer_bpf__load(skel);
-	if (rc) {
+static int object_load(struct bpf_object *object, struct error *err)
+{
+	int rc = bpf_object__load(object);
+
+	if (rc)
 		error_set(err, -rc,
 			  "the kernel does not take the XDP program: %s; Linux 6.1 or later with "
 			  "CONFIG_DEBUG_INFO_BTF is needed (STGT_XDP_DEBUG=1 shows its words)",
 			  strerror(-rc));
-		steer_bpf__destroy(skel);
-		errno = -rc;
-		return NULL;
-	}
-	if (variant->read_tag && !program_stayed(skel->progs.stgt_steer_tag)) {
-		error_set(err, EOPNOTSUPP, "the program that reads VLAN tags is too large");
-		steer_bpf__destroy(skel);
-		errno = EOPNOTSUPP;
-		return NULL;
-	}
-	return skel;
+	return rc;
 }
 
-int steer_program_fd(const struct steer_bpf *skel, const struct steer_variant *variant)
+static void program_take(struct steer_program *program, struct bpf_object *object)
 {
-	return bpf_program__fd(variant->read_tag ? skel->progs.stgt_steer_tag
-						 : skel->progs.stgt_steer);
+	const struct {
+		const char *name;
+		int *fd;
+	} maps[] = {
+		{"port", &program->maps.port},
+		{"exports", &program->maps.exports},
+		{"acl", &program->maps.acl},
+		{"counters", &program->maps.counters},
+		{"initiators", &program->maps.initiators},
+		{"xsks", &program->xsks},
+	};
+
+	program->object = object;
+	program->fd = bpf_program__fd(bpf_object__next_program(object, NULL));
+	for (unsigned int i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
+		*maps[i].fd = bpf_object__find_map_fd_by_name(object, maps[i].name);
+}
+
+int steer_program_load(const struct netif *netif, const struct steer_variant *variant,
+		       const struct steer_leftover *left, struct steer_program *program,
+		       struct error *err)
+{
+	struct bpf_object *object;
+	struct bpf_program *prog;
+	int rc;
+
+	libbpf_set_print(libbpf_print);
+	memset(program, 0, sizeof(*program));
+	if (variant->read_tag && constants_blinded())
+		return error_set(
+			err, EOPNOTSUPP,
+			"VLAN tags cannot be read where sysctl net.core.bpf_jit_harden is 2");
+	object = object_open(variant);
+	if (!object)
+		return error_set(err, errno, "cannot read the built-in XDP program: %s",
+				 strerror(errno));
+	prog = bpf_object__next_program(object, NULL);
+	if (variant->read_tag)
+		bind_to_device(prog, netif);
+	map_reuse(bpf_object__find_map_by_name(object, "counters"), left->counters);
+	map_reuse(bpf_object__find_map_by_name(object, "initiators"), left->initiators);
+	rc = object_load(object, err);
+	if (!rc && variant->read_tag && !program_stayed(prog))
+		rc = error_set(err, EOPNOTSUPP, "the program that reads VLAN tags is too large");
+	if (rc) {
+		bpf_object__close(object);
+		return rc;
+	}
+	program_take(program, object);
+	return 0;
+}
+
+void steer_program_close(struct steer_program *program)
+{
+	bpf_object__close(program->object);
+	program->object = NULL;
 }
 
 int steer_program_query(unsigned int ifindex, unsigned int *prog_id, bool *generic)

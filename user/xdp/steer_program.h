@@ -5,9 +5,10 @@
 
 #include "stgt/abi.h"
 #include "xdp/netif.h"
+#include "xdp/steer_maps.h"
 #include <stdbool.h>
 
-struct steer_bpf;
+struct bpf_object;
 
 /* What a process that was killed left for the interface; -1 for what is not there. */
 struct steer_leftover {
@@ -28,13 +29,21 @@ struct steer_variant {
 	bool read_tag; /* bound to the interface, reads stripped tags from the driver */
 };
 
+struct steer_program {
+	struct bpf_object *object; /* NULL: none is loaded. It owns what follows. */
+	int fd;
+	struct steer_maps maps;
+	int xsks;
+};
+
 /*
- * Opens and loads the program for `netif`; counters and initiators are the leftover's where it has
- * them. NULL with errno and `err` set; steer_bpf__destroy() frees it.
+ * Loads the program for `netif`; counters and initiators are the leftover's where it has them. On
+ * error (negative errno, `err` set) `program` holds nothing.
  */
-struct steer_bpf *steer_program_load(const struct netif *netif, const struct steer_variant *variant,
-				     const struct steer_leftover *left, struct error *err);
-int steer_program_fd(const struct steer_bpf *skel, const struct steer_variant *variant);
+int steer_program_load(const struct netif *netif, const struct steer_variant *variant,
+		       const struct steer_leftover *left, struct steer_program *program,
+		       struct error *err);
+void steer_program_close(struct steer_program *program);
 
 /*
  * What runs on the interface now: the program's id or 0, and whether in the network core. Negative
