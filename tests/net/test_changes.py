@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Changes to a running daemon that fail half way, and links and lists changed past it."""
 
+import copy
 import json
 import socket
 import struct
@@ -261,3 +262,31 @@ def test_attach_request_with_a_number_out_of_range(pair, daemon, member, number)
     answer = daemon.ask(command="attach", groups=[{"interfaces": [near], "exports": [], member: number}])
     assert not answer["ok"] and member in answer["error"], answer
     assert near not in daemon.shown()
+
+
+def test_failed_reload_puts_back_lists_that_differ(pair, second, daemon, config):
+    """Each interface its own list: a stranger who was let in on one must not come in by the other."""
+    config["aoe"][0]["allow"] = ["02:00:00:00:00:05"]
+    daemon.configure(config)
+    daemon.control("reload")
+    admit(pair, second.port, "7.1", STRANGER)
+    with inside(pair.storage), socket.create_server(("127.0.0.1", 0)) as taken:
+        config["exporter"] = {"listen": f"127.0.0.1:{taken.getsockname()[1]}"}
+        # The list alone, the interfaces, and the export as a whole.
+        for change in ({"allow": ["any/ro"]}, {"interfaces": [second.port]}, {"disk": "scratch"}):
+            changed = copy.deepcopy(config)
+            changed["aoe"][0].update(change)
+            daemon.configure(changed)
+            assert "127.0.0.1" in reload_fails(daemon)
+            assert (7, 1) not in pair.client(mac=STRANGER).discover(0.3), change
+            assert second.client(mac=STRANGER).read(0, 1) == pattern(0, 1), change
+    assert "cannot undo" not in daemon.output()
+
+
+def test_entry_written_before_its_export_does_not_open_it(pair, daemon):
+    """Default deny holds for what comes later, too; written afterwards, the entry counts."""
+    admit(pair, pair.port, "7.9", STRANGER)
+    daemon.control("export", "add", "7.9", "vol0", "--interface", pair.port, "--allow", "02:00:00:00:00:05")
+    assert (7, 9) not in pair.client(mac=STRANGER).discover(0.3)
+    admit(pair, pair.port, "7.9", STRANGER)
+    assert pair.client(7, 9, mac=STRANGER).read(0, 1) == pattern(0, 1)

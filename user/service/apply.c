@@ -74,6 +74,7 @@ static int note_export(struct config *running, const struct config_aoe *wanted)
 		return -ENOMEM;
 	aoe->addr = wanted->addr;
 	aoe->enabled = wanted->enabled;
+	aoe->acl_differs = wanted->acl_differs;
 	aoe->disk = strdup(wanted->disk);
 	if (!aoe->disk || aoe_acl_copy(&wanted->acl, &aoe->acl))
 		return -ENOMEM;
@@ -166,6 +167,29 @@ static int do_add_interface(struct service *s, const struct config_step *step,
 	return ret ? ret : noted(note_interface(s->running, wanted), err);
 }
 
+/*
+ * Who may use an export on an interface. Lists that differed come back as they were: what any of
+ * them granted, granted everywhere, would be more than anybody asked for.
+ */
+static struct aoe_acl list_on(const struct service *s, const struct config_aoe *wanted,
+			      const char *interface)
+{
+	struct aoe_acl before;
+
+	if (wanted->acl_differs && s->lists &&
+	    target_access_on(s->lists, interface, &wanted->addr, &before))
+		return before;
+	return wanted->acl;
+}
+
+static int bind_export(struct service *s, const struct config_aoe *wanted, const char *interface,
+		       struct error *err)
+{
+	const struct aoe_acl acl = list_on(s, wanted, interface);
+
+	return target_bind_export(s->target, &wanted->addr, interface, &acl, err);
+}
+
 static int do_add_export(struct service *s, const struct config_step *step,
 			 const struct config *config, struct error *err)
 {
@@ -186,7 +210,7 @@ static int do_add_export(struct service *s, const struct config_step *step,
 	if (ret)
 		return ret;
 	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++)
-		ret = target_bind_export(s->target, &wanted->addr, wanted->interfaces[i], err);
+		ret = bind_export(s, wanted, wanted->interfaces[i], err);
 	if (ret)
 		target_remove_export(s->target, &wanted->addr, NULL);
 	return ret ? ret : noted(note_export(s->running, wanted), err);
@@ -202,7 +226,7 @@ static int do_interfaces(struct service *s, const struct config_step *step,
 	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++) {
 		if (config_aoe_has_interface(now, wanted->interfaces[i]))
 			continue;
-		ret = target_bind_export(s->target, &wanted->addr, wanted->interfaces[i], err);
+		ret = bind_export(s, wanted, wanted->interfaces[i], err);
 		if (!ret)
 			ret = noted(config_aoe_add_interface(now, wanted->interfaces[i]), err);
 	}
@@ -216,17 +240,32 @@ static int do_interfaces(struct service *s, const struct config_step *step,
 	return ret;
 }
 
+/* The way back to lists that differ. */
+static int set_lists(struct service *s, const struct config_aoe *wanted, struct error *err)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++) {
+		const char *interface = wanted->interfaces[i];
+		const struct aoe_acl acl = list_on(s, wanted, interface);
+
+		ret = target_acl_set_on(s->target, &wanted->addr, interface, &acl, err);
+	}
+	return ret;
+}
+
 static int do_acl(struct service *s, const struct config_step *step, const struct config *config,
 		  struct error *err)
 {
 	const struct config_aoe *wanted = step->wanted_aoe;
 	struct config_aoe *now = config_find_aoe(s->running, &wanted->addr);
-	int ret = target_acl_set(s->target, &wanted->addr, &wanted->acl, err);
+	int ret = wanted->acl_differs ? set_lists(s, wanted, err)
+				      : target_acl_set(s->target, &wanted->addr, &wanted->acl, err);
 
 	if (ret)
 		return ret;
 	aoe_acl_fini(&now->acl);
-	now->acl_differs = false;
+	now->acl_differs = wanted->acl_differs;
 	return noted(aoe_acl_copy(&wanted->acl, &now->acl), err);
 }
 
@@ -465,6 +504,17 @@ static void note_returned_interfaces(struct service *s)
 	}
 }
 
+/* Nothing to remember where lists are the same everywhere; false: out of memory. */
+static bool remember_lists(struct service *s, const struct config *before)
+{
+	bool differ = false;
+
+	for (unsigned int i = 0; i < before->naoe; i++)
+		differ |= before->aoe[i].acl_differs;
+	s->lists = differ ? target_access_read(s->target) : NULL;
+	return s->lists || !differ;
+}
+
 int service_apply(struct service *service, const struct config *wanted, struct error *err)
 {
 	struct config *before;
@@ -473,11 +523,17 @@ int service_apply(struct service *service, const struct config *wanted, struct e
 	service->settle_until_ns = clock_now_ns() + SETTLE_NS;
 	note_returned_interfaces(service);
 	before = config_copy(service_running(service));
-	if (!before)
+	if (!before || !remember_lists(service, before)) {
+		config_free(before);
 		return error_set(err, ENOMEM, "out of memory");
+	}
+	/* What was written for an export that may come now must not open it by surprise. */
+	target_access_sweep(service->target);
 	ret = change(service, before, wanted, false, err);
 	if (ret)
 		change_back(service, before);
+	target_access_free(service->lists);
+	service->lists = NULL;
 	config_free(before);
 	return ret;
 }

@@ -17,8 +17,10 @@ struct service {
 
 	/* The daemon's; NULL in others. */
 	char *config_path;
-	struct config *running;	  /* what was applied; see service_running() */
-	uint64_t settle_until_ns; /* while a change is made: how long it may wait for workers */
+	struct config *running;	     /* what was applied; see service_running() */
+	uint64_t settle_until_ns;    /* while a change is made: how long it may wait for workers */
+	struct target_access *lists; /* then: those from before that differ from interface to
+					interface, or NULL */
 };
 
 /* apply.c: the export is no longer meant for the interface. */

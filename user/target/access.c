@@ -53,6 +53,7 @@ struct access_entry {
 /* Of one interface, sorted by address and MAC. */
 struct access_map {
 	const struct target_interface *interface;
+	char name[IF_NAMESIZE]; /* the interface's, which may be gone */
 	struct access_entry *entries;
 	struct aoe_acl_entry *lists; /* the same without the addresses */
 	size_t n, room;
@@ -140,6 +141,7 @@ static void access_sort(struct access_map *map)
 static void access_map_read(struct access_map *map, const struct target_interface *interface)
 {
 	map->interface = interface;
+	strcpy(map->name, interface->netif.name);
 	if (steer_acl_each(steer_maps(interface->steer), access_found, map))
 		map->failed = true;
 	access_sort(map);
@@ -243,6 +245,20 @@ struct aoe_acl target_access_of(struct target_access *access, const struct targe
 	return found;
 }
 
+bool target_access_on(const struct target_access *access, const char *interface,
+		      const struct aoe_address *addr, struct aoe_acl *acl)
+{
+	for (unsigned int i = 0; i < access->n; i++) {
+		const struct access_map *map = &access->maps[i];
+
+		if (map->failed || strcmp(map->name, interface))
+			continue;
+		*acl = access_list(map, addr);
+		return true;
+	}
+	return false;
+}
+
 void target_access_free(struct target_access *access)
 {
 	for (unsigned int i = 0; access && i < access->n; i++) {
@@ -315,6 +331,42 @@ void target_access_erase(struct target_interface *interface, const struct target
 	access_prune(interface, export, &nobody);
 }
 
+static bool interface_serves_address(const struct target_interface *interface,
+				     const struct aoe_address *addr)
+{
+	for (unsigned int i = 0; i < interface->nexports; i++)
+		if (aoe_address_equal(&interface->exports[i]->addr, addr))
+			return true;
+	return false;
+}
+
+static void interface_sweep(struct target_interface *interface)
+{
+	struct access_map map = {0};
+	bool served = false;
+
+	access_map_read(&map, interface);
+	for (size_t i = 0; i < map.n; i++) {
+		const struct aoe_address *addr = &map.entries[i].addr;
+		const struct stgt_acl_key key = access_key(addr, map.lists[i].mac);
+
+		if (!i || !aoe_address_equal(addr, &map.entries[i - 1].addr))
+			served = interface_serves_address(interface, addr);
+		if (!served)
+			steer_acl_del(interface->steer, &key);
+	}
+	free(map.entries);
+	free(map.lists);
+}
+
+void target_access_sweep(struct target *target)
+{
+	struct target_interface *interface;
+
+	list_for_each_entry (interface, &target->interfaces, link)
+		interface_sweep(interface);
+}
+
 /* ---- what administrators ask for ---- */
 
 static int acl_copy_with(const struct aoe_acl *from, const struct aoe_acl_entry *entry,
@@ -372,6 +424,20 @@ int target_acl_set(struct target *target, const struct aoe_address *addr, const 
 	aoe_acl_fini(&export->acl);
 	export->acl = copy;
 	return 0;
+}
+
+int target_acl_set_on(struct target *target, const struct aoe_address *addr, const char *name,
+		      const struct aoe_acl *acl, struct error *err)
+{
+	struct target_export *export = target_export_find(target, addr);
+	struct target_interface *interface = target_interface_find(target, name);
+	int ret = 0;
+
+	if (!export)
+		return target_no_export(addr, err);
+	if (interface && target_interface_serves(interface, export))
+		ret = access_replace(interface, export, acl);
+	return ret ? acl_failed(export, ret, err) : 0;
 }
 
 int target_acl_entry(struct target *target, const struct aoe_address *addr,

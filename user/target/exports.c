@@ -198,7 +198,7 @@ int target_settle_address(struct target *target, const struct aoe_address *addr,
 /* ---- on interfaces ---- */
 
 int target_bind_export(struct target *target, const struct aoe_address *addr, const char *name,
-		       struct error *err)
+		       const struct aoe_acl *acl, struct error *err)
 {
 	struct target_export *export = target_export_find(target, addr);
 	struct target_interface *interface = target_interface_find(target, name);
@@ -209,7 +209,7 @@ int target_bind_export(struct target *target, const struct aoe_address *addr, co
 		return error_set(err, ENODEV, "%s is not served here", name);
 	if (target_interface_serves(interface, export))
 		return 0;
-	return target_serve(target, interface, export, err);
+	return target_serve(target, interface, export, acl, err);
 }
 
 int target_unbind_export(struct target *target, const struct aoe_address *addr, const char *name,

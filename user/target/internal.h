@@ -96,7 +96,7 @@ bool target_interface_serves(const struct target_interface *interface,
 			     const struct target_export *export);
 /* Makes the export one of the interface's: access list, workers, program, announcement. */
 int target_serve(struct target *target, struct target_interface *interface,
-		 struct target_export *export, struct error *err);
+		 struct target_export *export, const struct aoe_acl *acl, struct error *err);
 /* The reverse. In-flight requests end later: export->leaving counts the workers they are on. */
 void target_unserve(struct target *target, struct target_interface *interface,
 		    struct target_export *export);
@@ -127,16 +127,13 @@ int target_access_add(struct target_interface *interface, const struct target_ex
 		      const struct aoe_acl *acl);
 void target_access_erase(struct target_interface *interface, const struct target_export *export);
 
-/* The access lists of all exports as the maps have them, read in one go. */
-struct target_access;
-struct target_access *target_access_read(const struct target *target);
 /*
- * The export's, sorted; borrowed until the next call. Where its interfaces have lists that differ
+ * The export's list, sorted; borrowed until the next call. Where its interfaces have lists that
+ * differ
  * (*differ, which may be NULL), it is what any of them grants.
  */
 struct aoe_acl target_access_of(struct target_access *access, const struct target_export *export,
 				bool *differ);
-void target_access_free(struct target_access *access);
 
 /* ---- report_pairs.c ---- */
 

@@ -106,7 +106,7 @@ void target_serving_stop(struct target *target, struct target_interface *interfa
 }
 
 int target_serve(struct target *target, struct target_interface *interface,
-		 struct target_export *export, struct error *err)
+		 struct target_export *export, const struct aoe_acl *acl, struct error *err)
 {
 	struct target_export **exports;
 	int ret = check_vlan(interface, export, err);
@@ -119,7 +119,7 @@ int target_serve(struct target *target, struct target_interface *interface,
 	interface->exports = exports;
 	interface->exports[interface->nexports++] = export;
 	/* Who may use it first, so that no frame is dropped for an entry that is about to come. */
-	ret = target_access_add(interface, export, &export->acl);
+	ret = target_access_add(interface, export, acl);
 	if (ret)
 		ret = serving_failed(interface, ret, err);
 	else if (export->enabled)

@@ -85,7 +85,7 @@ int target_add_interface(struct target *target, const struct interface_request *
 	}
 	list_add_tail(&target->interfaces, &interface->link);
 	for (unsigned int i = 0; i < nexports && !ret; i++)
-		ret = target_serve(target, interface, exports[i], err);
+		ret = target_serve(target, interface, exports[i], &exports[i]->acl, err);
 	if (ret)
 		interface_remove(target, interface);
 	return ret;

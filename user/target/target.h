@@ -64,8 +64,9 @@ int target_add_export(struct target *target, const struct export_request *reques
  * free. target_settle_*() wait for that, until clock_now_ns() says so: 0 or -ETIMEDOUT.
  */
 int target_remove_export(struct target *target, const struct aoe_address *addr, struct error *err);
+/* `acl` is who may use it on that interface from now on, and nobody else. */
 int target_bind_export(struct target *target, const struct aoe_address *addr, const char *interface,
-		       struct error *err);
+		       const struct aoe_acl *acl, struct error *err);
 int target_unbind_export(struct target *target, const struct aoe_address *addr,
 			 const char *interface, struct error *err);
 /* A disabled export does not answer. */
@@ -75,9 +76,11 @@ int target_settle_address(struct target *target, const struct aoe_address *addr,
 			  uint64_t deadline_ns);
 int target_settle_disk(struct target *target, const char *name, uint64_t deadline_ns);
 
-/* The export's access list, on every interface; or one entry of it, added or changed. */
+/* The export's access list, on every interface or on one; or one entry of it, added or changed. */
 int target_acl_set(struct target *target, const struct aoe_address *addr, const struct aoe_acl *acl,
 		   struct error *err);
+int target_acl_set_on(struct target *target, const struct aoe_address *addr, const char *interface,
+		      const struct aoe_acl *acl, struct error *err);
 int target_acl_entry(struct target *target, const struct aoe_address *addr,
 		     const struct aoe_acl_entry *entry, struct error *err);
 
@@ -96,6 +99,18 @@ void target_exports_each(struct target *target,
 void target_disks_each(struct target *target,
 		       void (*found)(void *ctx, const char *name, const struct disk_spec *spec),
 		       void *ctx);
+
+/*
+ * The access lists as the maps of all interfaces have them now, to be put back after a change that
+ * failed. NULL: out of memory. target_access_on() borrows one; false: the interface was not there.
+ */
+struct target_access;
+struct target_access *target_access_read(const struct target *target);
+bool target_access_on(const struct target_access *access, const char *interface,
+		      const struct aoe_address *addr, struct aoe_acl *acl);
+void target_access_free(struct target_access *access);
+/* Takes out of the maps what was written for addresses that are not served there. */
+void target_access_sweep(struct target *target);
 
 /* Returns once every worker has answered. */
 void target_probe(struct target *target);
