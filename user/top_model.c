@@ -158,6 +158,8 @@ static void add_export(struct top_sample *sample, const char *interface, const j
 	entry->counts.value[TOP_RETRANSMITS] = number(export, "retransmits");
 	if (!initiators)
 		counts_add_export(&entry->counts, export);
+	json_object_foreach (json_object_get(export, "silent"), name, op)
+		counts_add_op(&entry->counts, name, op);
 	json_array_foreach (initiators, i, initiator) {
 		entry = entry_add(sample, interface, disk);
 		if (!entry)

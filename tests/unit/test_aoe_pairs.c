@@ -2,6 +2,7 @@
 /* Who asked what of which export, how long it took, and what becomes of it when there are many. */
 #include "aoe_client.h"
 
+#include "aoe/pairs.h"
 #include "fixture.h"
 
 #define MANY 3000u /* initiators, more than the table has room for */
@@ -36,17 +37,22 @@ static uint64_t op_count(const struct aoe_op_stats *op)
 	return count;
 }
 
-/* The pair of `host` with the rig's export number `e`, or, host 0, that of all others. */
-static const struct aoe_pair_stats *pair_of(struct rig *rig, unsigned int host, unsigned int e)
+/* What is counted of `who`, the initiator `host` or host 0, with the rig's export number `e`. */
+static const struct aoe_pair_stats *counted_of(struct rig *rig, enum aoe_pair_who who,
+					       unsigned int host, unsigned int e)
 {
 	unsigned int n = aoe_port_pairs(rig->port, pairs, aoe_port_pairs_max(rig->port));
 
 	for (unsigned int i = 0; i < n; i++)
-		if (pairs[i].export == rig->exports[e].aoe &&
-		    (unsigned int)(pairs[i].mac[4] << 8 | pairs[i].mac[5]) == host &&
-		    !pairs[i].mac[0] == !host)
+		if (pairs[i].export == rig->exports[e].aoe && pairs[i].who == who &&
+		    (unsigned int)(pairs[i].mac[4] << 8 | pairs[i].mac[5]) == host)
 			return &pairs[i];
 	return NULL;
+}
+
+static const struct aoe_pair_stats *pair_of(struct rig *rig, unsigned int host, unsigned int e)
+{
+	return counted_of(rig, AOE_PAIR_INITIATOR, host, e);
 }
 
 static void test_operations_are_kept_apart(void **state)
@@ -83,7 +89,7 @@ static void test_queries_make_no_pair(void **state)
 	client_config(&frame, AOE_CONFIG_READ, "");
 	assert_int_equal(rig_rx(rig, &frame), 0);
 	assert_false(aoe_port_unstamped(rig->port));
-	assert_int_equal(aoe_port_pairs_max(rig->port), 1);
+	assert_int_equal(aoe_port_pairs_max(rig->port), 2);
 }
 
 /* From the frame's arrival to the stamp, in the bucket whose bound is the next one. */
@@ -158,14 +164,15 @@ static uint64_t export_reads(struct rig *rig, unsigned int e)
 	return count;
 }
 
-/* Whoever was quiet for longest goes to "others"; no export's sum ever falls. */
-static void test_a_full_table_folds(void **state)
+static void removed(void *ctx)
 {
-	struct rig *rig = *state;
-	uint64_t sums[2] = {0};
+	++*(int *)ctx;
+}
 
-	rig_export(rig, "7.2", "any", NULL);
-	for (unsigned int host = 1; host <= MANY; host++) {
+/* Commands of `hosts` initiators, each to the export that its number chooses, and answered. */
+static void send_reads(struct rig *rig, unsigned int first, unsigned int hosts, uint64_t sums[2])
+{
+	for (unsigned int host = first; host < first + hosts; host++) {
 		unsigned int e = host % 2;
 
 		send_ata(rig, host, (uint8_t)(e + 1), ATA_READ_SECTORS, 1);
@@ -177,16 +184,81 @@ static void test_a_full_table_folds(void **state)
 		while (rig_take(rig, &frame))
 			;
 	}
-	assert_true(aoe_port_pairs_max(rig->port) < MANY);
-	assert_null(pair_of(rig, 2, 0));
-	assert_non_null(pair_of(rig, MANY, 0));
-	assert_int_equal(pair_of(rig, 0, 0)->ops[ATA_CLASS_READ].bytes,
-			 512 * op_count(&pair_of(rig, 0, 0)->ops[ATA_CLASS_READ]));
-	/* Who comes back is counted anew, and nothing is counted twice. */
-	send_ata(rig, 2, 1, ATA_READ_SECTORS, 1);
-	aoe_port_stamp(rig->port, rig->now);
+}
+
+static uint64_t reads_of(struct rig *rig, enum aoe_pair_who who, unsigned int e)
+{
+	return op_count(&counted_of(rig, who, 0, e)->ops[ATA_CLASS_READ]);
+}
+
+/* Newcomers share a place; those who have one keep it, and nothing is counted twice. */
+static void test_a_full_table_keeps_who_is_there(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t sums[2] = {0};
+
+	rig_export(rig, "7.2", "any", NULL);
+	for (unsigned int round = 1; round <= 3; round++) {
+		send_reads(rig, 1, MANY, sums);
+		for (unsigned int host = 1; host <= AOE_PAIRS; host += 97)
+			assert_int_equal(
+				op_count(&pair_of(rig, host, host % 2)->ops[ATA_CLASS_READ]),
+				round);
+		assert_null(pair_of(rig, AOE_PAIRS + 1, 1));
+		for (unsigned int e = 0; e < 2; e++) {
+			assert_int_equal(reads_of(rig, AOE_PAIR_OTHERS, e),
+					 round * (MANY - AOE_PAIRS) / 2);
+			assert_int_equal(reads_of(rig, AOE_PAIR_SILENT, e), 0);
+		}
+	}
+}
+
+/*
+ * Whoever was silent for long makes room. What others count does not jump by it, as a rate would
+ * show that; the export's sum does not fall either.
+ */
+static void test_the_silent_make_room(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t sums[2] = {0};
+
+	rig_export(rig, "7.2", "any", NULL);
+	send_reads(rig, 1, AOE_PAIRS, sums);
+	rig->now += AOE_PAIR_SILENT_NS - 1;
+	send_reads(rig, 5000, 10, sums);
+	assert_null(pair_of(rig, 5000, 0));
+	rig->now += 1;
+	send_reads(rig, 6000, 10, sums);
+	assert_null(pair_of(rig, 1, 1));
+	assert_null(pair_of(rig, 10, 0));
+	assert_non_null(pair_of(rig, 11, 1));
+	assert_non_null(pair_of(rig, 6009, 1));
+	for (unsigned int e = 0; e < 2; e++) {
+		assert_int_equal(reads_of(rig, AOE_PAIR_OTHERS, e), 5);
+		assert_int_equal(reads_of(rig, AOE_PAIR_SILENT, e), 5);
+	}
+	/* Who comes back is counted anew. */
+	send_reads(rig, 2, 1, sums);
 	assert_int_equal(op_count(&pair_of(rig, 2, 0)->ops[ATA_CLASS_READ]), 1);
-	assert_int_equal(export_reads(rig, 0), sums[0] + 1);
+}
+
+/* An export may be removed while replies of those without a place are not stamped. */
+static void test_others_end_with_their_export(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t sums[2] = {0};
+	int gone = 0;
+
+	rig_export(rig, "7.2", "any", NULL);
+	send_reads(rig, 1, AOE_PAIRS, sums);
+	send_ata(rig, 5000, 1, ATA_READ_SECTORS, 1);
+	rig_tx_complete(rig);
+	assert_int_equal(
+		aoe_port_remove(rig->port, rig->exports[0].aoe, &rig->mailbox, removed, &gone), 0);
+	mailbox_drain(&rig->mailbox);
+	assert_int_equal(gone, 1);
+	aoe_port_stamp(rig->port, rig->now);
+	assert_int_equal(export_reads(rig, 1), sums[1]);
 }
 
 /* Whoever waits for an answer stays, however many others come. */
@@ -228,11 +300,6 @@ static void test_replies_without_a_stamp(void **state)
 	assert_int_equal(op_count(&pair_of(rig, 1, 0)->ops[ATA_CLASS_READ]), 1000);
 }
 
-static void removed(void *ctx)
-{
-	++*(int *)ctx;
-}
-
 /* A removed export takes its pairs along, those with unstamped replies too; others stay. */
 static void test_a_removed_export_is_forgotten(void **state)
 {
@@ -263,7 +330,9 @@ int main(void)
 		rig_test(test_queries_make_no_pair),
 		cmocka_unit_test(test_latencies),
 		cmocka_unit_test(test_bounds_are_round_and_rise),
-		rig_test(test_a_full_table_folds),
+		rig_test(test_a_full_table_keeps_who_is_there),
+		rig_test(test_the_silent_make_room),
+		rig_test(test_others_end_with_their_export),
 		rig_test(test_a_waiting_pair_stays),
 		rig_test(test_replies_without_a_stamp),
 		rig_test(test_a_removed_export_is_forgotten),

@@ -111,6 +111,24 @@ static void test_one_sample_measures_nothing(void **state)
 	rig_free(&rig);
 }
 
+/* An initiator that made room for others still counts for its export. */
+static void test_the_silent_are_part_of_their_export(void **state)
+{
+	struct rig rig;
+
+	rig_fill(
+		&rig,
+		STATS(EXPORT("7.1", INITIATOR(A, OP("read", 100, 512, "100")) "," INITIATOR(
+					    B, OP("read", 10, 512, "10")))),
+		STATS("{\"address\": \"7.1\", \"vlan\": 0, \"silent\": {" OP(
+			"read", 100, 512,
+			"100") "}, \"initiators\": [" INITIATOR(B, OP("read", 15, 512, "15")) "]}"),
+		S, TOP_EXPORTS, TOP_BY_IOPS);
+	assert_int_equal(rig.table.nrows, 1);
+	assert_about(rig.table.rows[0].rate[TOP_OPS], 5);
+	rig_free(&rig);
+}
+
 static void test_percentiles_are_of_the_time_between(void **state)
 {
 	struct rig rig;
@@ -377,6 +395,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rates_are_differences_over_time),
 		cmocka_unit_test(test_one_sample_measures_nothing),
+		cmocka_unit_test(test_the_silent_are_part_of_their_export),
 		cmocka_unit_test(test_percentiles_are_of_the_time_between),
 		cmocka_unit_test(test_percentiles_beyond_the_bounds_and_of_nothing),
 		cmocka_unit_test(test_views_sum_up),

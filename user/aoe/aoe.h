@@ -161,10 +161,17 @@ struct aoe_op_stats {
 	uint64_t latency[AOE_LATENCY_BOUNDS + 1];
 };
 
-/* Counters of one initiator with one export on one port. */
+enum aoe_pair_who {
+	AOE_PAIR_INITIATOR,
+	AOE_PAIR_OTHERS, /* those that the port had no room to keep apart */
+	AOE_PAIR_SILENT, /* those that were silent for so long that others took their room */
+};
+
+/* Counters of one initiator, or several, with one export on one port. */
 struct aoe_pair_stats {
 	struct aoe_export *export;
-	uint8_t mac[6]; /* all 0: initiators that the port had no room to keep apart */
+	enum aoe_pair_who who;
+	uint8_t mac[6]; /* of AOE_PAIR_INITIATOR */
 	struct aoe_op_stats ops[AOE_OPS];
 };
 
@@ -254,8 +261,8 @@ const struct aoe_initiator_stats *aoe_port_initiator(const struct aoe_port *port
 
 /*
  * Copies what is known of at most `max` pairs, and returns of how many; none is left out if `max`
- * is aoe_port_pairs_max(). Pairs forgotten in time are in their export's mac 0: the sum over an
- * export only grows.
+ * is aoe_port_pairs_max(). AOE_PAIR_OTHERS of each export, in the order of
+ * aoe_port_export_stats(), come first. The sum over an export only grows.
  */
 unsigned int aoe_port_pairs(const struct aoe_port *port, struct aoe_pair_stats *out,
 			    unsigned int max);

@@ -305,8 +305,8 @@ void aoe_ata_start(struct aoe_request *request, const struct aoe_frame *frame)
 	}
 	request->op = ata_command_class(ata->command);
 	if (AOE_COUNT_PAIRS)
-		request->pair =
-			aoe_pair_get(&request->port->pairs, request->initiator, request->served);
+		request->pair = aoe_pair_get(&request->port->pairs, request->initiator,
+					     request->served, request->taken_ns);
 	ata_registers_in(ata, &request->cmd.ata);
 	request->cmd.data_out = (struct sgl){};
 	if (ata->command != ATA_IDENTIFY_DEVICE &&

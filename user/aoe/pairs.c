@@ -15,12 +15,10 @@ const uint32_t aoe_latency_bounds_us[AOE_LATENCY_BOUNDS] = {
 
 int aoe_pairs_init(struct aoe_pairs *pairs, unsigned int requests)
 {
-	/* A request holds on to a pair, and so does its reply until it is stamped. */
-	pairs->size = requests < AOE_PAIRS / 2 ? AOE_PAIRS : 2 * requests + 1;
 	pairs->used = 0;
 	pairs->nreplied = 0;
 	pairs->replied_max = requests;
-	pairs->all = calloc(pairs->size, sizeof(*pairs->all));
+	pairs->all = calloc(AOE_PAIRS, sizeof(*pairs->all));
 	pairs->replied = calloc(requests, sizeof(*pairs->replied));
 	if (!pairs->all || !pairs->replied) {
 		aoe_pairs_fini(pairs);
@@ -29,7 +27,7 @@ int aoe_pairs_init(struct aoe_pairs *pairs, unsigned int requests)
 	list_init(&pairs->recent);
 	for (unsigned int i = 0; i < AOE_PAIR_BUCKETS; i++)
 		list_init(&pairs->buckets[i]);
-	for (unsigned int i = 0; i < pairs->size; i++) {
+	for (unsigned int i = 0; i < AOE_PAIRS; i++) {
 		list_init(&pairs->all[i].bucket);
 		list_add_tail(&pairs->recent, &pairs->all[i].recent);
 	}
@@ -54,7 +52,7 @@ static struct list *bucket_of(struct aoe_pairs *pairs, uint64_t initiator,
 static void pair_fold(struct aoe_pair *pair)
 {
 	for (unsigned int op = 0; op < AOE_OPS; op++) {
-		struct aoe_op_stats *to = &pair->served->others[op], *from = &pair->ops[op];
+		struct aoe_op_stats *to = &pair->served->silent[op], *from = &pair->ops[op];
 
 		to->errors += from->errors;
 		to->bytes += from->bytes;
@@ -64,14 +62,13 @@ static void pair_fold(struct aoe_pair *pair)
 	}
 }
 
-static struct aoe_pair *pair_evict(struct aoe_pairs *pairs)
+/* An entry for a new pair; NULL: all are in use. */
+static struct aoe_pair *pair_take(struct aoe_pairs *pairs, uint64_t now_ns)
 {
-	struct aoe_pair *pair;
+	struct aoe_pair *pair = container_of(pairs->recent.next, struct aoe_pair, recent);
 
-	list_for_each_entry (pair, &pairs->recent, recent)
-		if (!pair->inflight)
-			break;
-	assert(&pair->recent != &pairs->recent);
+	if (pair->served && (pair->inflight || now_ns - pair->heard_ns < AOE_PAIR_SILENT_NS))
+		return NULL;
 	if (pair->served)
 		pair_fold(pair);
 	if (pair == &pairs->all[pairs->used])
@@ -82,7 +79,7 @@ static struct aoe_pair *pair_evict(struct aoe_pairs *pairs)
 }
 
 struct aoe_pair *aoe_pair_get(struct aoe_pairs *pairs, struct aoe_initiator *initiator,
-			      struct aoe_served *served)
+			      struct aoe_served *served, uint64_t now_ns)
 {
 	uint64_t id = initiator->nexus.id;
 	struct aoe_pair *pair = initiator->pair;
@@ -95,13 +92,19 @@ struct aoe_pair *aoe_pair_get(struct aoe_pairs *pairs, struct aoe_initiator *ini
 	list_for_each_entry (pair, bucket, bucket)
 		if (pair->served == served && pair->initiator == id)
 			goto found;
-	pair = pair_evict(pairs);
+	pair = pair_take(pairs, now_ns);
+	if (!pair) {
+		served->others.served = served;
+		served->others.inflight++;
+		return &served->others;
+	}
 	pair->served = served;
 	pair->initiator = id;
 	memcpy(pair->mac, initiator->stats.mac, WIRE_MAC_LEN);
 	list_add_head(bucket, &pair->bucket);
 found:
 	initiator->pair = pair;
+	pair->heard_ns = now_ns;
 	pair->inflight++;
 	list_del(&pair->recent);
 	list_add_tail(&pairs->recent, &pair->recent);
@@ -170,32 +173,37 @@ void aoe_pairs_forget(struct aoe_pairs *pairs, const struct aoe_served *served)
 	}
 }
 
+static void pair_copy(struct aoe_pair_stats *to, const struct aoe_served *served,
+		      enum aoe_pair_who who, const struct aoe_op_stats ops[AOE_OPS])
+{
+	*to = (struct aoe_pair_stats){.export = served->export, .who = who};
+	memcpy(to->ops, ops, sizeof(to->ops));
+}
+
 unsigned int aoe_port_pairs(const struct aoe_port *port, struct aoe_pair_stats *out,
 			    unsigned int max)
 {
 	const struct aoe_pairs *pairs = &port->pairs;
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < port->nserved && n < max; i++, n++) {
-		out[n] = (struct aoe_pair_stats){.export = port->served[i]->export};
-		memcpy(out[n].ops, port->served[i]->others, sizeof(out[n].ops));
-	}
+	for (unsigned int i = 0; i < port->nserved && n < max; i++)
+		pair_copy(&out[n++], port->served[i], AOE_PAIR_OTHERS, port->served[i]->others.ops);
+	for (unsigned int i = 0; i < port->nserved && n < max; i++)
+		pair_copy(&out[n++], port->served[i], AOE_PAIR_SILENT, port->served[i]->silent);
 	for (unsigned int i = 0; i < pairs->used && n < max; i++) {
 		const struct aoe_pair *pair = &pairs->all[i];
 
 		if (!pair->served || pair->served->leaving_to)
 			continue;
-		out[n].export = pair->served->export;
-		memcpy(out[n].mac, pair->mac, sizeof(out[n].mac));
-		memcpy(out[n].ops, pair->ops, sizeof(out[n].ops));
-		n++;
+		pair_copy(&out[n], pair->served, AOE_PAIR_INITIATOR, pair->ops);
+		memcpy(out[n++].mac, pair->mac, sizeof(pair->mac));
 	}
 	return n;
 }
 
 unsigned int aoe_port_pairs_max(const struct aoe_port *port)
 {
-	return port->nserved + port->pairs.used;
+	return 2 * port->nserved + port->pairs.used;
 }
 
 bool aoe_port_unstamped(const struct aoe_port *port)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What each initiator asked of each export of a port, and how long it took: a table of fixed size
- * of the pairs that occur. When it is full, the pair that was heard least recently makes room; its
- * numbers go to its export's `others`, so that the sum over an export only grows.
+ * of the pairs that occur. When it is full, newcomers are counted together, as their export's
+ * `others`, until a pair has been silent for so long that nobody misses it. Its numbers then go to
+ * its export's `silent` and not to `others`, where they would look like something that happens now.
  *
  * Time is read once for all replies of a worker's turn, not once a reply: a reply waits here for
  * aoe_pairs_stamp(). The port's thread only.
@@ -12,15 +13,17 @@
 
 #include "aoe/initiator.h"
 
-#define AOE_PAIRS	 2048u /* in the table, or as many as may have requests in flight */
-#define AOE_PAIR_BUCKETS 2048u
+#define AOE_PAIRS	   2048u
+#define AOE_PAIR_BUCKETS   2048u
+#define AOE_PAIR_SILENT_NS (600ull * 1000 * 1000 * 1000)
 
 struct aoe_served;
 
 struct aoe_pair {
 	struct aoe_served *served; /* NULL: nobody's */
 	uint64_t initiator;	   /* its nexus.id */
-	uint8_t mac[WIRE_MAC_LEN];
+	uint8_t mac[WIRE_MAC_LEN]; /* all 0: an export's `others`, which are in no table */
+	uint64_t heard_ns;
 	unsigned int inflight; /* requests and replies that point here */
 	struct aoe_op_stats ops[AOE_OPS];
 	struct list bucket;
@@ -38,7 +41,6 @@ struct aoe_replied {
 
 struct aoe_pairs {
 	struct aoe_pair *all;
-	unsigned int size;
 	unsigned int used; /* the first so many were used once */
 	struct list buckets[AOE_PAIR_BUCKETS];
 	struct list recent; /* nobody's, then least recently heard first */
@@ -51,11 +53,11 @@ int aoe_pairs_init(struct aoe_pairs *pairs, unsigned int requests);
 void aoe_pairs_fini(struct aoe_pairs *pairs);
 
 /*
- * The initiator's pair with the export, for one request more, until aoe_pair_replied() or
- * aoe_pair_put(). Never NULL: the table is larger than what can hold on to its entries.
+ * The initiator's pair with the export, or the export's `others`, for one request more, until
+ * aoe_pair_replied() or aoe_pair_put().
  */
 struct aoe_pair *aoe_pair_get(struct aoe_pairs *pairs, struct aoe_initiator *initiator,
-			      struct aoe_served *served);
+			      struct aoe_served *served, uint64_t now_ns);
 /* The request ends without an answer and is not counted. */
 void aoe_pair_put(struct aoe_pair *pair);
 /* The request, whose pair this ends the use of, is being answered. */

@@ -60,19 +60,21 @@ static json_t *ops_report(const struct aoe_op_stats ops[AOE_OPS], json_t *zero)
 
 static void pair_report(const struct aoe_pair_stats *pair, json_t *export, json_t *zero)
 {
-	static const uint8_t others[6] = {0};
 	json_t *ops = ops_report(pair->ops, zero), *initiator;
 	char mac[MAC_TEXT];
 
+	if (pair->who == AOE_PAIR_SILENT) {
+		json_object_set_new_nocheck(export, "silent", ops);
+		return;
+	}
 	if (!json_object_size(ops)) {
 		json_decref(ops);
 		return;
 	}
 	mac_format(pair->mac, mac);
 	initiator = json_object();
-	json_object_set_new_nocheck(
-		initiator, "mac",
-		json_string(memcmp(pair->mac, others, sizeof(others)) ? mac : "other"));
+	json_object_set_new_nocheck(initiator, "mac",
+				    json_string(pair->who == AOE_PAIR_OTHERS ? "other" : mac));
 	json_object_set_nocheck(initiator, "vlan", json_object_get(export, "vlan"));
 	json_object_set_new_nocheck(initiator, "ops", ops);
 	json_array_append_new(json_object_get(export, "initiators"), initiator);
