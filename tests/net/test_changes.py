@@ -177,6 +177,35 @@ def test_interface_that_vanished_is_taken_again(pair, second, daemon):
     assert daemon.diff() == []
 
 
+def test_program_taken_off_is_put_back_by_a_reload(pair, second, daemon):
+    """The kernel tells nobody about it: `status` asks."""
+    def mode():
+        return {each["name"]: each["xdp_mode"] for each in daemon.json("status")["interfaces"]}
+
+    before = mode()
+    pair.lab.run(["bpftool", "link", "detach", "pinned", PINS / second.port / "link"])
+    assert mode() == {**before, second.port: "none"}
+    daemon.control("reload")
+    assert second.client().read(0, 1) == pair.client().read(0, 1) == pattern(0, 1)
+    assert mode() == before and daemon.diff() == []
+
+
+def test_interface_that_was_renamed(pair, second, daemon, config):
+    """It is served on, and the file may say its new name."""
+    old, second.port = second.port, f"{second.port}new"
+    pair.lab.undo.callback(pair.lab.forget, [second.port])
+    pair.lab.ip(pair.storage, f"link set {old} name {second.port}")
+    wait_until(lambda: f"{old} is now called {second.port}" in daemon.output(), 5, "a word about it")
+    assert second.client().read(0, 1) == pattern(0, 1)
+    config["interfaces"][1]["name"] = second.port
+    config["aoe"][0]["interfaces"][1] = second.port
+    daemon.configure(config)
+    daemon.control("reload")
+    assert second.client().read(0, 1) == pair.client().read(0, 1) == pattern(0, 1)
+    assert daemon.diff() == []
+    assert daemon.stop() == 0 and not (PINS / old).exists() and not (PINS / second.port).exists()
+
+
 def test_lists_that_differ_between_interfaces(pair, second, daemon, config):
     config["aoe"][0]["allow"] = ["02:00:00:00:00:05"]
     daemon.configure(config)

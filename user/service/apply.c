@@ -406,16 +406,39 @@ static bool store_in_use(const struct config *config, const struct disk_spec *sp
 
 /*
  * What is new and needs nothing to go first is tried first: a file that is missing or an interface
- * that is not there is found out before anything that works has been taken away.
+ * that is not there is found out before anything that works has been taken away. One that is served
+ * by another name has to be let go of first.
  */
-static bool goes_first(const struct config *before, const struct config_step *step)
+static bool goes_first(const struct service *s, const struct config *before,
+		       const struct config_step *step)
 {
 	if (step->kind == CONFIG_ADD_DISK)
 		return !config_find_disk(before, step->wanted_disk->name) &&
 		       !store_in_use(before, &step->wanted_disk->spec);
 	if (step->kind == CONFIG_ADD_INTERFACE)
-		return !config_find_interface(before, step->wanted_interface->name);
+		return !config_find_interface(before, step->wanted_interface->name) &&
+		       !target_has_ifindex(s->target, if_nametoindex(step->wanted_interface->name));
 	return false;
+}
+
+/* Puts what goes first there; before any step is done, as steps change the answer. */
+static int sort_steps(const struct service *s, const struct config *before,
+		      struct config_step *steps, unsigned int n)
+{
+	struct config_step *others = calloc(n ? n : 1, sizeof(*others));
+	unsigned int nfirst = 0, nothers = 0;
+
+	if (!others)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++) {
+		if (goes_first(s, before, &steps[i]))
+			steps[nfirst++] = steps[i];
+		else
+			others[nothers++] = steps[i];
+	}
+	memcpy(&steps[nfirst], others, nothers * sizeof(*others));
+	free(others);
+	return 0;
 }
 
 static int run_step(struct service *s, const struct config_step *step, const struct config *wanted,
@@ -430,21 +453,16 @@ static int run_step(struct service *s, const struct config_step *step, const str
 }
 
 /* The way back does not end at what fails: one that cannot return must not keep others away. */
-static int run_steps(struct service *s, const struct config *before, const struct config *wanted,
+static int run_steps(struct service *s, const struct config *wanted,
 		     const struct config_step *steps, unsigned int n, bool back, struct error *err)
 {
-	for (unsigned int pass = 0; pass < 2; pass++) {
-		for (unsigned int i = 0; i < n; i++) {
-			int ret;
+	for (unsigned int i = 0; i < n; i++) {
+		int ret = run_step(s, &steps[i], wanted, err);
 
-			if (goes_first(before, &steps[i]) != (pass == 0))
-				continue;
-			ret = run_step(s, &steps[i], wanted, err);
-			if (ret && !back)
-				return ret;
-			if (ret)
-				log_error("cannot undo it all: %s", err->text);
-		}
+		if (ret && !back)
+			return ret;
+		if (ret)
+			log_error("cannot undo it all: %s", err->text);
 	}
 	return 0;
 }
@@ -458,7 +476,9 @@ static int change(struct service *s, const struct config *before, const struct c
 	int ret = config_diff(before, wanted, &steps, &n, err);
 
 	if (!ret)
-		ret = run_steps(s, before, wanted, steps, n, back, err);
+		ret = noted(sort_steps(s, before, steps, n), err);
+	if (!ret)
+		ret = run_steps(s, wanted, steps, n, back, err);
 	config_steps_free(steps, n);
 	return ret;
 }
@@ -496,6 +516,7 @@ static void note_returned_interfaces(struct service *s)
 	struct config *running = s->running;
 
 	target_monitor_dispatch(s->target);
+	target_drop_detached(s->target);
 	for (unsigned int i = running->ninterfaces; i-- > 0;) {
 		const char *name = running->interfaces[i].name;
 

@@ -179,7 +179,14 @@ void target_interface_changed(struct target_interface *interface, const struct n
 	bool mtu = event->mtu != netif->mtu;
 	bool mac = memcmp(event->mac, netif->mac, sizeof(netif->mac)) != 0;
 	bool came_up = event->up && !netif->up;
+	const char *last = interface->renamed[0] ? interface->renamed : netif->name;
 
+	if (strcmp(event->name, last)) {
+		strcpy(interface->renamed, event->name);
+		log_warning("interface %s is now called %s: change its name in the configuration, "
+			    "too",
+			    last, event->name);
+	}
 	netif->up = event->up;
 	if (mtu) {
 		netif->mtu = event->mtu;

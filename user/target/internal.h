@@ -31,7 +31,8 @@ struct target_export {
 
 struct target_interface {
 	struct list link;
-	struct netif netif;
+	struct netif netif;		  /* its name is what it was called when it was added */
+	char renamed[IF_NAMESIZE];	  /* the name that was last noticed, or empty */
 	struct interface_request request; /* its name is netif.name */
 	struct steer *steer;
 	int acl; /* the map's descriptor for the workers, which outlive the program */

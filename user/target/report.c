@@ -78,8 +78,11 @@ static json_t *interface_status(const struct target_interface *interface)
 	return json_pack("{s:o, s:i, s:s, s:i, s:b, s:I, s:s, s:s, s:i, s:i, s:i, s:i, s:o}",
 			 "name", json_text(netif->name), "ifindex", (int)netif->ifindex, "mac", mac,
 			 "mtu", (int)netif->mtu, "up", netif->up, "netns", (json_int_t)netif->netns,
-			 "xdp_mode", xsk_mode_name(worker_xsk_mode(interface->workers[0])), "vlan",
-			 steer_vlan_name(steer_vlan(interface->steer)), "aoe_sectors",
+			 "xdp_mode",
+			 steer_attached(interface->steer)
+				 ? xsk_mode_name(worker_xsk_mode(interface->workers[0]))
+				 : "none",
+			 "vlan", steer_vlan_name(steer_vlan(interface->steer)), "aoe_sectors",
 			 (int)facts.sectors, "aoe_buffers", (int)facts.buffers, "flood_guard",
 			 (int)interface->request.flood_guard, "pid", (int)getpid(), "queues",
 			 queues);

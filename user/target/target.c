@@ -113,6 +113,29 @@ bool target_has_interface(const struct target *target, const char *name)
 	return target_interface_find(target, name);
 }
 
+bool target_has_ifindex(const struct target *target, unsigned int ifindex)
+{
+	const struct target_interface *interface;
+
+	list_for_each_entry (interface, &target->interfaces, link) {
+		if (interface->netif.ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+void target_drop_detached(struct target *target)
+{
+	struct target_interface *interface, *next;
+
+	list_for_each_entry_safe (interface, next, &target->interfaces, link) {
+		if (steer_attached(interface->steer))
+			continue;
+		log_error("somebody took the XDP program off %s", interface->netif.name);
+		interface_remove(target, interface);
+	}
+}
+
 int target_set_flood_guard(struct target *target, const char *name, unsigned int frames,
 			   struct error *err)
 {
@@ -181,8 +204,8 @@ static void query_interfaces(struct target *target)
 		struct netif_event event = {.ifindex = interface->netif.ifindex};
 		struct netif now;
 
-		event.gone = netif_query(interface->netif.name, &now, NULL) ||
-			     now.ifindex != event.ifindex;
+		event.gone = !if_indextoname(event.ifindex, event.name) ||
+			     netif_query(event.name, &now, NULL);
 		if (!event.gone) {
 			event.up = now.up;
 			event.mtu = now.mtu;

@@ -126,7 +126,11 @@ int target_add_interface(struct target *target, const struct interface_request *
 /* Detaches: new frames pass to the kernel at once, what is in flight ends. -ENODEV: not ours. */
 int target_remove_interface(struct target *target, const char *name, struct error *err);
 unsigned int target_interfaces(const struct target *target);
+/* By the name that it was added with, or by whatever name it has now. */
 bool target_has_interface(const struct target *target, const char *name);
+bool target_has_ifindex(const struct target *target, unsigned int ifindex);
+/* Lets go of interfaces that somebody took our program off: they are to be added again. */
+void target_drop_detached(struct target *target);
 
 /* Another flood guard from the next frame on, STEER_FLOOD_GUARD_MAX at most. -ENODEV: not ours. */
 int target_set_flood_guard(struct target *target, const char *name, unsigned int frames,

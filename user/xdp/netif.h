@@ -46,7 +46,8 @@ bool netif_has_vlan_metadata(const struct netif *netif);
 struct netif_event {
 	unsigned int ifindex;
 	bool gone; /* deleted or moved to another namespace; the rest is not valid */
-	bool up;   /* administratively up and with carrier */
+	char name[IF_NAMESIZE];
+	bool up; /* administratively up and with carrier */
 	unsigned int mtu;
 	uint8_t mac[6];
 };

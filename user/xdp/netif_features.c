@@ -52,7 +52,9 @@ static int ethtool(int fd, const struct netif *netif, void *command)
 {
 	struct ifreq ifr = {.ifr_data = command};
 
-	memcpy(ifr.ifr_name, netif->name, sizeof(ifr.ifr_name));
+	/* It may have been renamed, and its name be another's. */
+	if (!if_indextoname(netif->ifindex, ifr.ifr_name))
+		return -errno;
 	return ioctl(fd, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
 }
 

@@ -34,6 +34,8 @@ static void parse_link(const struct nlmsghdr *head, struct netif_event *event)
 	event->gone = head->nlmsg_type == RTM_DELLINK;
 	event->up = (link->ifi_flags & IFF_UP) && (link->ifi_flags & IFF_RUNNING);
 	for (attr = IFLA_RTA(link); RTA_OK(attr, left); attr = RTA_NEXT(attr, left)) {
+		if (attr->rta_type == IFLA_IFNAME && RTA_PAYLOAD(attr) <= sizeof(event->name))
+			memcpy(event->name, RTA_DATA(attr), RTA_PAYLOAD(attr));
 		if (attr->rta_type == IFLA_MTU && RTA_PAYLOAD(attr) == sizeof(event->mtu))
 			memcpy(&event->mtu, RTA_DATA(attr), sizeof(event->mtu));
 		if (attr->rta_type == IFLA_ADDRESS && RTA_PAYLOAD(attr) == sizeof(event->mac))

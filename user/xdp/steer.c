@@ -455,6 +455,15 @@ bool steer_taken_over(const struct steer *steer)
 	return steer->taken_over;
 }
 
+bool steer_attached(const struct steer *steer)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+
+	/* A link that was detached has no interface; one that cannot be asked is as it was. */
+	return bpf_obj_get_info_by_fd(steer->link, &info, &len) || info.xdp.ifindex;
+}
+
 const struct steer_maps *steer_maps(const struct steer *steer)
 {
 	return &steer->program.maps;

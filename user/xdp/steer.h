@@ -72,6 +72,12 @@ enum steer_vlan steer_vlan(const struct steer *steer);
 /* Link and pins were taken over from a process that was killed. */
 bool steer_taken_over(const struct steer *steer);
 
+/*
+ * Frames still meet the program. The kernel tells nobody when somebody takes it off the interface
+ * (`bpftool link detach`).
+ */
+bool steer_attached(const struct steer *steer);
+
 /* Borrowed until steer_close(). */
 const struct steer_maps *steer_maps(const struct steer *steer);
 
