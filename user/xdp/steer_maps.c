@@ -145,34 +145,59 @@ enum stgt_access steer_acl_lookup(const struct steer_maps *maps, const struct st
 	return entry.access <= STGT_ACCESS_RW ? (enum stgt_access)entry.access : STGT_ACCESS_DENY;
 }
 
+#define WALK_BATCH 256u /* entries read with one system call */
+
 /*
- * A walk over a hash's keys. When the key it stands on is deleted meanwhile, the kernel starts
- * over: the number of steps is bounded.
+ * Calls `visit` for each entry of a hash. The kernel goes from bucket to bucket, and each is read
+ * whole: what changes meanwhile does not make it begin again.
  */
 struct walk {
 	int fd;
-	int result;
-	unsigned int left;
-	bool begun;
+	size_t key_size, value_size; /* the latter of all CPUs */
+	void (*visit)(void *ctx, const void *key, const void *value);
+	void *ctx;
 };
 
-static struct walk walk_over(int fd, unsigned int entries)
+static int walk_batches(const struct walk *walk, uint32_t room, char *keys, char *values)
 {
-	return (struct walk){.fd = fd, .left = 2 * entries};
+	uint32_t at = 0, next = 0, count = room, i;
+	bool begun = false;
+	int ret;
+
+	do {
+		count = room;
+		ret = bpf_map_lookup_batch(walk->fd, begun ? &at : NULL, &next, keys, values,
+					   &count, NULL);
+		if (ret && ret != -ENOENT)
+			return ret;
+		for (i = 0; i < count; i++)
+			walk->visit(walk->ctx, keys + i * walk->key_size,
+				    values + i * walk->value_size);
+		begun = true;
+		at = next;
+	} while (!ret);
+	return 0;
 }
 
-/* False after the last key, or on an error, which is in walk->result. */
-static bool walk_next(struct walk *walk, void *key)
+static int walk_over(const struct walk *walk)
 {
-	if (!walk->left)
-		return false;
-	walk->left--;
-	if (bpf_map_get_next_key(walk->fd, walk->begun ? key : NULL, key) < 0) {
-		walk->result = errno == ENOENT ? 0 : -errno;
-		return false;
-	}
-	walk->begun = true;
-	return true;
+	_cleanup_free_ char *keys = calloc(WALK_BATCH, walk->key_size);
+	_cleanup_free_ char *values = calloc(WALK_BATCH, walk->value_size);
+
+	return keys && values ? walk_batches(walk, WALK_BATCH, keys, values) : -ENOMEM;
+}
+
+struct exports_walk {
+	void (*entry)(void *ctx, const struct stgt_export_key *key,
+		      const struct stgt_export *value);
+	void *ctx;
+};
+
+static void exports_visit(void *ctx, const void *key, const void *value)
+{
+	const struct exports_walk *walk = ctx;
+
+	walk->entry(walk->ctx, key, value);
 }
 
 int steer_exports_each(const struct steer_maps *maps,
@@ -180,14 +205,23 @@ int steer_exports_each(const struct steer_maps *maps,
 				     const struct stgt_export *value),
 		       void *ctx)
 {
-	struct walk walk = walk_over(maps->exports, STGT_MAX_EXPORTS);
-	struct stgt_export_key key;
-	struct stgt_export value;
+	struct exports_walk exports = {entry, ctx};
+	const struct walk walk = {maps->exports, sizeof(struct stgt_export_key),
+				  sizeof(struct stgt_export), exports_visit, &exports};
 
-	while (walk_next(&walk, &key))
-		if (!bpf_map_lookup_elem(maps->exports, &key, &value))
-			entry(ctx, &key, &value);
-	return walk.result;
+	return walk_over(&walk);
+}
+
+struct acl_walk {
+	void (*entry)(void *ctx, const struct stgt_acl_key *key, const struct stgt_acl *value);
+	void *ctx;
+};
+
+static void acl_visit(void *ctx, const void *key, const void *value)
+{
+	const struct acl_walk *walk = ctx;
+
+	walk->entry(walk->ctx, key, value);
 }
 
 int steer_acl_each(const struct steer_maps *maps,
@@ -195,28 +229,35 @@ int steer_acl_each(const struct steer_maps *maps,
 				 const struct stgt_acl *value),
 		   void *ctx)
 {
-	struct walk walk = walk_over(maps->acl, STGT_MAX_ACL);
-	struct stgt_acl_key key;
-	struct stgt_acl value;
+	struct acl_walk acl = {entry, ctx};
+	const struct walk walk = {maps->acl, sizeof(struct stgt_acl_key), sizeof(struct stgt_acl),
+				  acl_visit, &acl};
 
-	while (walk_next(&walk, &key))
-		if (!bpf_map_lookup_elem(maps->acl, &key, &value))
-			entry(ctx, &key, &value);
-	return walk.result;
+	return walk_over(&walk);
 }
 
-static void initiator_sum(struct stgt_initiator *sum, const struct stgt_initiator *each, int cpus)
+struct initiators_walk {
+	void (*entry)(void *ctx, const struct stgt_initiator_key *key,
+		      const struct stgt_initiator *value);
+	void *ctx;
+	int cpus;
+};
+
+static void initiators_visit(void *ctx, const void *key, const void *value)
 {
+	const struct initiators_walk *walk = ctx;
+	const struct stgt_initiator *each = value;
+	struct stgt_initiator sum = {0};
 	int cpu;
 
-	memset(sum, 0, sizeof(*sum));
-	for (cpu = 0; cpu < cpus; cpu++) {
-		sum->frames += each[cpu].frames;
-		sum->bytes += each[cpu].bytes;
-		sum->drops += each[cpu].drops;
-		if (each[cpu].last_seen_ns > sum->last_seen_ns)
-			sum->last_seen_ns = each[cpu].last_seen_ns;
+	for (cpu = 0; cpu < walk->cpus; cpu++) {
+		sum.frames += each[cpu].frames;
+		sum.bytes += each[cpu].bytes;
+		sum.drops += each[cpu].drops;
+		if (each[cpu].last_seen_ns > sum.last_seen_ns)
+			sum.last_seen_ns = each[cpu].last_seen_ns;
 	}
+	walk->entry(walk->ctx, key, &sum);
 }
 
 int steer_initiators_each(const struct steer_maps *maps,
@@ -224,22 +265,10 @@ int steer_initiators_each(const struct steer_maps *maps,
 					const struct stgt_initiator *value),
 			  void *ctx)
 {
-	struct walk walk = walk_over(maps->initiators, STGT_MAX_INITIATORS);
-	_cleanup_free_ struct stgt_initiator *each = NULL;
-	int cpus = libbpf_num_possible_cpus();
-	struct stgt_initiator_key key;
-	struct stgt_initiator sum;
+	struct initiators_walk initiators = {entry, ctx, libbpf_num_possible_cpus()};
+	const struct walk walk = {maps->initiators, sizeof(struct stgt_initiator_key),
+				  (size_t)initiators.cpus * sizeof(struct stgt_initiator),
+				  initiators_visit, &initiators};
 
-	if (cpus < 0)
-		return cpus;
-	each = calloc((size_t)cpus, sizeof(*each));
-	if (!each)
-		return -ENOMEM;
-	while (walk_next(&walk, &key)) {
-		if (bpf_map_lookup_elem(maps->initiators, &key, each) < 0)
-			continue;
-		initiator_sum(&sum, each, cpus);
-		entry(ctx, &key, &sum);
-	}
-	return walk.result;
+	return initiators.cpus < 0 ? initiators.cpus : walk_over(&walk);
 }
