@@ -36,11 +36,19 @@ static void test_disk_of_any_name_is_shown(void **state)
 	assert_int_equal(aoe_acl_parse("any", &request.acl, &err), 0);
 	assert_int_equal(target_open(&options, &target, &err), 0);
 	assert_int_equal(target_add_export(target, &request, &export, &err), 0);
-	status = target_status(target);
+	status = target_status(target, TARGET_FULL);
 	assert_non_null(status);
 	assert_non_null(strstr(member(status, "exports", "disk"), shown));
 	assert_non_null(strstr(member(status, "disks", "name"), shown));
 	assert_string_equal(member(status, "exports", "address"), "7.1");
+	assert_non_null(
+		json_object_get(json_array_get(json_object_get(status, "exports"), 0), "allow"));
+	json_decref(status);
+	status = target_status(target, TARGET_BRIEF);
+	assert_non_null(strstr(member(status, "exports", "disk"), shown));
+	assert_null(
+		json_object_get(json_array_get(json_object_get(status, "exports"), 0), "allow"));
+	assert_null(json_object_get(status, "initiators"));
 	json_decref(status);
 	target_close(target);
 	aoe_acl_fini(&request.acl);

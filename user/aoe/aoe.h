@@ -256,8 +256,11 @@ const struct aoe_port_stats *aoe_port_stats(const struct aoe_port *port);
 const struct aoe_export_stats *aoe_port_export_stats(const struct aoe_port *port, unsigned int i,
 						     struct aoe_export **export);
 
+unsigned int aoe_port_exports(const struct aoe_port *port);
+
 /* Of the i-th initiator remembered, in no particular order, or NULL past the last. */
 const struct aoe_initiator_stats *aoe_port_initiator(const struct aoe_port *port, unsigned int i);
+unsigned int aoe_port_initiators(const struct aoe_port *port);
 
 /*
  * Copies what is known of at most `max` pairs, and returns of how many; none is left out if `max`

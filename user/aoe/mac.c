@@ -2,7 +2,6 @@
 #include "aoe/mac.h"
 
 #include "base/hex.h"
-#include <stdio.h>
 #include <string.h>
 
 bool mac_parse(const char *text, size_t len, uint8_t mac[WIRE_MAC_LEN])
@@ -21,8 +20,10 @@ bool mac_parse(const char *text, size_t len, uint8_t mac[WIRE_MAC_LEN])
 
 void mac_format(const uint8_t mac[WIRE_MAC_LEN], char text[MAC_TEXT])
 {
-	snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-		 mac[4], mac[5]);
+	for (unsigned int i = 0; i < WIRE_MAC_LEN; i++) {
+		hex_format(&mac[i], 1, &text[3 * i]);
+		text[3 * i + 2] = i < WIRE_MAC_LEN - 1 ? ':' : '\0';
+	}
 }
 
 bool mac_is_station(const uint8_t mac[WIRE_MAC_LEN])

@@ -206,7 +206,17 @@ const struct aoe_export_stats *aoe_port_export_stats(const struct aoe_port *port
 	return &port->served[i]->stats;
 }
 
+unsigned int aoe_port_exports(const struct aoe_port *port)
+{
+	return port->nserved;
+}
+
 const struct aoe_initiator_stats *aoe_port_initiator(const struct aoe_port *port, unsigned int i)
 {
 	return i < port->initiators.used ? &port->initiators.all[i].stats : NULL;
+}
+
+unsigned int aoe_port_initiators(const struct aoe_port *port)
+{
+	return port->initiators.used;
 }

@@ -51,8 +51,8 @@ static struct answer answer_json(json_t *document)
 
 static struct answer answer_metrics(struct exporter *exporter)
 {
-	json_t *status = exporter->ops->status(exporter->ctx);
-	json_t *stats = exporter->ops->stats(exporter->ctx);
+	json_t *status = exporter->ops->brief_status(exporter->ctx);
+	json_t *stats = exporter->ops->brief_stats(exporter->ctx);
 	struct answer answer = {.type = "text/plain; version=0.0.4; charset=utf-8"};
 
 	if (status && stats)

@@ -22,11 +22,15 @@
 #define EXPORTER_REQUEST_MS 5000
 #define EXPORTER_ANSWER_MS  30000
 
-/* Where the documents come from (stgt-xdp(8)); the caller owns what they return. NULL: no memory.
+/*
+ * Where the documents come from (stgt-xdp(8)); the caller owns what they return. NULL: no memory.
+ * The brief ones may lack what no metric is made of.
  */
 struct exporter_ops {
 	json_t *(*status)(void *ctx);
 	json_t *(*stats)(void *ctx);
+	json_t *(*brief_status)(void *ctx);
+	json_t *(*brief_stats)(void *ctx);
 };
 
 struct exporter;

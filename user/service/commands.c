@@ -44,7 +44,7 @@ static json_t *server_status(const struct service *service)
 
 json_t *service_status(const struct service *service)
 {
-	json_t *status = target_status(service->target);
+	json_t *status = target_status(service->target, TARGET_FULL);
 
 	json_object_set_new(status, "servers", server_status(service));
 	return status;
@@ -57,7 +57,7 @@ static json_t *run_status(void *ctx, const json_t *request, struct error *err)
 
 static json_t *run_stats(void *ctx, const json_t *request, struct error *err)
 {
-	return target_stats(((struct service *)ctx)->target);
+	return target_stats(((struct service *)ctx)->target, TARGET_FULL);
 }
 
 static json_t *run_config(void *ctx, const json_t *request, struct error *err)

@@ -10,12 +10,27 @@ static json_t *export_status(void *ctx)
 
 static json_t *export_stats(void *ctx)
 {
-	return target_stats(((struct service *)ctx)->target);
+	return target_stats(((struct service *)ctx)->target, TARGET_FULL);
+}
+
+static json_t *export_brief_status(void *ctx)
+{
+	return target_status(((struct service *)ctx)->target, TARGET_BRIEF);
+}
+
+static json_t *export_brief_stats(void *ctx)
+{
+	return target_stats(((struct service *)ctx)->target, TARGET_BRIEF);
 }
 
 static int start(struct service *service, const char *listen, struct error *err)
 {
-	static const struct exporter_ops ops = {.status = export_status, .stats = export_stats};
+	static const struct exporter_ops ops = {
+		.status = export_status,
+		.stats = export_stats,
+		.brief_status = export_brief_status,
+		.brief_stats = export_brief_stats,
+	};
 	struct sockaddr_storage address;
 	socklen_t len;
 	int ret = config_listen_parse(listen, &address, &len, err);

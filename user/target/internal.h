@@ -136,18 +136,17 @@ void target_access_erase(struct target_interface *interface, const struct target
 struct aoe_acl target_access_of(struct target_access *access, const struct target_export *export,
 				bool *differ);
 
+/* ---- report.c ---- */
+
+/* 0 untagged, VID, or "OUTER.INNER" for two tags. */
+json_t *target_vlan_json(uint32_t vlan);
+json_t *target_address_json(const struct aoe_address *addr);
+const char *target_proto_name(uint32_t proto);
+
 /* ---- report_pairs.c ---- */
 
-/* What each initiator asked of each export, as it was at one moment. */
-struct target_pairs {
-	struct aoe_pair_stats *all;
-	unsigned int count;
-};
-
-/* Copies the port's numbers. The worker's thread. */
-void target_pairs_take(struct target_pairs *pairs, const struct aoe_port *port);
-/* Adds them to the documents of the port's exports, which are in the port's order; frees them. */
-void target_pairs_report(struct target_pairs *pairs, json_t *exports);
+/* Adds what aoe_port_pairs() gave to the documents of the port's exports, in the port's order. */
+void target_pairs_report(const struct aoe_pair_stats *pairs, unsigned int npairs, json_t *exports);
 json_t *target_latency_bounds(void);
 
 #endif

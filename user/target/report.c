@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The documents behind `status --json` and `stats --json`; stgt-xdp(8) describes their members. */
+/* The document behind `status --json`; stgt-xdp(8) describes its members. */
 #include "target/internal.h"
 
 #include "aoe/mac.h"
@@ -9,15 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* 0 untagged, VID, or "OUTER.INNER" for two tags. */
-static json_t *vlan_json(uint32_t vlan)
+json_t *target_vlan_json(uint32_t vlan)
 {
 	if (vlan >> 12)
 		return json_sprintf("%u.%u", vlan >> 12, vlan & WIRE_VID_MASK);
 	return json_integer(vlan);
 }
 
-static json_t *address_json(const struct aoe_address *addr)
+json_t *target_address_json(const struct aoe_address *addr)
 {
 	return json_sprintf("%u.%u", addr->shelf, addr->slot);
 }
@@ -33,7 +32,7 @@ static const char *access_name(enum stgt_access access)
 	return names[access];
 }
 
-static const char *proto_name(uint32_t proto)
+const char *target_proto_name(uint32_t proto)
 {
 	static const char *const names[STGT_PROTOS] = {
 		[STGT_PROTO_NONE] = "none",
@@ -126,27 +125,31 @@ static json_t *config_json(const struct aoe_export_settings *settings)
 }
 
 static json_t *export_status(const struct target *target, const struct target_export *export,
-			     struct target_access *access)
+			     struct target_access *access, enum target_detail detail)
 {
-	const struct aoe_acl acl = target_access_of(access, export, NULL);
 	const struct target_interface *interface;
 	struct aoe_export_settings settings;
-	json_t *interfaces = json_array();
+	json_t *interfaces = json_array(), *allow = NULL;
 
 	list_for_each_entry (interface, &target->interfaces, link) {
 		if (target_interface_serves(interface, export))
 			json_array_append_new(interfaces, json_text(interface->netif.name));
 	}
+	if (detail == TARGET_FULL) {
+		const struct aoe_acl acl = target_access_of(access, export, NULL);
+
+		allow = acl_status(&acl);
+	}
 	aoe_export_settings(export->aoe, &settings);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:b, s:s, s:b, s:o, s:b, s:o, s:i, s:i}",
-			 "protocol", "aoe", "address", address_json(&export->addr), "vlan",
-			 vlan_json(export->addr.vlan), "interfaces", interfaces, "disk",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:b, s:s, s:b, s:o*, s:b, s:o, s:i, s:i}",
+			 "protocol", "aoe", "address", target_address_json(&export->addr), "vlan",
+			 target_vlan_json(export->addr.vlan), "interfaces", interfaces, "disk",
 			 json_text(export->named ? export->named->name : export->disk->name),
 			 "size_bytes",
 			 (json_int_t)(atomic_load(&export->disk->nblocks) * BLK_SECTOR),
 			 "read_only", export->disk->read_only, "cache",
 			 export->lu.durable ? "writethrough" : "writeback", "write_cache_enabled",
-			 atomic_load(&export->lu.write_cache), "allow", acl_status(&acl), "enabled",
+			 atomic_load(&export->lu.write_cache), "allow", allow, "enabled",
 			 export->enabled, "config_string", config_json(&settings), "masked_macs",
 			 (int)settings.masks, "reserved_macs", (int)settings.reserves);
 }
@@ -183,13 +186,13 @@ static void initiator_status(void *ctx, const struct stgt_initiator_key *key,
 	if (report->now_ns > value->last_seen_ns)
 		idle = (double)(report->now_ns - value->last_seen_ns) / 1e9;
 	mac_format(key->mac, mac);
-	json_array_append_new(report->list,
-			      json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:f}", "mac", mac,
-					"interface", json_text(report->interface->netif.name),
-					"vlan", vlan_json(key->vlan), "protocol",
-					proto_name(key->proto), "frames", (json_int_t)value->frames,
-					"bytes", (json_int_t)value->bytes, "drops",
-					(json_int_t)value->drops, "idle_seconds", idle));
+	json_array_append_new(
+		report->list,
+		json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:f}", "mac", mac, "interface",
+			  json_text(report->interface->netif.name), "vlan",
+			  target_vlan_json(key->vlan), "protocol", target_proto_name(key->proto),
+			  "frames", (json_int_t)value->frames, "bytes", (json_int_t)value->bytes,
+			  "drops", (json_int_t)value->drops, "idle_seconds", idle));
 }
 
 static json_t *initiators_status(const struct target *target)
@@ -202,181 +205,40 @@ static json_t *initiators_status(const struct target *target)
 	return report.list;
 }
 
-json_t *target_status(struct target *target)
+/* What is in a brief status, too. `access` is for a full one; NULL where it could not be read. */
+static json_t *served_status(const struct target *target, struct target_access *access,
+			     enum target_detail detail)
 {
 	const struct target_interface *interface;
 	const struct target_export *export;
 	json_t *interfaces = json_array(), *exports = json_array(), *disks = json_array();
-	struct target_access *access = target_access_read(target);
 	const struct disk *disk;
 
 	list_for_each_entry (interface, &target->interfaces, link)
 		json_array_append_new(interfaces, interface_status(interface));
 	list_for_each_entry (export, &target->exports, link)
-		json_array_append_new(exports, export_status(target, export, access));
-	target_access_free(access);
+		json_array_append_new(exports, export_status(target, export, access, detail));
 	list_for_each_entry (disk, &target->disks, link)
 		json_array_append_new(disks, disk_status(disk));
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", STGT_VERSION,
-			 "interfaces", interfaces, "exports", exports, "disks", disks, "initiators",
-			 initiators_status(target), "limits", target_limits_json(target), "faults",
-			 target_faults_json(target), "taps", target_taps_json(target));
+	return json_pack("{s:s, s:o, s:o, s:o}", "version", STGT_VERSION, "interfaces", interfaces,
+			 "exports", exports, "disks", disks);
 }
 
-/* ---- stats ---- */
-
-static json_t *counters_stats(const struct target_interface *interface)
+json_t *target_status(struct target *target, enum target_detail detail)
 {
-	struct stgt_counter counters[STGT_PROTOS][STGT_VERDICTS] = {0};
-	json_t *protocols = json_object();
+	struct target_access *access;
+	json_t *status;
 
-	steer_counters_read(steer_maps(interface->steer), counters);
-	for (unsigned int p = STGT_PROTO_AOE; p < STGT_PROTOS; p++) {
-		json_t *verdicts = json_object();
-
-		for (unsigned int v = 0; v < STGT_VERDICTS; v++)
-			json_object_set_new(verdicts, steer_verdict_name(v),
-					    json_pack("{s:I, s:I}", "frames",
-						      (json_int_t)counters[p][v].frames, "bytes",
-						      (json_int_t)counters[p][v].bytes));
-		json_object_set_new(protocols, proto_name(p), verdicts);
-	}
-	return protocols;
-}
-
-static json_t *socket_stats(const struct worker_view *view)
-{
-	struct xsk_stats s = {0};
-
-	xsk_stats(view->xsk, &s);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "rx_frames",
-			 (json_int_t)s.rx_frames, "tx_frames", (json_int_t)s.tx_frames,
-			 "rx_dropped", (json_int_t)s.rx_dropped, "rx_ring_full",
-			 (json_int_t)s.rx_ring_full, "rx_fill_ring_empty",
-			 (json_int_t)s.rx_fill_ring_empty, "rx_invalid_descs",
-			 (json_int_t)s.rx_invalid_descs, "tx_invalid_descs",
-			 (json_int_t)s.tx_invalid_descs, "rx_too_many_spans",
-			 (json_int_t)s.rx_too_many_spans, "tx_stray_completions",
-			 (json_int_t)s.tx_stray_completions);
-}
-
-static json_t *reasons_stats(const struct aoe_port_stats *stats)
-{
-	json_t *reasons = json_object();
-
-	for (unsigned int r = 0; r < AOE_REASONS; r++)
-		json_object_set_new(reasons, aoe_reason_name(r),
-				    json_integer((json_int_t)stats->reasons[r]));
-	return reasons;
-}
-
-static json_t *export_stats(const struct aoe_export_stats *s, const struct aoe_export *export)
-{
-	const struct aoe_address *addr = aoe_export_address(export);
-
-	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "address",
-			 address_json(addr), "vlan", vlan_json(addr->vlan), "reads",
-			 (json_int_t)s->reads, "read_bytes", (json_int_t)s->read_bytes, "writes",
-			 (json_int_t)s->writes, "write_bytes", (json_int_t)s->write_bytes,
-			 "flushes", (json_int_t)s->flushes, "other", (json_int_t)s->other,
-			 "queries", (json_int_t)s->queries, "ata_errors", (json_int_t)s->ata_errors,
-			 "retransmits", (json_int_t)s->retransmits);
-}
-
-static json_t *initiators_stats(const struct aoe_port *port)
-{
-	const struct aoe_initiator_stats *s;
-	json_t *list = json_array();
-	char mac[MAC_TEXT];
-
-	for (unsigned int i = 0; (s = aoe_port_initiator(port, i)); i++) {
-		mac_format(s->mac, mac);
-		json_array_append_new(
-			list, json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "mac", mac, "vlan",
-					vlan_json(s->vlan), "requests", (json_int_t)s->requests,
-					"read_bytes", (json_int_t)s->read_bytes, "write_bytes",
-					(json_int_t)s->write_bytes, "errors", (json_int_t)s->errors,
-					"retransmits", (json_int_t)s->retransmits));
-	}
-	return list;
-}
-
-static json_t *rings_stats(const struct worker_view *view)
-{
-	struct xsk_levels levels;
-
-	xsk_levels(view->xsk, &levels);
-	return json_pack("{s:I, s:I, s:I, s:I}", "rx", (json_int_t)levels.rx, "fill",
-			 (json_int_t)levels.fill, "tx", (json_int_t)levels.tx, "completion",
-			 (json_int_t)levels.completion);
-}
-
-static json_t *memory_stats(const struct arena *arena)
-{
-	return json_pack("{s:I, s:I, s:I, s:I}", "frames", (json_int_t)arena->config.rx_frames,
-			 "frames_free", (json_int_t)arena->nfree_frames, "runs",
-			 (json_int_t)arena->config.runs, "runs_free",
-			 (json_int_t)arena->nfree_runs);
-}
-
-struct queue_report {
-	unsigned int queue;
-	json_t *document;
-	json_t *exports; /* in the document */
-	struct target_pairs pairs;
-};
-
-/* Runs on the worker, whose counters these are. */
-static void queue_stats(const struct worker_view *view, void *arg)
-{
-	struct queue_report *report = arg;
-	const struct aoe_port_stats *stats = aoe_port_stats(view->port);
-	const struct aoe_export_stats *s;
-	struct aoe_export *export;
-
-	report->exports = json_array();
-	for (unsigned int i = 0; (s = aoe_port_export_stats(view->port, i, &export)); i++)
-		json_array_append_new(report->exports, export_stats(s, export));
-	report->document =
-		json_pack("{s:i, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:I, s:I, s:o, s:o}",
-			  "queue", (int)report->queue, "socket", socket_stats(view), "rings",
-			  rings_stats(view), "memory", memory_stats(view->blk->arena), "aoe",
-			  "rx_frames", (json_int_t)stats->rx_frames, "tx_frames",
-			  (json_int_t)stats->tx_frames, "announcements",
-			  (json_int_t)stats->announcements, "reasons", reasons_stats(stats),
-			  "inflight", (json_int_t)view->blk->inflight, "bounces",
-			  (json_int_t)view->blk->bounces, "exports", report->exports, "initiators",
-			  initiators_stats(view->port));
-	target_pairs_take(&report->pairs, view->port);
-}
-
-static json_t *queues_stats(const struct target_interface *interface)
-{
-	json_t *queues = json_array();
-
-	for (unsigned int q = 0; q < interface->nworkers; q++) {
-		struct queue_report report = {.queue = q};
-
-		worker_run(interface->workers[q], queue_stats, &report);
-		target_pairs_report(&report.pairs, report.exports);
-		json_array_append_new(queues, report.document);
-	}
-	return queues;
-}
-
-json_t *target_stats(struct target *target)
-{
-	struct target_interface *interface;
-	json_t *interfaces = json_array();
-
-	list_for_each_entry (interface, &target->interfaces, link) {
-		json_array_append_new(interfaces, json_pack("{s:o, s:o, s:o}", "name",
-							    json_text(interface->netif.name),
-							    "counters", counters_stats(interface),
-							    "queues", queues_stats(interface)));
-	}
-	return json_pack("{s:s, s:o, s:o}", "version", STGT_VERSION, "latency_bounds_us",
-			 target_latency_bounds(), "interfaces", interfaces);
+	if (detail == TARGET_BRIEF)
+		return served_status(target, NULL, detail);
+	access = target_access_read(target);
+	status = served_status(target, access, detail);
+	target_access_free(access);
+	json_object_set_new(status, "initiators", initiators_status(target));
+	json_object_set_new(status, "limits", target_limits_json(target));
+	json_object_set_new(status, "faults", target_faults_json(target));
+	json_object_set_new(status, "taps", target_taps_json(target));
+	return status;
 }
 
 /* ---- the ready line ---- */

@@ -1,23 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * The largest part of `stats`: what each initiator asked of each export. There may be thousands, so
- * the worker only copies the numbers; the document is made of them on the control thread.
- */
+/* The largest part of `stats`: what each initiator asked of each export. */
 #include "target/internal.h"
 
 #include "aoe/mac.h"
 #include <stdlib.h>
 #include <string.h>
-
-void target_pairs_take(struct target_pairs *pairs, const struct aoe_port *port)
-{
-	unsigned int max = aoe_port_pairs_max(port);
-
-	pairs->count = 0;
-	pairs->all = calloc(max, sizeof(*pairs->all));
-	if (pairs->all)
-		pairs->count = aoe_port_pairs(port, pairs->all, max);
-}
 
 /* `zero` is what most buckets hold: one for all of them. */
 static json_t *op_report(const struct aoe_op_stats *op, uint64_t count, json_t *zero)
@@ -80,24 +67,43 @@ static void pair_report(const struct aoe_pair_stats *pair, json_t *export, json_
 	json_array_append_new(json_object_get(export, "initiators"), initiator);
 }
 
-void target_pairs_report(struct target_pairs *pairs, json_t *exports)
+/* Where an export's document is among those of its port. */
+struct place {
+	const struct aoe_export *export;
+	size_t at;
+};
+
+static int place_compare(const void *a, const void *b)
 {
-	json_t *zero = json_integer(0), *export;
+	uintptr_t x = (uintptr_t)((const struct place *)a)->export;
+	uintptr_t y = (uintptr_t)((const struct place *)b)->export;
+
+	return x < y ? -1 : x > y;
+}
+
+void target_pairs_report(const struct aoe_pair_stats *pairs, unsigned int npairs, json_t *exports)
+{
 	size_t nexports = json_array_size(exports), e;
+	struct place *places = calloc(nexports + 1, sizeof(*places));
+	json_t *zero = json_integer(0), *export;
 
 	json_array_foreach (exports, e, export)
 		json_object_set_new(export, "initiators", json_array());
-	for (unsigned int i = 0; i < pairs->count; i++) {
-		/* The first pairs are those of the exports themselves, in their order. */
-		for (e = 0; e < nexports && e < pairs->count; e++)
-			if (pairs->all[e].export == pairs->all[i].export)
-				break;
-		export = json_array_get(exports, e);
-		if (export)
-			pair_report(&pairs->all[i], export, zero);
+	/* The first pairs are those of the exports themselves, in their order. */
+	for (e = 0; places && e < nexports && e < npairs; e++)
+		places[e] = (struct place){pairs[e].export, e};
+	if (places)
+		qsort(places, e, sizeof(*places), place_compare);
+	for (unsigned int i = 0; places && i < npairs; i++) {
+		const struct place wanted = {.export = pairs[i].export};
+		const struct place *found =
+			bsearch(&wanted, places, e, sizeof(*places), place_compare);
+
+		if (found)
+			pair_report(&pairs[i], json_array_get(exports, found->at), zero);
 	}
 	json_decref(zero);
-	free(pairs->all);
+	free(places);
 }
 
 json_t *target_latency_bounds(void)

@@ -194,8 +194,16 @@ void target_tap_close(struct target_tap *tap);
 void target_traces_end(struct target *target);
 json_t *target_taps_json(const struct target *target);
 
-/* The documents behind `status --json` and `stats --json` (docs/stgt-xdp.8.scd); caller owns. */
-json_t *target_status(struct target *target);
-json_t *target_stats(struct target *target);
+/*
+ * The documents behind `status --json` and `stats --json` (docs/stgt-xdp.8.scd); caller owns. The
+ * brief ones lack what may be long and no metric is made of: in `status` lists of access,
+ * initiators, limits, faults and taps, in `stats` the initiators of queues.
+ */
+enum target_detail {
+	TARGET_FULL,
+	TARGET_BRIEF
+};
+json_t *target_status(struct target *target, enum target_detail detail);
+json_t *target_stats(struct target *target, enum target_detail detail);
 
 #endif
