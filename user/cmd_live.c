@@ -96,7 +96,8 @@ static const struct object limit = {
 	  {"mac", "limit"},
 	  0,
 	  false,
-	  "answer an initiator no faster than iops=N, bytes=SIZE or both a second"},
+	  "answer an initiator (any: each without a limit of its own) no faster than\n"
+	  "        iops=N, bytes=SIZE or both a second"},
 	 {"clear", "limit-clear", {"mac"}, 0, false, "end an initiator's limit"},
 	 {"list", NULL, {NULL}, 0, false, "show all limits"}},
 };

@@ -287,6 +287,25 @@ def test_limits_are_configuration(pair, daemon, config):
     assert [(limit["mac"], limit["iops"], limit["bytes_per_second"])
             for limit in daemon.json("status")["limits"]] == [(READER, 700, 1 << 20)]
     assert daemon.diff() == []
+    # What was set by hand is shown as it would stand in the file.
+    daemon.control("limit", "set", "any", "bytes=1G")
+    assert "initiator: any, bytes: 1GiB" in daemon.shown()
+    config["limits"].append({"initiator": "any", "bytes": "1GiB"})
+    daemon.configure(config)
+    assert daemon.diff() == []
+    daemon.file.write_text(daemon.shown())
+    assert daemon.diff() == []
+
+
+def test_most_limits_that_a_file_may_have(pair, daemon, config):
+    config["limits"] = [{"initiator": f"02:00:00:01:{i >> 8:02x}:{i & 255:02x}", "iops": 1000000000,
+                         "bytes": "1024T"} for i in range(4095)] + [{"initiator": "any", "iops": 1}]
+    daemon.configure(config)
+    daemon.control("reload")
+    assert daemon.diff() == []
+    assert len(daemon.json("status")["limits"]) == 4096
+    done = daemon.control("limit", "set", READER, "iops=5", check=False)
+    assert done.returncode == 1 and "4096" in done.stderr
 
 
 def test_log_level(pair, daemon):

@@ -117,6 +117,40 @@ def test_limit_changes_live(pair):
     loop.finish()
 
 
+def test_limit_for_any_holds_each_by_itself(pair):
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    exempt = "02:00:00:00:01:03"
+    target.control("limit", "set", "any", "iops=200")
+    target.control("limit", "set", exempt, "iops=1000000")
+    # The first one's answers still wait when the second comes, who has saved up what all have.
+    first = Loop(client, LIMITED, 60)
+    first.run(0.1)
+    tags = {next(client.tags) for _ in range(200 // 20)}
+    start = time.monotonic()
+    for tag in tags:
+        client.send(read_frame(client, tag, OTHER))
+    while tags:
+        reply = client.receive()
+        (tags if reply.dst == OTHER else first.waiting).remove(reply.tag)
+    assert time.monotonic() - start < 0.1 * SLOW
+    first.finish()
+    for mac in (LIMITED, OTHER):
+        loop = Loop(client, mac, 4)
+        loop.run(0.2)
+        start = time.monotonic()
+        assert loop.run(0.5) == pytest.approx(200 * (time.monotonic() - start), rel=0.2), mac
+        loop.finish()
+    free = Loop(client, exempt, 8)
+    assert free.run(0.3) > 200
+    free.finish()
+    assert sorted((entry["mac"], entry["iops"]) for entry in listed(target, "limit")) == \
+        [(exempt, 1000000), ("any", 200)]
+    assert "any" in target.control("limit", "list").stdout
+    target.control("limit", "clear", "any")
+    assert Loop(client, LIMITED, 8).run(0.3) > 200
+
+
 def test_error_once(pair):
     target = pair.serve_disk(pair.lab.disk())
     client = pair.client()
@@ -241,6 +275,7 @@ def test_every_process_is_told(lab):
     (["limit", "set", LIMITED], 2, "wants the limit"),
     (["limit", "set", "ff:ff:ff:ff:ff:ff", "iops=5"], 1, "one station"),
     (["limit", "set", "eth1", "iops=5"], 1, "'eth1'"),
+    (["limit", "clear", "any"], 1, "any has no limit"),
     (["limit", "clear", LIMITED], 1, f"{LIMITED} has no limit"),
 ])
 def test_refused(shared, words, status, says):

@@ -2,6 +2,8 @@
 /* Rate limits: how fast a limited initiator is answered, and that nobody else notices. */
 #include "aoe_client.h"
 
+#include "aoe/mac.h"
+
 #define SECOND	     1000000000ull
 #define LIMITED	     0x0a /* last byte of rig_host */
 #define OTHER	     0x0b
@@ -15,18 +17,24 @@ struct bench {
 	struct aoe_limiter *limiter;
 };
 
-static void open_bench(struct bench *b, const struct rig_config *config, uint64_t iops,
-		       uint64_t bytes)
+static void open_limit(struct bench *b, const struct rig_config *config, const uint8_t mac[6],
+		       uint64_t iops, uint64_t bytes)
 {
 	const struct aoe_limit limit = {.iops = iops, .bytes = bytes};
 
 	rig_open(&b->rig, config);
 	b->rig.now = 10 * SECOND;
 	rig_export(&b->rig, "7.1", "any", NULL);
-	b->limiter = aoe_limiter_open(rig_host);
+	b->limiter = aoe_limiter_open(mac);
 	assert_non_null(b->limiter);
 	aoe_limiter_set(b->limiter, &limit);
 	assert_int_equal(aoe_port_add_limiter(b->rig.port, b->limiter), 0);
+}
+
+static void open_bench(struct bench *b, const struct rig_config *config, uint64_t iops,
+		       uint64_t bytes)
+{
+	open_limit(b, config, rig_host, iops, bytes);
 }
 
 /* Nothing may be left in use, whatever a test did. */
@@ -414,6 +422,90 @@ static void test_shared_by_ports(void **state)
 	close_bench(&b);
 }
 
+/* Each of those without a limit of its own has the same one, by itself. */
+static void test_any(void **state)
+{
+	struct rig_reply reply;
+	struct bench b;
+
+	open_limit(&b, NULL, mac_any, 100, 0);
+	for (uint8_t host = 0x20; host < 0x26; host++) {
+		for (uint32_t tag = 0; tag < BURST(100); tag++) {
+			send_read(&b.rig, host, tag);
+			expect_reply(&b.rig, &frame, &reply);
+		}
+		send_read(&b.rig, host, 99);
+		expect_silence(&b.rig);
+	}
+	/* Who was not heard before waits for nobody. */
+	send_read(&b.rig, OTHER, 7);
+	expect_reply(&b.rig, &frame, &reply);
+	move_clock(&b.rig, b.rig.now + SECOND / 100);
+	assert_int_equal(take_all(&b.rig), 6);
+	close_bench(&b);
+}
+
+static void test_own_limit_instead_of_that_of_any(void **state)
+{
+	const struct aoe_limit faster = {.iops = 1000};
+	struct aoe_limiter *own = aoe_limiter_open(rig_host);
+	struct bench b;
+
+	aoe_limiter_set(own, &faster);
+	open_limit(&b, NULL, mac_any, 1, 0);
+	for (uint32_t tag = 0; tag < 10; tag++) {
+		send_read(&b.rig, LIMITED, tag);
+		send_read(&b.rig, OTHER, tag);
+	}
+	assert_int_equal(take_all(&b.rig), 2);
+	/* What waited for the one limit does not wait for the other; of somebody else it stays. */
+	assert_int_equal(aoe_port_add_limiter(b.rig.port, own), 0);
+	rig_tx_complete(&b.rig);
+	assert_int_equal(take_all(&b.rig), 9);
+	for (uint32_t tag = 0; tag < BURST(1000) + 3; tag++)
+		send_read(&b.rig, LIMITED, tag);
+	assert_int_equal(take_all(&b.rig), BURST(1000));
+	aoe_port_release_limited(b.rig.port, mac_any);
+	rig_tx_complete(&b.rig);
+	assert_int_equal(take_all(&b.rig), 9);
+	assert_int_equal(aoe_port_inflight(b.rig.port), 3);
+	/* Without its own it is one of any again. */
+	aoe_port_remove_limiter(b.rig.port, own);
+	rig_tx_complete(&b.rig);
+	assert_int_equal(take_all(&b.rig), 3);
+	send_read(&b.rig, LIMITED, 0);
+	expect_silence(&b.rig);
+	aoe_limiter_close(own);
+	close_bench(&b);
+}
+
+/* More initiators than there is room for: nobody is held up, and who comes too fast still waits. */
+static void test_any_of_many(void **state)
+{
+	const unsigned int many = 2 * AOE_LIMIT_SETS * AOE_LIMIT_SET_ROOMS;
+	const struct aoe_limit limit = {.iops = 100};
+	struct aoe_limiter *limiter = aoe_limiter_open(mac_any);
+	struct aoe_limiter_stats stats;
+	uint64_t now = 10 * SECOND;
+	uint64_t due = 0;
+
+	aoe_limiter_set(limiter, &limit);
+	for (unsigned int i = 0; i < 50; i++)
+		due = aoe_limiter_charge(limiter, rig_host, 512, now);
+	assert_true(due > now);
+	for (unsigned int host = 0; host < many; host++) {
+		const uint8_t mac[6] = {2, 1, 0, 0, (uint8_t)(host >> 8), (uint8_t)host};
+
+		assert_int_equal(aoe_limiter_charge(limiter, mac, 512, now), 0);
+	}
+	/* Those who owe nothing made room, not the one who does. */
+	assert_int_equal(aoe_limiter_charge(limiter, rig_host, 512, now), due + SECOND / 100);
+	aoe_limiter_stats(limiter, &stats);
+	assert_int_equal(stats.requests, many + 51);
+	assert_int_equal(stats.delayed, 51 - BURST(100));
+	aoe_limiter_close(limiter);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +521,9 @@ int main(void)
 		cmocka_unit_test(test_shares_of_several),
 		cmocka_unit_test(test_outlives_the_table),
 		cmocka_unit_test(test_shared_by_ports),
+		cmocka_unit_test(test_any),
+		cmocka_unit_test(test_own_limit_instead_of_that_of_any),
+		cmocka_unit_test(test_any_of_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

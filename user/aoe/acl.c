@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint8_t everybody[WIRE_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
 static int entry_compare(const void *a, const void *b)
 {
 	const struct aoe_acl_entry *x = a, *y = b;
@@ -48,8 +46,8 @@ static int entry_parse(const char *word, size_t len, struct aoe_acl_entry *entry
 	size_t name = len;
 
 	entry->access = access_suffix(word, &name);
-	if (word_is(word, name, "any")) {
-		memcpy(entry->mac, everybody, WIRE_MAC_LEN);
+	if (word_is(word, name, MAC_ANY_WORD)) {
+		memcpy(entry->mac, mac_any, WIRE_MAC_LEN);
 		return 0;
 	}
 	if (!mac_parse(word, name, entry->mac))
@@ -70,10 +68,8 @@ static int acl_check_unique(const struct aoe_acl *acl, struct error *err)
 
 		if (entry_compare(&acl->entries[i - 1], &acl->entries[i]))
 			continue;
-		mac_format(acl->entries[i].mac, text);
-		return error_set(err, EINVAL, "%s is listed twice in the access list",
-				 memcmp(acl->entries[i].mac, everybody, WIRE_MAC_LEN) ? text
-										      : "any");
+		mac_or_any_format(acl->entries[i].mac, text);
+		return error_set(err, EINVAL, "%s is listed twice in the access list", text);
 	}
 	return 0;
 }
@@ -113,12 +109,11 @@ bool aoe_acl_entry_format(const struct aoe_acl_entry *entry, char text[AOE_ACL_E
 		[STGT_ACCESS_RO] = "/ro",
 		[STGT_ACCESS_RW] = "",
 	};
-	bool any = !memcmp(entry->mac, everybody, WIRE_MAC_LEN);
 	char mac[MAC_TEXT];
 
-	mac_format(entry->mac, mac);
-	snprintf(text, AOE_ACL_ENTRY_TEXT, "%s%s", any ? "any" : mac, suffixes[entry->access]);
-	return any;
+	mac_or_any_format(entry->mac, mac);
+	snprintf(text, AOE_ACL_ENTRY_TEXT, "%s%s", mac, suffixes[entry->access]);
+	return mac_is_any(entry->mac);
 }
 
 int aoe_acl_copy(const struct aoe_acl *from, struct aoe_acl *to)
@@ -164,5 +159,5 @@ enum stgt_access aoe_acl_lookup(const struct aoe_acl *acl, const uint8_t mac[6])
 		return found->access;
 	/* Entries are sorted: the one for everybody else, all ones, is the last. */
 	found = &acl->entries[acl->count - 1];
-	return memcmp(found->mac, everybody, WIRE_MAC_LEN) ? STGT_ACCESS_DENY : found->access;
+	return mac_is_any(found->mac) ? found->access : STGT_ACCESS_DENY;
 }

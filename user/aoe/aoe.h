@@ -229,7 +229,8 @@ uint64_t aoe_port_next_due(const struct aoe_port *port);
 bool aoe_port_run_due(struct aoe_port *port, uint64_t now_ns);
 
 /*
- * The limiter's MAC is held to its limit on this port from now on. It is borrowed. -EEXIST: the MAC
+ * The limiter's MAC (mac_any: every one that has no limiter) is held to its limit on this port from
+ * now on. It is borrowed. -EEXIST: the MAC
  * has one here, -ENOMEM.
  */
 int aoe_port_add_limiter(struct aoe_port *port, struct aoe_limiter *limiter);

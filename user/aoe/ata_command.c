@@ -263,7 +263,7 @@ static void ata_fail(struct aoe_request *request, const struct aoe_faulty *fault
 static void ata_tamper(struct aoe_request *request)
 {
 	struct aoe_port *port = request->port;
-	struct aoe_limiter *limiter = aoe_limits_find(&port->limits, request->initiator->stats.mac);
+	struct aoe_limiter *limiter = aoe_limits_of(&port->limits, request->initiator->stats.mac);
 	struct aoe_faulty faulty;
 	uint64_t limit_ns = 0, fault_ns = 0;
 
@@ -278,8 +278,8 @@ static void ata_tamper(struct aoe_request *request)
 		return;
 	}
 	if (limiter)
-		limit_ns = aoe_limiter_charge(limiter, ata_data_sectors(request) * BLK_SECTOR,
-					      port->now_ns);
+		limit_ns = aoe_limiter_charge(limiter, request->initiator->stats.mac,
+					      ata_data_sectors(request) * BLK_SECTOR, port->now_ns);
 	if (faulty.delay_ns)
 		fault_ns = port->now_ns + faulty.delay_ns;
 	if (limit_ns || fault_ns)

@@ -10,6 +10,11 @@
  *
  * One limiter serves all ports: what the initiator sends to several interfaces and queues is
  * counted together, under a lock held for a moment and taken for this initiator's commands only.
+ *
+ * The limiter of mac_any holds each initiator that has none of its own to its limit, every one by
+ * itself: their clocks stand in a table of fixed size. When there is no room in it, the initiator
+ * whose clocks stand furthest back makes some. As long as that is at least the burst behind, which
+ * it is for whoever was silent that long, nothing is forgotten that would count.
  */
 #ifndef STGT_AOE_LIMIT_H
 #define STGT_AOE_LIMIT_H
@@ -24,6 +29,11 @@
 /* Beyond what any network carries, and small enough for the arithmetic. */
 #define AOE_LIMIT_IOPS_MAX  1000000000u
 #define AOE_LIMIT_BYTES_MAX (1ull << 50)
+/* Limiters of a process. */
+#define AOE_LIMITERS_MAX 4096u
+/* Initiators that a limit for any of them keeps apart: so many sets, by a hash of the MAC. */
+#define AOE_LIMIT_SETS	    256u
+#define AOE_LIMIT_SET_ROOMS 16u
 
 /* A second; 0: as many as there are. */
 struct aoe_limit {
@@ -37,7 +47,7 @@ struct aoe_limit {
  */
 int aoe_limit_parse(const char *text, struct aoe_limit *limit, struct error *err);
 
-/* One initiator's. */
+/* One initiator's, or that of any. */
 struct aoe_limiter;
 
 struct aoe_limiter_stats {
@@ -56,10 +66,11 @@ void aoe_limiter_set(struct aoe_limiter *limiter, const struct aoe_limit *limit)
 void aoe_limiter_stats(struct aoe_limiter *limiter, struct aoe_limiter_stats *out);
 
 /*
- * A command with so many bytes of data arrives: the time at which it may be answered, or 0 when
- * that is not after `now_ns`.
+ * A command of `mac` with so many bytes of data arrives: the time at which it may be answered, or 0
+ * when that is not after `now_ns`.
  */
-uint64_t aoe_limiter_charge(struct aoe_limiter *limiter, uint32_t bytes, uint64_t now_ns);
+uint64_t aoe_limiter_charge(struct aoe_limiter *limiter, const uint8_t mac[WIRE_MAC_LEN],
+			    uint32_t bytes, uint64_t now_ns);
 
 /* ---- a port's limiters, sorted by MAC; its thread only ---- */
 
@@ -69,8 +80,10 @@ struct aoe_limits {
 };
 
 void aoe_limits_fini(struct aoe_limits *limits);
-/* NULL when the MAC has none. */
+/* NULL when the MAC has none of its own. */
 struct aoe_limiter *aoe_limits_find(const struct aoe_limits *limits,
 				    const uint8_t mac[WIRE_MAC_LEN]);
+/* The one that holds for it: its own, else that of any, else NULL. */
+struct aoe_limiter *aoe_limits_of(const struct aoe_limits *limits, const uint8_t mac[WIRE_MAC_LEN]);
 
 #endif

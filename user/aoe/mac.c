@@ -4,6 +4,8 @@
 #include "base/hex.h"
 #include <string.h>
 
+const uint8_t mac_any[WIRE_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
 bool mac_parse(const char *text, size_t len, uint8_t mac[WIRE_MAC_LEN])
 {
 	if (len != MAC_TEXT - 1)
@@ -24,6 +26,19 @@ void mac_format(const uint8_t mac[WIRE_MAC_LEN], char text[MAC_TEXT])
 		hex_format(&mac[i], 1, &text[3 * i]);
 		text[3 * i + 2] = i < WIRE_MAC_LEN - 1 ? ':' : '\0';
 	}
+}
+
+void mac_or_any_format(const uint8_t mac[WIRE_MAC_LEN], char text[MAC_TEXT])
+{
+	if (mac_is_any(mac))
+		memcpy(text, MAC_ANY_WORD, sizeof(MAC_ANY_WORD));
+	else
+		mac_format(mac, text);
+}
+
+bool mac_is_any(const uint8_t mac[WIRE_MAC_LEN])
+{
+	return !memcmp(mac, mac_any, WIRE_MAC_LEN);
 }
 
 bool mac_is_station(const uint8_t mac[WIRE_MAC_LEN])

@@ -10,9 +10,16 @@
 
 #define MAC_TEXT 18 /* "00:11:22:33:44:55" and its NUL */
 
+/* Where a list may speak of everybody whom it does not name: "any", all ones. */
+#define MAC_ANY_WORD "any"
+extern const uint8_t mac_any[WIRE_MAC_LEN];
+
 /* Exactly `len` characters at `text`, six pairs of hex digits between colons; else false. */
 bool mac_parse(const char *text, size_t len, uint8_t mac[WIRE_MAC_LEN]);
 void mac_format(const uint8_t mac[WIRE_MAC_LEN], char text[MAC_TEXT]);
+
+/* The same, or "any" for mac_any. */
+void mac_or_any_format(const uint8_t mac[WIRE_MAC_LEN], char text[MAC_TEXT]);
 
 /* True when the address can be one station's: not a group address, not zero. */
 bool mac_is_station(const uint8_t mac[WIRE_MAC_LEN]);
@@ -21,5 +28,7 @@ static inline bool mac_is_group(const uint8_t mac[WIRE_MAC_LEN])
 {
 	return mac[0] & 1;
 }
+
+bool mac_is_any(const uint8_t mac[WIRE_MAC_LEN]);
 
 #endif

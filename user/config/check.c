@@ -245,7 +245,8 @@ static void check_limits(const struct config_index *index, struct config_problem
 		const struct config_limit *limit = &config->limits[i];
 		struct config_field initiator = FIELD_OF("limits", i, "initiator");
 
-		if (!config_problem_known(problems, initiator) && !mac_is_station(limit->mac))
+		if (!config_problem_known(problems, initiator) && !mac_is_station(limit->mac) &&
+		    !mac_is_any(limit->mac))
 			config_problem_add(problems, initiator,
 					   "it is not the address of one station");
 		if (!limit->iops && !limit->bytes &&

@@ -52,7 +52,7 @@ struct config_aoe {
 
 /* What one initiator may do in a second, over all exports. */
 struct config_limit {
-	uint8_t mac[6];
+	uint8_t mac[6]; /* mac_any: each that has no limit of its own */
 	uint64_t iops;	/* 0: as many as it likes */
 	uint64_t bytes; /* 0: as many as it likes */
 };

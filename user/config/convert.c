@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "config/convert.h"
 
+#include "aoe/limit.h"
 #include "aoe/mac.h"
 #include "base/cleanup.h"
 #include "base/size.h"
@@ -219,17 +220,24 @@ static int convert_export(struct file_aoe *file, unsigned int i, struct config_a
 static void convert_limit(const struct file_limit *file, unsigned int i, struct config_limit *limit,
 			  struct config_problems *problems)
 {
-	if (!mac_parse(file->initiator, strlen(file->initiator), limit->mac))
+	if (strcmp(file->initiator, MAC_ANY_WORD) == 0)
+		memcpy(limit->mac, mac_any, WIRE_MAC_LEN);
+	else if (!mac_parse(file->initiator, strlen(file->initiator), limit->mac))
 		config_problem_add(problems, FIELD_OF("limits", i, "initiator"),
-				   "'%.40s' is no MAC address", file->initiator);
+				   "'%.40s' is neither 'any' nor a MAC address", file->initiator);
+	else if (!mac_is_station(limit->mac))
+		config_problem_add(problems, FIELD_OF("limits", i, "initiator"),
+				   "it is not the address of one station");
 	if (file->iops &&
-	    (!config_number_parse(file->iops, UINT32_MAX, &limit->iops) || !limit->iops))
+	    (!config_number_parse(file->iops, AOE_LIMIT_IOPS_MAX, &limit->iops) || !limit->iops))
 		config_problem_add(problems, FIELD_OF("limits", i, "iops"),
-				   "'%.40s' is no number from 1 to %u", file->iops, UINT32_MAX);
-	if (file->bytes &&
-	    (size_parse(file->bytes, &limit->bytes) || !limit->bytes || limit->bytes > INT64_MAX))
+				   "'%.40s' is no number from 1 to %u", file->iops,
+				   AOE_LIMIT_IOPS_MAX);
+	if (file->bytes && (size_parse(file->bytes, &limit->bytes) || !limit->bytes ||
+			    limit->bytes > AOE_LIMIT_BYTES_MAX))
 		config_problem_add(problems, FIELD_OF("limits", i, "bytes"),
-				   "'%.40s' is no size above 0: write a number and K, M, G or T",
+				   "'%.40s' is no size from 1 to 1024T: write a number and K, M, G "
+				   "or T",
 				   file->bytes);
 }
 

@@ -104,7 +104,7 @@ static void put_limit_step(FILE *out, const struct config_step *step)
 	const struct config_limit *limit = step->wanted_limit;
 	char mac[MAC_TEXT], size[CONFIG_SIZE_TEXT];
 
-	mac_format(limit ? limit->mac : step->running_limit->mac, mac);
+	mac_or_any_format(limit ? limit->mac : step->running_limit->mac, mac);
 	fprintf(out, "limit %s: ", mac);
 	if (!limit)
 		fputs("remove", out);

@@ -226,9 +226,12 @@ static void save_limit(struct saver *saver, const struct config_limit *limit)
 {
 	char mac[MAC_TEXT];
 
-	mac_format(limit->mac, mac);
+	mac_or_any_format(limit->mac, mac);
 	begin_mapping(saver, YAML_FLOW_MAPPING_STYLE);
-	put_quoted(saver, "initiator", mac);
+	if (mac_is_any(limit->mac))
+		put_word(saver, "initiator", mac);
+	else
+		put_quoted(saver, "initiator", mac);
 	if (limit->iops)
 		put_number(saver, "iops", limit->iops);
 	if (limit->bytes)

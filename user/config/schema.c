@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "config/schema.h"
 
+#include "aoe/limit.h"
+
 #include <stddef.h>
 #include <string.h>
 
 #define DISKS_MAX      4096
 #define INTERFACES_MAX 256
 #define EXPORTS_MAX    4096
-#define LIMITS_MAX     4096
 
 #define COUNT(words) (sizeof(words) / sizeof((words)[0]) - 1)
 
@@ -145,7 +146,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	CYAML_FIELD_SEQUENCE("aoe", MAY_BE_EMPTY, struct file_config, aoe, &aoe_schema, 0,
 			     EXPORTS_MAX),
 	CYAML_FIELD_SEQUENCE("limits", MAY_BE_EMPTY, struct file_config, limits, &limit_schema, 0,
-			     LIMITS_MAX),
+			     AOE_LIMITERS_MAX),
 	CYAML_FIELD_MAPPING_PTR("exporter", MAY_BE_EMPTY, struct file_config, exporter,
 				exporter_fields),
 	CYAML_FIELD_MAPPING_PTR("log", MAY_BE_EMPTY, struct file_config, log, log_fields),

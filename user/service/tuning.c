@@ -12,8 +12,14 @@ static int request_mac(const json_t *request, uint8_t mac[WIRE_MAC_LEN], struct 
 
 	if (!text)
 		return -EINVAL;
+	if (strcmp(text, MAC_ANY_WORD) == 0) {
+		memcpy(mac, mac_any, WIRE_MAC_LEN);
+		return 0;
+	}
 	if (!mac_parse(text, strlen(text), mac))
-		return error_set(err, EINVAL, "'%s' is not a MAC address", text);
+		return error_set(err, EINVAL, "'%s' is neither 'any' nor a MAC address", text);
+	if (!mac_is_station(mac))
+		return error_set(err, EINVAL, "'%s' is not the address of one station", text);
 	return 0;
 }
 

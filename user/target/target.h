@@ -152,11 +152,10 @@ char *target_summary(const struct target *target);
 
 /*
  * Rate limits, for initiators by their MAC, over all interfaces and exports; until the process
- * ends. The same limit again changes nothing, another one starts anew. -EINVAL, -ENOSPC
- * (TARGET_LIMITS are there); -ENOENT when there is none to clear. Answers that wait for a limit
- * that is gone are sent at once.
+ * ends. mac_any: for each that has none of its own. The same limit again changes nothing, another
+ * one starts anew. -EINVAL, -ENOSPC (AOE_LIMITERS_MAX are there); -ENOENT when there is none to
+ * clear. Answers that wait for a limit that is gone are sent at once.
  */
-#define TARGET_LIMITS 1024u
 int target_set_limit(struct target *target, const uint8_t mac[6], const struct aoe_limit *limit,
 		     struct error *err);
 int target_clear_limit(struct target *target, const uint8_t mac[6], struct error *err);

@@ -79,8 +79,9 @@ static int limit_check(const struct target *target, const uint8_t mac[6],
 	const struct target_limit *other;
 	unsigned int n = 0;
 
-	if (!mac_is_station(mac))
-		return error_set(err, EINVAL, "a limit is for the address of one station");
+	if (!mac_is_station(mac) && !mac_is_any(mac))
+		return error_set(err, EINVAL,
+				 "a limit is for the address of one station, or for any");
 	if (!limit->iops && !limit->bytes)
 		return error_set(err, EINVAL, "a limit says how many commands or bytes a second");
 	if (limit->iops > AOE_LIMIT_IOPS_MAX || limit->bytes > AOE_LIMIT_BYTES_MAX)
@@ -89,7 +90,7 @@ static int limit_check(const struct target *target, const uint8_t mac[6],
 				 AOE_LIMIT_IOPS_MAX, (uint64_t)AOE_LIMIT_BYTES_MAX);
 	list_for_each_entry (other, &target->limits, link)
 		n++;
-	if (n >= TARGET_LIMITS && !limit_find(target, mac))
+	if (n >= AOE_LIMITERS_MAX && !limit_find(target, mac))
 		return error_set(err, ENOSPC, "%u initiators have a limit, no more can: clear one",
 				 n);
 	return 0;
@@ -142,7 +143,7 @@ int target_clear_limit(struct target *target, const uint8_t mac[6], struct error
 	char text[MAC_TEXT];
 
 	if (!limit) {
-		mac_format(mac, text);
+		mac_or_any_format(mac, text);
 		return error_set(err, ENOENT, "%s has no limit", text);
 	}
 	run_everywhere(target, port_remove_limiter, limit->limiter);
@@ -180,7 +181,7 @@ json_t *target_limits_json(const struct target *target)
 		char mac[MAC_TEXT];
 
 		aoe_limiter_stats(limit->limiter, &stats);
-		mac_format(aoe_limiter_mac(limit->limiter), mac);
+		mac_or_any_format(aoe_limiter_mac(limit->limiter), mac);
 		json_array_append_new(list,
 				      json_pack("{s:s, s:I, s:I, s:I, s:I}", "mac", mac, "iops",
 						(json_int_t)stats.limit.iops, "bytes_per_second",
