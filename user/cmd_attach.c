@@ -68,7 +68,9 @@ static int serve(const struct attach_args *args, struct error *err)
 				     err);
 	if (!ret && args->exporter)
 		ret = service_export(service, args->exporter, err);
-	if (!ret)
+	if (ret)
+		target_undo_disk(service_target(service), NULL);
+	else
 		ret = service_run(service, err);
 	service_close(service);
 	return ret;

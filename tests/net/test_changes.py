@@ -319,3 +319,47 @@ def test_entry_written_before_its_export_does_not_open_it(pair, daemon):
     assert (7, 9) not in pair.client(mac=STRANGER).discover(0.3)
     admit(pair, pair.port, "7.9", STRANGER)
     assert pair.client(7, 9, mac=STRANGER).read(0, 1) == pattern(0, 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"prealloc": True}], ids=["sparse", "prealloc"])
+def test_failed_reload_leaves_no_file_that_it_made(pair, daemon, config, options):
+    """And takes away none that was there before."""
+    there = pair.lab.disk(1 << 20, "there.img", fill=False)
+    made = pair.lab.path / "made.img"
+    config["disks"] += [{"name": "made", "file": str(made), "size": "1MiB", **options},
+                        {"name": "there", "file": str(there), "size": "1MiB", **options}]
+    with inside(pair.storage), socket.create_server(("127.0.0.1", 0)) as taken:
+        config["exporter"] = {"listen": f"127.0.0.1:{taken.getsockname()[1]}"}
+        daemon.configure(config)
+        assert "127.0.0.1" in reload_fails(daemon)
+    assert there.exists() and not made.exists()
+    # The same without the mistake; once made, it is no reload's to take away.
+    daemon.control("reload")
+    config["disks"][2]["ro"] = True
+    config["disks"][2].pop("prealloc", None)
+    config["interfaces"].append({"name": "nosuch0"})
+    daemon.configure(config)
+    assert "nosuch0" in reload_fails(daemon)
+    assert made.stat().st_size == 1 << 20
+
+
+def test_start_that_fails_leaves_no_file_that_it_made(pair, config):
+    made = pair.lab.path / "made.img"
+    config["disks"].append({"name": "made", "file": str(made), "size": "1MiB"})
+    config["interfaces"].append({"name": "nosuch0"})
+    daemon = Daemon(pair.lab, pair.storage, config, wait=False)
+    assert daemon.wait() == 1
+    assert not made.exists()
+    pair.refused_attach("nosuch0", "--aoe", f"7.1={made},size=1M", "--allow", "any")
+    assert not made.exists()
+
+
+def test_store_gets_another_name_path_and_options_at_once(pair, daemon, config):
+    link = pair.lab.path / "link.img"
+    link.symlink_to(config["disks"][0]["file"])
+    config["disks"][0] = {"name": "renamed", "file": str(link), "ro": True}
+    config["aoe"][0]["disk"] = "renamed"
+    daemon.configure(config)
+    daemon.control("reload")
+    assert pair.client().read(3, 1) == pattern(3, 1)
+    assert daemon.diff() == []

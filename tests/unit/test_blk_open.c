@@ -83,6 +83,46 @@ static void test_grows_and_never_shrinks(void **state)
 	disk_put(disk);
 }
 
+/* Only what the opening itself made, and only while there is nothing in it. */
+static void test_undone_creation(void **state)
+{
+	struct disk *disk = bench_disk("%s,size=1M", bench.file), *other;
+
+	disk_undo(disk);
+	disk_put(disk);
+	assert_int_equal(access(bench.file, F_OK), -1);
+
+	disk = bench_disk("%s,size=1M,prealloc", bench.file);
+	other = disk_hold(disk);
+	disk_undo(disk);
+	disk_put(disk);
+	look(); /* still in use */
+	disk_put(other);
+	assert_int_equal(access(bench.file, F_OK), -1);
+
+	disk = bench_disk("%s,size=1M", bench.file);
+	bench_write_pattern(disk, 2040, 8, 1, 0);
+	disk_undo(disk);
+	disk_put(disk);
+	disk = bench_disk("%s,size=1M", bench.file);
+	bench_assert_pattern(disk, 2040, 8, 1);
+	disk_put(disk);
+
+	make_file(1 << 20);
+	disk = bench_disk("%s,size=1M", bench.file);
+	disk_undo(disk);
+	disk_put(disk);
+	look();
+
+	unlink(bench.file);
+	disk = bench_disk("%s,size=1M", bench.file);
+	unlink(bench.file);
+	make_file(2 << 20);
+	disk_undo(disk);
+	disk_put(disk);
+	assert_int_equal(look().st_size, 2 << 20);
+}
+
 static void test_odd_sizes(void **state)
 {
 	struct disk *disk;
@@ -319,6 +359,7 @@ int main(void)
 		TEST(test_missing),
 		TEST(test_creation_that_fails_leaves_nothing),
 		TEST(test_grows_and_never_shrinks),
+		TEST(test_undone_creation),
 		TEST(test_odd_sizes),
 		TEST(test_not_a_file),
 		TEST(test_two_processes),

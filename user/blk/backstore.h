@@ -17,6 +17,9 @@ struct backstore_ops {
 	 */
 	int (*open)(struct disk *disk, struct error *err);
 	void (*close)(struct disk *disk);
+	/* Takes away what opening made, unless it has been written to; NULL: opening makes nothing.
+	 */
+	void (*unmake)(struct disk *disk);
 	/* The size in sectors as the store has it now, or negative errno. Control thread. */
 	int64_t (*size)(struct disk *disk, struct error *err);
 	/* Makes the store larger; NULL: it cannot be. 0 or negative errno. Control thread. */

@@ -330,6 +330,7 @@ const struct backstore_ops backstore_uring = {
 	.instance = sizeof(struct uring_disk),
 	.open = uring_open,
 	.close = uring_close,
+	.unmake = uring_unmake,
 	.size = uring_size,
 	.grow = uring_grow,
 	.submit = uring_submit,

@@ -161,6 +161,7 @@ struct disk {
 	bool can_unmap;
 	char serial[21]; /* NUL terminated, printable ASCII */
 	uint64_t wwn;
+	bool undone;   /* see disk_undo() */
 	uint32_t atom; /* sectors that the backstore can only rewrite together: see overlap.h */
 	struct overlap *overlap;
 	struct disk_store store;
@@ -184,6 +185,13 @@ void disk_spec_fini(struct disk_spec *spec);
  */
 int disk_get(struct list *disks, const char *text, struct disk **disk, struct error *err);
 void disk_put(struct disk *disk);
+/*
+ * What the disk was opened for is undone: a file that its opening made goes with the last
+ * disk_put(), if nothing was ever written to it. Control thread.
+ */
+void disk_undo(struct disk *disk);
+/* True when `spec` names the store of an open disk, by whatever path. Control thread. */
+bool disk_is_open(struct list *disks, const struct disk_spec *spec);
 /* One more reference to a disk that is open. Control thread. */
 struct disk *disk_hold(struct disk *disk);
 

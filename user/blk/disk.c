@@ -122,6 +122,18 @@ int disk_get(struct list *disks, const char *text, struct disk **disk, struct er
 	return ret ? error_prefix(err, -ret, "disk '%s'", text) : 0;
 }
 
+void disk_undo(struct disk *disk)
+{
+	disk->undone = true;
+}
+
+bool disk_is_open(struct list *disks, const struct disk_spec *spec)
+{
+	const struct disk_store store = disk_store_find(spec);
+
+	return disk_find(disks, &store);
+}
+
 struct disk *disk_hold(struct disk *disk)
 {
 	disk->refs++;
@@ -133,6 +145,8 @@ void disk_put(struct disk *disk)
 	if (--disk->refs)
 		return;
 	list_del(&disk->link);
+	if (disk->undone && disk->ops->unmake)
+		disk->ops->unmake(disk);
 	disk->ops->close(disk);
 	overlap_close(disk->overlap);
 	disk_spec_fini(&disk->spec);

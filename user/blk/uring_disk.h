@@ -10,7 +10,8 @@
 
 struct uring_disk {
 	struct disk disk;
-	int fd; /* holds the lock */
+	int fd;	      /* holds the lock */
+	bool created; /* the file was not there before */
 	/* Direct I/O, from STATX_DIOALIGN, in bytes; offset_align 0: through the page cache. */
 	uint32_t mem_align;
 	uint32_t offset_align;
@@ -28,6 +29,7 @@ static inline struct uring_disk *uring_disk(struct disk *disk)
 /* The backstore's open, close and size: see struct backstore_ops. */
 int uring_open(struct disk *disk, struct error *err);
 void uring_close(struct disk *disk);
+void uring_unmake(struct disk *disk);
 int64_t uring_size(struct disk *disk, struct error *err);
 int uring_grow(struct disk *disk, uint64_t size, struct error *err);
 

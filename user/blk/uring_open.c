@@ -346,11 +346,10 @@ int uring_open(struct disk *disk, struct error *err)
 {
 	_cleanup_free_ char *canonical = NULL;
 	struct uring_disk *u = uring_disk(disk);
-	bool created = false;
 	int ret;
 
 	u->fd = -1;
-	ret = store_open_or_create(&disk->spec, &u->fd, &created, err);
+	ret = store_open_or_create(&disk->spec, &u->fd, &u->created, err);
 	if (!ret && disk->spec.prealloc)
 		ret = store_allocate(&disk->spec, u->fd, err);
 	if (!ret)
@@ -358,7 +357,7 @@ int uring_open(struct disk *disk, struct error *err)
 	if (!ret)
 		ret = store_describe(u, err);
 	if (ret) {
-		if (created)
+		if (u->created)
 			unlink(disk->spec.path);
 		cleanup_close(&u->fd);
 		return ret;
@@ -371,6 +370,23 @@ int uring_open(struct disk *disk, struct error *err)
 void uring_close(struct disk *disk)
 {
 	close(uring_disk(disk)->fd);
+}
+
+/* A file that is all hole: space taken in advance is none of its content. */
+static bool store_is_blank(int fd)
+{
+	return lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
+}
+
+void uring_unmake(struct disk *disk)
+{
+	const struct uring_disk *u = uring_disk(disk);
+	struct stat st, there;
+
+	if (u->created && store_is_blank(u->fd) && !fstat(u->fd, &st) &&
+	    !lstat(disk->spec.path, &there) && st.st_dev == there.st_dev &&
+	    st.st_ino == there.st_ino)
+		unlink(disk->spec.path);
 }
 
 int uring_grow(struct disk *disk, uint64_t size, struct error *err)

@@ -122,6 +122,8 @@ static int do_remove_disk(struct service *s, const struct config_step *step,
 
 	if (target_settle_disk(s->target, name, s->settle_until_ns))
 		log_warning("requests to disk %s do not end", name);
+	if (s->undoing)
+		target_undo_disk(s->target, name);
 	ret = target_remove_disk(s->target, name, err);
 	if (!ret)
 		config_remove_disk(s->running, config_find_disk(s->running, name));
@@ -393,20 +395,9 @@ static int (*const actions[])(struct service *s, const struct config_step *step,
 
 /* ---- all of them ---- */
 
-static bool store_in_use(const struct config *config, const struct disk_spec *spec)
-{
-	for (unsigned int i = 0; i < config->ndisks; i++) {
-		const char *path = config->disks[i].spec.path;
-
-		if (path && spec->path && strcmp(path, spec->path) == 0)
-			return true;
-	}
-	return false;
-}
-
 /*
  * What is new and needs nothing to go first is tried first: a file that is missing or an interface
- * that is not there is found out before anything that works has been taken away. One that is served
+ * that is not there is found out before anything that works has been taken away. One that is in use
  * by another name has to be let go of first.
  */
 static bool goes_first(const struct service *s, const struct config *before,
@@ -414,7 +405,7 @@ static bool goes_first(const struct service *s, const struct config *before,
 {
 	if (step->kind == CONFIG_ADD_DISK)
 		return !config_find_disk(before, step->wanted_disk->name) &&
-		       !store_in_use(before, &step->wanted_disk->spec);
+		       !target_has_store(s->target, &step->wanted_disk->spec);
 	if (step->kind == CONFIG_ADD_INTERFACE)
 		return !config_find_interface(before, step->wanted_interface->name) &&
 		       !target_has_ifindex(s->target, if_nametoindex(step->wanted_interface->name));
@@ -454,12 +445,12 @@ static int run_step(struct service *s, const struct config_step *step, const str
 
 /* The way back does not end at what fails: one that cannot return must not keep others away. */
 static int run_steps(struct service *s, const struct config *wanted,
-		     const struct config_step *steps, unsigned int n, bool back, struct error *err)
+		     const struct config_step *steps, unsigned int n, struct error *err)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		int ret = run_step(s, &steps[i], wanted, err);
 
-		if (ret && !back)
+		if (ret && !s->undoing)
 			return ret;
 		if (ret)
 			log_error("cannot undo it all: %s", err->text);
@@ -469,7 +460,7 @@ static int run_steps(struct service *s, const struct config *wanted,
 
 /* `before` must not be the running configuration itself, which changes on the way. */
 static int change(struct service *s, const struct config *before, const struct config *wanted,
-		  bool back, struct error *err)
+		  struct error *err)
 {
 	struct config_step *steps = NULL;
 	unsigned int n = 0;
@@ -478,7 +469,7 @@ static int change(struct service *s, const struct config *before, const struct c
 	if (!ret)
 		ret = noted(sort_steps(s, before, steps, n), err);
 	if (!ret)
-		ret = run_steps(s, wanted, steps, n, back, err);
+		ret = run_steps(s, wanted, steps, n, err);
 	config_steps_free(steps, n);
 	return ret;
 }
@@ -505,8 +496,10 @@ static void change_back(struct service *s, struct config *wanted)
 	struct error err;
 
 	keep_growth(s->running, wanted);
-	if (!before || change(s, before, wanted, true, &err))
+	s->undoing = true;
+	if (!before || change(s, before, wanted, &err))
 		log_error("cannot undo it all: %s", before ? err.text : "out of memory");
+	s->undoing = false;
 	config_free(before);
 }
 
@@ -550,7 +543,7 @@ int service_apply(struct service *service, const struct config *wanted, struct e
 	}
 	/* What was written for an export that may come now must not open it by surprise. */
 	target_access_sweep(service->target);
-	ret = change(service, before, wanted, false, err);
+	ret = change(service, before, wanted, err);
 	if (ret)
 		change_back(service, before);
 	target_access_free(service->lists);

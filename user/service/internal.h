@@ -19,6 +19,7 @@ struct service {
 	char *config_path;
 	struct config *running;	     /* what was applied; see service_running() */
 	uint64_t settle_until_ns;    /* while a change is made: how long it may wait for workers */
+	bool undoing;		     /* then: it has failed, and what was done is undone */
 	struct target_access *lists; /* then: those from before that differ from interface to
 					interface, or NULL */
 };

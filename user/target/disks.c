@@ -86,6 +86,22 @@ int target_remove_disk(struct target *target, const char *name, struct error *er
 	return 0;
 }
 
+void target_undo_disk(struct target *target, const char *name)
+{
+	const struct target_disk *named = name ? target_disk_find(target, name) : NULL;
+	struct disk *disk;
+
+	list_for_each_entry (disk, &target->disks, link) {
+		if (!name || (named && named->disk == disk))
+			disk_undo(disk);
+	}
+}
+
+bool target_has_store(struct target *target, const struct disk_spec *spec)
+{
+	return disk_is_open(&target->disks, spec);
+}
+
 /* Announces the exports of a disk: initiators ask for its size then. */
 static void disk_announce(struct target *target, const struct disk *disk)
 {

@@ -49,6 +49,10 @@ void target_close(struct target *target);
  */
 int target_add_disk(struct target *target, const char *name, const char *text, struct error *err);
 int target_remove_disk(struct target *target, const char *name, struct error *err);
+/* Before an opening is undone, of one disk or all (NULL): files made for it go too, if blank. */
+void target_undo_disk(struct target *target, const char *name);
+/* True when some disk has the store open, by whatever path. */
+bool target_has_store(struct target *target, const struct disk_spec *spec);
 int target_resize_disk(struct target *target, const char *name, uint64_t size, struct error *err);
 
 /*
