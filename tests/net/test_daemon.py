@@ -297,6 +297,23 @@ def test_limits_are_configuration(pair, daemon, config):
     assert daemon.diff() == []
 
 
+def test_faults_are_not_configuration(pair, daemon, config):
+    """They are for experiments: no restart, by whatever was shown, brings them back."""
+    before = daemon.shown()
+    daemon.control("fault", "add", "7.1", "delay=1ms", "op=read")
+    assert daemon.shown() == before
+    assert daemon.diff() == []
+    config["limits"] = [{"initiator": READER, "iops": 700}]
+    daemon.configure(config)
+    daemon.control("reload")  # of something else
+    assert [fault["export"] for fault in daemon.json("status")["faults"]] == ["7.1"]
+    daemon.file.write_text(daemon.shown())
+    assert daemon.stop(signal.SIGTERM) == 0
+    daemon.start()
+    assert daemon.json("status")["faults"] == []
+    assert [limit["mac"] for limit in daemon.json("status")["limits"]] == [READER]
+
+
 def test_most_limits_that_a_file_may_have(pair, daemon, config):
     config["limits"] = [{"initiator": f"02:00:00:01:{i >> 8:02x}:{i & 255:02x}", "iops": 1000000000,
                          "bytes": "1024T"} for i in range(4095)] + [{"initiator": "any", "iops": 1}]
