@@ -416,9 +416,11 @@ static bool goes_first(const struct service *s, const struct config *before,
 static int sort_steps(const struct service *s, const struct config *before,
 		      struct config_step *steps, unsigned int n)
 {
-	struct config_step *others = calloc(n ? n : 1, sizeof(*others));
+	struct config_step *others = n ? calloc(n, sizeof(*others)) : NULL;
 	unsigned int nfirst = 0, nothers = 0;
 
+	if (!n)
+		return 0;
 	if (!others)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < n; i++) {
