@@ -6,6 +6,8 @@
 
 SBINDIR ?= $(PREFIX)/sbin
 SYSCONFDIR ?= /etc
+DATADIR ?= $(PREFIX)/share/stgt-xdp
+DOCDIR ?= $(PREFIX)/share/doc/stgt-xdp
 MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
@@ -15,6 +17,8 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 
 # ---- install ---------------------------------------------------------------------------------
 
+DOCS := README.md docs/architecture.md docs/bpf-maps.md docs/control-protocol.md
+
 # mode:file:where it goes. uninstall removes what stands here.
 INSTALLED := \
 	0755:$(B)/stgt-xdp:$(SBINDIR)/stgt-xdp \
@@ -23,8 +27,14 @@ INSTALLED := \
 	0644:scripts/systemd/tmpfiles.conf:$(TMPFILESDIR)/stgt-xdp.conf \
 	0644:scripts/completions/stgt-xdp.bash:$(BASHDIR)/stgt-xdp \
 	0644:scripts/completions/stgt-xdp.zsh:$(ZSHDIR)/_stgt-xdp \
+	0644:scripts/grafana-dashboard.json:$(DATADIR)/grafana-dashboard.json \
+	0644:scripts/prometheus-rules.yaml:$(DATADIR)/prometheus-rules.yaml \
+	0644:docs/examples/stgt-xdp.yaml:$(DOCDIR)/examples/stgt-xdp.yaml \
+	$(foreach file,$(DOCS),0644:$(file):$(DOCDIR)/$(notdir $(file))) \
 	$(foreach page,$(MAN),0644:$(page):$(MANDIR)/man$(lastword $(subst ., ,$(page)))/$(notdir $(page)))
 CONFIG := $(SYSCONFDIR)/stgt-xdp/stgt-xdp.yaml
+# Folders that nothing else is in.
+OWN_FOLDERS := $(DATADIR) $(DOCDIR)/examples $(DOCDIR) $(dir $(CONFIG))
 
 # The n-th part of a line above.
 part = $(word $(1),$(subst :, ,$(2)))
@@ -45,6 +55,9 @@ install: all
 uninstall:
 	rm -f $(foreach file,$(INSTALLED),$(DESTDIR)$(call part,3,$(file)))
 	! cmp -s scripts/stgt-xdp.yaml $(DESTDIR)$(CONFIG) || rm -f $(DESTDIR)$(CONFIG)
+	for folder in $(OWN_FOLDERS:%=$(DESTDIR)%); do \
+		test ! -d $$folder || rmdir --ignore-fail-on-non-empty $$folder; \
+	done
 
 # ---- packages --------------------------------------------------------------------------------
 

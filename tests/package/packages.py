@@ -9,6 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = Path(os.environ.get("STGT_XDP_CACHE", "/var/cache/stgt-xdp"))
 VERSION = (ROOT / "VERSION").read_text().strip()
+# What administrators take from, below the prefix: source, and where it is installed.
+EXTRAS = {"scripts/grafana-dashboard.json": "share/stgt-xdp/grafana-dashboard.json",
+          "scripts/prometheus-rules.yaml": "share/stgt-xdp/prometheus-rules.yaml",
+          "docs/examples/stgt-xdp.yaml": "share/doc/stgt-xdp/examples/stgt-xdp.yaml"}
 
 
 def run(argv, **kwargs):

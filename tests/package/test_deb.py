@@ -4,7 +4,7 @@
 import re
 import subprocess
 
-from packages import ROOT, VERSION, files, run
+from packages import EXTRAS, ROOT, VERSION, files, run
 
 # What package management and the making of users write for themselves.
 NOT_OURS = ("proc/", "var/cache/", "var/log/", "var/lib/apt/", "var/lib/dpkg/", "etc/ld.so.cache",
@@ -46,6 +46,8 @@ def test_installed_started_purged(deb, root):
     assert (root.path / "lib/systemd/system/stgt-xdp.service").exists()
     assert (root.path / "etc/systemd/system/multi-user.target.wants/stgt-xdp.service").is_symlink()
     assert root.run("stat", "-c", "%U %a", "/var/lib/stgt-xdp") == "stgt-xdp 700\n"
+    for source, installed in EXTRAS.items():
+        assert (root.path / "usr" / installed).read_bytes() == (ROOT / source).read_bytes()
     conffiles = root.run("dpkg-query", "-W", "-f", "${Conffiles}", "stgt-xdp")
     assert "/etc/stgt-xdp/stgt-xdp.yaml" in conffiles
     start_and_end(root)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from packages import ROOT, files, make, run
+from packages import EXTRAS, ROOT, files, make, run
 
 CONFIG = "etc/stgt-xdp/stgt-xdp.yaml"
 
@@ -19,6 +19,26 @@ def test_uninstall_takes_away_what_install_put(tmp_path):
     assert "ExecStart=/usr/local/sbin/stgt-xdp " in unit and str(tmp_path) not in unit
     make("uninstall", f"DESTDIR={tmp_path}")
     assert files(tmp_path) == set()
+    assert [path for path in tmp_path.rglob("*stgt-xdp*")] == []
+
+
+def test_places_can_be_said_one_by_one(tmp_path):
+    places = {name: tmp_path / name.lower() for name in (
+        "SBINDIR", "SYSCONFDIR", "DATADIR", "DOCDIR", "MANDIR", "UNITDIR", "SYSUSERSDIR", "TMPFILESDIR",
+        "BASHDIR", "ZSHDIR")}
+    words = ["PREFIX=/nowhere", *(f"{name}={path}" for name, path in places.items())]
+    make("install", *words)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in places.values()}
+    unit = (places["UNITDIR"] / "stgt-xdp.service").read_text()
+    assert f"ExecStart={places['SBINDIR']}/stgt-xdp daemon --config {places['SYSCONFDIR']}/stgt-xdp/" in unit
+    assert f"ExecReload={places['SBINDIR']}/stgt-xdp " in unit
+    make("uninstall", *words)
+    assert files(tmp_path) == set()
+
+
+@pytest.mark.parametrize("source", EXTRAS)
+def test_dashboard_rules_and_example_are_installed(prefix, source):
+    assert (prefix / EXTRAS[source]).read_bytes() == (ROOT / source).read_bytes()
 
 
 def test_every_manual_page_is_installed(tmp_path):
