@@ -158,8 +158,6 @@ static void add_export(struct top_sample *sample, const char *interface, const j
 	entry->counts.value[TOP_RETRANSMITS] = number(export, "retransmits");
 	if (!initiators)
 		counts_add_export(&entry->counts, export);
-	json_object_foreach (json_object_get(export, "silent"), name, op)
-		counts_add_op(&entry->counts, name, op);
 	json_array_foreach (initiators, i, initiator) {
 		entry = entry_add(sample, interface, disk);
 		if (!entry)
@@ -293,16 +291,33 @@ static int compare_groups(const void *a, const void *b)
 	return compare_names(&((const struct group *)a)->name, &((const struct group *)b)->name);
 }
 
-/* The name of the row that the entry is part of; false when it is part of none. */
-static bool entry_name(const struct entry *entry, enum top_view view, struct top_name *name)
+/*
+ * Beside the views: the smallest things that are counted. Only these can be compared with what they
+ * were before; the sums of a view fall when an export goes.
+ */
+#define PARTS TOP_VIEWS
+
+/* The name of the row that the part belongs to; false when it belongs to none. */
+static bool row_name(const struct top_name *part, enum top_view view, struct top_name *name)
 {
 	bool exports = view == TOP_EXPORTS || view == TOP_PAIRS;
 	bool initiators = view == TOP_INITIATORS || view == TOP_PAIRS;
 
-	name->interface = entry->interface;
-	name->export = exports ? entry->export : "";
-	name->initiator = initiators ? entry->initiator : "";
+	*name = *part;
+	if (view == PARTS)
+		return true;
+	if (!exports)
+		name->export = "";
+	if (!initiators)
+		name->initiator = "";
 	return (!exports || *name->export) && (!initiators || *name->initiator);
+}
+
+static bool entry_name(const struct entry *entry, enum top_view view, struct top_name *name)
+{
+	const struct top_name part = {entry->export, entry->initiator, entry->interface};
+
+	return row_name(&part, view, name);
 }
 
 static void counts_add(struct counts *sum, const struct counts *counts)
@@ -353,7 +368,7 @@ static int groups_make(struct groups *groups, const struct top_sample *sample, e
 	return 0;
 }
 
-static const struct group *groups_find(const struct groups *groups, const struct top_name *name)
+static struct group *groups_find(const struct groups *groups, const struct top_name *name)
 {
 	const struct group key = {.name = *name};
 
@@ -405,7 +420,7 @@ static void row_measure(struct top_row *row, const struct top_sample *sample,
 	row->p99_us = percentile(sample, since->buckets, 0.99);
 }
 
-/* Both samples, summed up for one view. */
+/* Both samples, by their parts. */
 struct comparison {
 	const struct top_sample *sample; /* the later one */
 	double seconds;			 /* between them; 0 when there is only one */
@@ -413,28 +428,29 @@ struct comparison {
 	struct groups interfaces_before;
 };
 
-/* Whether the group's counters can be compared, and what they counted. */
-static bool group_since(const struct comparison *compared, const struct group *group,
-			struct counts *since)
+/* Whether the interface's counters can be compared: what is new on it has counted from 0. */
+static bool is_known(const struct comparison *compared, const char *interface)
 {
-	const struct top_name interface = {"", "", group->name.interface};
-	const struct group *before = groups_find(&compared->before, &group->name);
+	const struct top_name name = {"", "", interface};
 
-	*since = group->counts;
-	if (before)
-		*since = counts_since(&group->counts, &before->counts);
-	return compared->seconds > 0 &&
-	       (before || groups_find(&compared->interfaces_before, &interface));
+	return compared->seconds > 0 && groups_find(&compared->interfaces_before, &name);
+}
+
+static struct counts part_since(const struct comparison *compared, const struct group *part)
+{
+	const struct group *before = groups_find(&compared->before, &part->name);
+
+	return before ? counts_since(&part->counts, &before->counts) : part->counts;
 }
 
 static int comparison_make(struct comparison *compared, const struct top_sample *before,
-			   const struct top_sample *now, enum top_view view)
+			   const struct top_sample *now)
 {
 	*compared = (struct comparison){.sample = now};
 	if (before && now->at_ns > before->at_ns)
 		compared->seconds = (double)(now->at_ns - before->at_ns) / CLOCK_NS_PER_S;
-	if (groups_make(&compared->before, before, view) ||
-	    groups_make(&compared->now, now, view) ||
+	if (groups_make(&compared->before, before, PARTS) ||
+	    groups_make(&compared->now, now, PARTS) ||
 	    groups_make(&compared->interfaces_before, before, TOP_INTERFACES))
 		return -ENOMEM;
 	return 0;
@@ -445,6 +461,26 @@ static void comparison_free(struct comparison *compared)
 	free(compared->before.all);
 	free(compared->now.all);
 	free(compared->interfaces_before.all);
+}
+
+/* Adds what each part counted since to the group it belongs to, and to the total. */
+static void groups_add_since(struct groups *groups, const struct comparison *compared,
+			     enum top_view view, struct counts *total)
+{
+	for (size_t i = 0; i < groups->count; i++)
+		groups->all[i].counts = (struct counts){0};
+	for (size_t i = 0; i < compared->now.count; i++) {
+		const struct group *part = &compared->now.all[i];
+		struct counts since;
+		struct top_name name;
+
+		if (!is_known(compared, part->name.interface))
+			continue;
+		since = part_since(compared, part);
+		counts_add(total, &since);
+		if (row_name(&part->name, view, &name))
+			counts_add(&groups_find(groups, &name)->counts, &since);
+	}
 }
 
 /* ---- the table ---- */
@@ -474,31 +510,33 @@ static int compare_rows(const void *a, const void *b, void *arg)
 	return compare_names(&left->name, &right->name);
 }
 
-/* The sum of what the interfaces' counters say, so that one that restarted does not hide others. */
-static int table_total(struct top_table *table, const struct top_sample *before,
-		       const struct top_sample *now)
+static void rows_make(struct top_table *table, const struct comparison *compared,
+		      struct groups *groups, enum top_view view)
 {
-	struct comparison compared;
-	struct counts total = {0}, since;
-	int ret = comparison_make(&compared, before, now, TOP_INTERFACES);
+	struct counts total = {0};
 
+	groups_add_since(groups, compared, view, &total);
 	table->total =
 		(struct top_row){.name = {"", "", ""}, .note = "", .p50_us = -1, .p99_us = -1};
-	for (size_t i = 0; !ret && i < compared.now.count; i++)
-		if (group_since(&compared, &compared.now.all[i], &since))
-			counts_add(&total, &since);
-	if (!ret && compared.seconds > 0)
-		row_measure(&table->total, now, &total, compared.seconds);
-	comparison_free(&compared);
-	return ret;
+	if (compared->seconds > 0)
+		row_measure(&table->total, compared->sample, &total, compared->seconds);
+	for (size_t i = 0; i < groups->count; i++) {
+		const struct group *group = &groups->all[i];
+		struct top_row *row = &table->rows[table->nrows++];
+
+		*row = (struct top_row){
+			.name = group->name, .note = group->note, .p50_us = -1, .p99_us = -1};
+		if (is_known(compared, group->name.interface))
+			row_measure(row, compared->sample, &group->counts, compared->seconds);
+	}
 }
 
 int top_table_make(struct top_table *table, const struct top_sample *before,
 		   const struct top_sample *now, enum top_view view, enum top_sort sort)
 {
 	struct comparison compared;
-	struct counts since;
-	int ret = comparison_make(&compared, before, now, view);
+	struct groups groups = {NULL, 0};
+	int ret = comparison_make(&compared, before, now);
 
 	*table = (struct top_table){
 		.inflight = now->inflight,
@@ -508,22 +546,16 @@ int top_table_make(struct top_table *table, const struct top_sample *before,
 		.initiators = json_array_size(json_object_get(now->status, "initiators")),
 	};
 	if (!ret)
-		table->rows = calloc(compared.now.count + 1, sizeof(*table->rows));
-	if (!table->rows || table_total(table, before, now))
-		ret = -ENOMEM;
-	for (size_t i = 0; !ret && i < compared.now.count; i++) {
-		const struct group *group = &compared.now.all[i];
-		struct top_row *row = &table->rows[table->nrows++];
-
-		*row = (struct top_row){
-			.name = group->name, .note = group->note, .p50_us = -1, .p99_us = -1};
-		if (group_since(&compared, group, &since))
-			row_measure(row, now, &since, compared.seconds);
-	}
-	comparison_free(&compared);
-	if (ret)
-		top_table_free(table);
+		ret = groups_make(&groups, now, view);
+	if (!ret)
+		table->rows = calloc(groups.count + 1, sizeof(*table->rows));
+	if (table->rows)
+		rows_make(table, &compared, &groups, view);
 	else
+		ret = -ENOMEM;
+	comparison_free(&compared);
+	free(groups.all);
+	if (!ret)
 		qsort_r(table->rows, table->nrows, sizeof(*table->rows), compare_rows, &sort);
 	return ret;
 }

@@ -79,9 +79,10 @@ struct top_sample *top_sample_new(json_t *stats, json_t *status, uint64_t now_ns
 void top_sample_free(struct top_sample *sample);
 
 /*
- * Fills the table with what happened between the samples; without `before` nothing is measured. A
- * row one of whose counters went backwards was restarted, and shows 0. What is new since `before`
- * on an interface known then has counted from 0. The strings are those of `now` and live as long. 0
+ * Fills the table with what happened between the samples; without `before` nothing is measured.
+ * What an initiator asked of an export counts as nothing when one of its counters went backwards,
+ * as after a restart. What is new since `before` on an interface known then has counted from 0. The
+ * strings are those of `now` and live as long. 0
  * or -ENOMEM; the table is the caller's, to be freed with top_table_free().
  */
 int top_table_make(struct top_table *table, const struct top_sample *before,

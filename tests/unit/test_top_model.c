@@ -111,8 +111,8 @@ static void test_one_sample_measures_nothing(void **state)
 	rig_free(&rig);
 }
 
-/* An initiator that made room for others still counts for its export. */
-static void test_the_silent_are_part_of_their_export(void **state)
+/* An initiator that made room for others does not ask for anything now. */
+static void test_the_silent_ask_for_nothing(void **state)
 {
 	struct rig rig;
 
@@ -294,6 +294,34 @@ static void test_a_restart_shows_as_nothing(void **state)
 	}
 }
 
+/* What goes takes its numbers out of every sum it was part of; what stays shows as it is. */
+static void test_what_goes_hides_nothing(void **state)
+{
+	static const char before[] =
+		STATS(EXPORT("7.1", INITIATOR(A, OP("read", 500, 0, "500"))) "," EXPORT(
+			"7.2", INITIATOR(A, OP("read", 100, 0, "100")) "," INITIATOR(
+				       B, OP("read", 100, 0, "100"))));
+	/* An export goes, whose number is less than what another counts meanwhile, or more. */
+	static const struct {
+		const char *now;
+		double rate;
+	} cases[] = {
+		{STATS(EXPORT("7.2", INITIATOR(A, OP("read", 110, 0, "110")))), 10},
+		{STATS(EXPORT("7.2", INITIATOR(A, OP("read", 5100, 0, "5100")))), 5000},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (enum top_view view = 0; view < TOP_VIEWS; view++) {
+			struct rig rig;
+
+			rig_fill(&rig, before, cases[i].now, S, view, TOP_BY_IOPS);
+			assert_about(rig.table.rows[0].rate[TOP_OPS], cases[i].rate);
+			assert_about(rig.table.total.rate[TOP_OPS], cases[i].rate);
+			assert_about(rig.table.total.p50_us, 5);
+			rig_free(&rig);
+		}
+}
+
 static void test_what_is_new_counts_from_zero(void **state)
 {
 	struct rig rig;
@@ -395,7 +423,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rates_are_differences_over_time),
 		cmocka_unit_test(test_one_sample_measures_nothing),
-		cmocka_unit_test(test_the_silent_are_part_of_their_export),
+		cmocka_unit_test(test_the_silent_ask_for_nothing),
 		cmocka_unit_test(test_percentiles_are_of_the_time_between),
 		cmocka_unit_test(test_percentiles_beyond_the_bounds_and_of_nothing),
 		cmocka_unit_test(test_views_sum_up),
@@ -404,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_queues_are_added),
 		cmocka_unit_test(test_vlans_tell_exports_apart),
 		cmocka_unit_test(test_a_restart_shows_as_nothing),
+		cmocka_unit_test(test_what_goes_hides_nothing),
 		cmocka_unit_test(test_what_is_new_counts_from_zero),
 		cmocka_unit_test(test_exports_without_initiators),
 		cmocka_unit_test(test_initiators_that_asked_for_nothing),
