@@ -110,6 +110,30 @@ static int config_verb_show(const struct config_args *args)
 	return finish_output();
 }
 
+/* What the server says beside the text: how large disks are, and which lists are not one. */
+static void note_rest(struct config *running, const json_t *answer)
+{
+	const json_t *sizes = json_object_get(answer, "sizes"), *address;
+	struct aoe_address addr;
+	struct config_aoe *aoe;
+	size_t i;
+
+	for (unsigned int d = 0; d < running->ndisks; d++) {
+		const json_t *bytes = json_object_get(sizes, running->disks[d].name);
+
+		running->disks[d].bytes = (uint64_t)json_integer_value(bytes);
+	}
+	json_array_foreach (json_object_get(answer, "lists_differ"), i, address) {
+		const char *text = json_string_value(address);
+
+		if (!text || aoe_address_parse(text, &addr, NULL))
+			continue;
+		aoe = config_find_aoe(running, &addr);
+		if (aoe)
+			aoe->acl_differs = true;
+	}
+}
+
 static int print_steps(const struct config *running, const struct config *wanted)
 {
 	struct config_step *steps;
@@ -139,6 +163,8 @@ static int config_verb_diff(const struct config_args *args)
 	if (yaml)
 		config_parse(yaml, strlen(yaml), "the server's configuration", &running, NULL,
 			     &err);
+	if (running)
+		note_rest(running, answer);
 	ret = running ? print_steps(running, wanted) : cmd_failed("config", &err);
 	json_decref(answer);
 	config_free(running);

@@ -109,8 +109,6 @@ BROKEN = {
                                     [{"name": "gone", "file": "/nonexistent/disk.img"}]},
     "missing interface": lambda config: {**config, "interfaces": config["interfaces"] +
                                          [{"name": "nosuch0"}]},
-    "smaller file": lambda config: {**config, "disks": [{**config["disks"][0], "size": "1MiB"},
-                                                        config["disks"][1]]},
     # Both go well together with exports that leave: those must stay.
     "missing file, exports removed": lambda config: {
         **config, "aoe": [], "disks": config["disks"] + [{"name": "gone", "file": "/nonexistent/d"}]},
@@ -214,6 +212,30 @@ def test_disabled_export_is_silent(pair, daemon):
     assert "enabled: false" in daemon.shown()
     daemon.control("export", "enable", "7.1")
     assert client.read(0, 2) == pattern(0, 2)
+
+
+def test_disk_that_grew_is_not_shrunk_by_its_file(pair, daemon, config):
+    """What was grown live stays, over reloads, changes that fail and a start; everything says so."""
+    config["disks"][0]["size"] = "8MiB"
+    daemon.configure(config)
+    daemon.control("disk", "resize", "vol0", "16MiB")
+    keeps = "disk vol0: keep its 16MiB, as files never shrink: size 8MiB is too small"
+    assert daemon.diff() == [keeps]
+    config["disks"].append({"name": "more", "ram": "1MiB"})
+    daemon.configure(config)
+    daemon.control("reload")
+    assert keeps in daemon.output() and "size: 16MiB" in daemon.shown()
+    config["disks"][0]["ro"] = True
+    config["interfaces"].append({"name": "nosuch0"})
+    daemon.configure(config)
+    assert daemon.control("reload", check=False).returncode == 1
+    assert "cannot undo" not in daemon.output()
+    del config["interfaces"][1]
+    daemon.configure(config)
+    daemon.stop(signal.SIGTERM)
+    daemon.start()
+    assert "vol0" in daemon.output() and "16777216 bytes" in daemon.output()
+    assert pair.client().size() == 32768
 
 
 def test_disk_grows_while_served(pair, daemon):

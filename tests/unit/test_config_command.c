@@ -14,6 +14,11 @@
 #define RUNS   "disks:\n- {name: a, ram: 1MiB}\n"
 #define WANTED "disks:\n- {name: a, ram: 1MiB}\n- {name: b, ram: 2MiB}\n"
 
+#define LISTS                                                     \
+	"{disks: [{name: a, ram: 1M}], interfaces: [{name: e}], " \
+	"aoe: [{address: '7.1', disk: a, interface: e, allow: [any]}]}"
+#define LISTS_DIFFER "{\"yaml\": \"" LISTS "\", \"lists_differ\": [\"7.1\"]}"
+
 /* A server on a thread of its own, until something arrives on the pipe. */
 struct rig {
 	char *dir;
@@ -208,6 +213,16 @@ static void test_diff(void **state)
 	assert_int_equal(RUN(rig, "diff", "--socket", rig->socket, rig->file), EXIT_DONE);
 	assert_string_equal(rig->out, "disk b: add ram:2MiB\n");
 	assert_string_equal(rig->err, "");
+	/* What the form of the file has no words for. */
+	rig->answer = "{\"yaml\": \"disks: [{name: a, file: /a}]\", \"sizes\": {\"a\": 2097152}}";
+	write_file(rig, "disks: [{name: a, file: /a, size: 1M}]\n");
+	assert_int_equal(RUN(rig, "diff", "--socket", rig->socket, rig->file), EXIT_DONE);
+	assert_string_equal(
+		rig->out, "disk a: keep its 2MiB, as files never shrink: size 1MiB is too small\n");
+	rig->answer = LISTS_DIFFER;
+	write_file(rig, LISTS);
+	assert_int_equal(RUN(rig, "diff", "--socket", rig->socket, rig->file), EXIT_DONE);
+	assert_string_equal(rig->out, "export 7.1: allow any\n");
 	write_file(rig, "disks: 5\n");
 	assert_int_equal(RUN(rig, "diff", "--socket", rig->socket, rig->file), EXIT_USAGE);
 	assert_ends(rig->err, "stgt-xdp.yaml:1: disks: this must be a list: [ ... ]\n");

@@ -208,26 +208,52 @@ static void test_steps_point_into_the_configs(void **state)
 	config_free(wanted);
 }
 
+static void test_read_only_file_does_not_grow(void **state)
+{
+	struct config *running = config_of("disks:\n- { name: a, file: /a, size: 1G, ro: on }\n");
+	struct config *wanted = config_of("disks:\n- { name: a, file: /a, size: 2G, ro: on }\n");
+	struct config_step *steps;
+	unsigned int nsteps;
+	struct error err;
+
+	assert_int_equal(config_diff(running, wanted, &steps, &nsteps, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "disk a: it is read-only"));
+	config_free(running);
+	config_free(wanted);
+}
+
+/* What the file says is compared with what the disk has, said or not. */
 static void test_files_never_shrink(void **state)
 {
 	static const struct {
-		const char *running, *wanted, *words;
-	} refused[] = {
-		{"disks:\n- { name: a, file: /a, size: 2G }\n",
-		 "disks:\n- { name: a, file: /a, size: 1G }\n", "disk a: a file is never shrunk"},
-		{"disks:\n- { name: a, file: /a, size: 1G, ro: on }\n",
-		 "disks:\n- { name: a, file: /a, size: 2G, ro: on }\n", "disk a: it is read-only"},
+		const char *running;
+		uint64_t bytes;
+		const char *steps;
+	} files[] = {
+		{"- { name: a, file: /a, size: 2G }\n", 0,
+		 "disk a: keep its 2GiB, as files never shrink: size 1GiB is too small"},
+		{"- { name: a, file: /a }\n", 2ull << 30,
+		 "disk a: keep its 2GiB, as files never shrink: size 1GiB is too small"},
+		{"- { name: a, file: /a }\n", 1ull << 30, NULL},
+		{"- { name: a, file: /a, size: 512M }\n", 1ull << 30, NULL},
+		{"- { name: a, file: /a }\n", 1ull << 29, "disk a: grow to 1GiB"},
 	};
 
-	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-		struct config *running = config_of(refused[i].running);
-		struct config *wanted = config_of(refused[i].wanted);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		_cleanup_free_ char *text = NULL;
+		struct config *running, *wanted;
 		struct config_step *steps;
 		unsigned int nsteps;
-		struct error err;
 
-		assert_int_equal(config_diff(running, wanted, &steps, &nsteps, &err), -EINVAL);
-		assert_non_null(strstr(err.text, refused[i].words));
+		assert_true(asprintf(&text, "disks:\n%s", files[i].running) > 0);
+		running = config_of(text);
+		running->disks[0].bytes = files[i].bytes;
+		wanted = config_of("disks:\n- { name: a, file: /a, size: 1G }\n");
+		assert_int_equal(config_diff(running, wanted, &steps, &nsteps, NULL), 0);
+		assert_int_equal(nsteps, files[i].steps != NULL);
+		if (nsteps)
+			assert_string_equal(steps[0].text, files[i].steps);
+		config_steps_free(steps, nsteps);
 		config_free(running);
 		config_free(wanted);
 	}
@@ -238,6 +264,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_steps),
 		cmocka_unit_test(test_steps_point_into_the_configs),
+		cmocka_unit_test(test_read_only_file_does_not_grow),
 		cmocka_unit_test(test_files_never_shrink),
 	};
 

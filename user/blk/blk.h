@@ -128,8 +128,12 @@ enum disk_kind {
 /* A disk as its administrator describes it; what 0, NULL or "default" mean is said per field. */
 struct disk_spec {
 	enum disk_kind kind;
-	char *path;    /* file, block */
-	uint64_t size; /* bytes; 0: as it is. A file is created sparse or grown to it */
+	char *path; /* file, block */
+	/*
+	 * Bytes; 0: as it is. A file is created sparse or grown to it; of an open one that has more
+	 * it says how many.
+	 */
+	uint64_t size;
 	bool read_only;
 	bool prealloc; /* take all the space when opened; files and memory only */
 	enum disk_cache cache;

@@ -17,9 +17,9 @@ static const struct backstore_ops *const disk_backstores[] = {
 
 static bool disk_options_equal(const struct disk_spec *a, const struct disk_spec *b)
 {
-	return a->kind == b->kind && a->size == b->size && a->read_only == b->read_only &&
-	       a->prealloc == b->prealloc && a->cache == b->cache && a->direct == b->direct &&
-	       a->block_size == b->block_size && !strcmp(a->serial, b->serial) && a->wwn == b->wwn;
+	return a->kind == b->kind && a->read_only == b->read_only && a->prealloc == b->prealloc &&
+	       a->cache == b->cache && a->direct == b->direct && a->block_size == b->block_size &&
+	       !strcmp(a->serial, b->serial) && a->wwn == b->wwn;
 }
 
 /* What tells one store from another, whatever path leads to it; all 0 for memory. */
@@ -111,7 +111,8 @@ int disk_get(struct list *disks, const char *text, struct disk **disk, struct er
 	*disk = disk_find(disks, &store);
 	if (!*disk) {
 		ret = disk_open(disks, text, &spec, disk, err);
-	} else if (disk_options_equal(&(*disk)->spec, &spec)) {
+	} else if (spec.size <= (*disk)->nblocks << BLK_SECTOR_SHIFT &&
+		   disk_options_equal(&(*disk)->spec, &spec)) {
 		(*disk)->refs++;
 	} else {
 		ret = error_set(err, EBUSY,
@@ -177,5 +178,7 @@ int disk_resize(struct disk *disk, struct error *err)
 		log_warning("disk '%s' shrank from %llu to %llu sectors: what was beyond is gone",
 			    disk->name, (unsigned long long)before, (unsigned long long)now);
 	atomic_store(&disk->nblocks, (uint64_t)now);
+	if (disk->spec.size && (uint64_t)now << BLK_SECTOR_SHIFT > disk->spec.size)
+		disk->spec.size = (uint64_t)now << BLK_SECTOR_SHIFT;
 	return 1;
 }

@@ -174,12 +174,8 @@ static int store_grow(const struct disk_spec *spec, int fd, struct error *err)
 		return 0;
 	if (fstat(fd, &st))
 		return error_set(err, errno, "cannot look at it: %s", strerror(errno));
-	if ((uint64_t)st.st_size == spec->size)
+	if ((uint64_t)st.st_size >= spec->size)
 		return 0;
-	if ((uint64_t)st.st_size > spec->size)
-		return error_set(err, EINVAL,
-				 "it has %llu bytes, more than size= says; files are never shrunk",
-				 (unsigned long long)st.st_size);
 	if (spec->read_only)
 		return error_set(err, EINVAL,
 				 "it is smaller than size= says, and ro forbids growing it");
@@ -342,6 +338,18 @@ static int store_describe(struct uring_disk *u, struct error *err)
 	return 0;
 }
 
+/* A file that is larger than was asked for, as one that was grown since, stays so. */
+static void store_note_size(struct disk *disk)
+{
+	uint64_t bytes = disk->nblocks << BLK_SECTOR_SHIFT;
+
+	if (!disk->spec.size || bytes <= disk->spec.size)
+		return;
+	log_warning("disk '%s': it has %llu bytes, more than its size says, and stays so",
+		    disk->name, (unsigned long long)bytes);
+	disk->spec.size = bytes;
+}
+
 int uring_open(struct disk *disk, struct error *err)
 {
 	_cleanup_free_ char *canonical = NULL;
@@ -362,6 +370,8 @@ int uring_open(struct disk *disk, struct error *err)
 		cleanup_close(&u->fd);
 		return ret;
 	}
+	if (disk->spec.kind == DISK_FILE)
+		store_note_size(disk);
 	canonical = realpath(disk->spec.path, NULL);
 	disk_identity_init(disk, canonical ? canonical : disk->spec.path);
 	return 0;
@@ -392,6 +402,7 @@ void uring_unmake(struct disk *disk)
 int uring_grow(struct disk *disk, uint64_t size, struct error *err)
 {
 	struct disk_spec spec = disk->spec;
+	struct stat st;
 	int ret;
 
 	if (spec.kind != DISK_FILE)
@@ -399,6 +410,11 @@ int uring_grow(struct disk *disk, uint64_t size, struct error *err)
 	if (size % BLK_SECTOR || size > INT64_MAX)
 		return error_set(err, EINVAL, "%llu is no multiple of 512 bytes",
 				 (unsigned long long)size);
+	if (fstat(uring_disk(disk)->fd, &st))
+		return error_set(err, errno, "cannot look at it: %s", strerror(errno));
+	if ((uint64_t)st.st_size > size)
+		return error_set(err, EINVAL, "it has %llu bytes; files are never shrunk",
+				 (unsigned long long)st.st_size);
 	spec.size = size;
 	ret = store_grow(&spec, uring_disk(disk)->fd, err);
 	if (!ret && spec.prealloc)

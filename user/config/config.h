@@ -29,6 +29,7 @@
 struct config_disk {
 	char *name;
 	struct disk_spec spec; /* paths are absolute */
+	uint64_t bytes;	       /* only of what runs: how large it is; 0: not known */
 };
 
 struct config_interface {
@@ -174,6 +175,7 @@ enum config_step_kind {
 	CONFIG_REMOVE_DISK, /* no export that is left names it */
 	CONFIG_ADD_DISK,
 	CONFIG_GROW_DISK, /* a file is made longer, to wanted_disk->spec.size */
+	CONFIG_KEEP_DISK, /* a file has more than that: nothing to do, as none is ever shrunk */
 	/* Serves no export yet: those that stay follow as CONFIG_EXPORT_INTERFACES. */
 	CONFIG_ADD_INTERFACE,
 	CONFIG_ADD_EXPORT, /* on all its interfaces, with its list, enabled or not */
@@ -214,7 +216,7 @@ struct config_step {
  * What turns `running` into `wanted` and touches nothing else, in an order that works (both as
  * config_check() accepts them). What cannot be changed in place is removed and added again, with
  * the exports that depend on it. No steps: there is nothing to do. config_steps_free() when done.
- * 0, -ENOMEM, or -EINVAL: a file would have to shrink, which is never done.
+ * 0, -ENOMEM, or -EINVAL: a file that is read-only would have to grow.
  */
 int config_diff(const struct config *running, const struct config *wanted,
 		struct config_step **steps, unsigned int *nsteps, struct error *err);

@@ -24,6 +24,8 @@ static bool copy_disks(const struct config *from, struct config *to)
 	for (unsigned int i = 0; i < from->ndisks && good; i++) {
 		struct config_disk *disk = config_add_disk(to);
 
+		if (disk)
+			disk->bytes = from->disks[i].bytes;
 		good = disk && copy_text(from->disks[i].name, &disk->name) &&
 		       !config_disk_spec_copy(&from->disks[i].spec, &disk->spec);
 	}

@@ -42,10 +42,15 @@ static int add_step(struct differ *differ, enum config_step_kind kind, const voi
 
 /* ---- what changed ------------------------------------------------------------------------ */
 
+uint64_t config_disk_bytes(const struct config_disk *disk)
+{
+	return disk->bytes > disk->spec.size ? disk->bytes : disk->spec.size;
+}
+
 enum disk_change {
 	DISK_SAME,
 	DISK_GROWS,
-	DISK_SHRINKS,
+	DISK_STAYS_LARGER,
 	DISK_REPLACED, /* there is none, too */
 };
 
@@ -53,6 +58,7 @@ static enum disk_change disk_change(const struct config_disk *running,
 				    const struct config_disk *wanted)
 {
 	struct disk_spec resized;
+	uint64_t bytes;
 
 	if (!running || !wanted)
 		return DISK_REPLACED;
@@ -61,10 +67,11 @@ static enum disk_change disk_change(const struct config_disk *running,
 	if (wanted->spec.kind != DISK_FILE || !config_disk_spec_equal(&resized, &wanted->spec))
 		return config_disk_spec_equal(&running->spec, &wanted->spec) ? DISK_SAME
 									     : DISK_REPLACED;
+	bytes = config_disk_bytes(running);
 	/* No size is the size that it has. */
-	if (!wanted->spec.size || wanted->spec.size == running->spec.size)
+	if (!wanted->spec.size || wanted->spec.size == bytes)
 		return DISK_SAME;
-	return wanted->spec.size > running->spec.size ? DISK_GROWS : DISK_SHRINKS;
+	return wanted->spec.size > bytes ? DISK_GROWS : DISK_STAYS_LARGER;
 }
 
 static bool disk_stays(const struct differ *differ, const char *name)
@@ -138,7 +145,7 @@ static int remove_what_goes(struct differ *differ)
 	return ret;
 }
 
-static int grow_disks(struct differ *differ)
+static int resize_disks(struct differ *differ)
 {
 	const struct config *wanted = differ->wanted.config;
 	int ret = 0;
@@ -148,11 +155,8 @@ static int grow_disks(struct differ *differ)
 		const struct config_disk *before = config_index_disk(&differ->running, disk->name);
 		enum disk_change change = disk_change(before, disk);
 
-		if (change == DISK_SHRINKS)
-			return error_set(differ->err, EINVAL,
-					 "disk %s: a file is never shrunk: leave its size as it "
-					 "was",
-					 disk->name);
+		if (change == DISK_STAYS_LARGER)
+			ret = add_step(differ, CONFIG_KEEP_DISK, before, disk);
 		if (change == DISK_GROWS && disk->spec.read_only)
 			return error_set(differ->err, EINVAL,
 					 "disk %s: it is read-only and cannot grow: leave its size "
@@ -173,7 +177,7 @@ static int add_what_comes(struct differ *differ)
 		if (!disk_stays(differ, wanted->disks[i].name))
 			ret = add_step(differ, CONFIG_ADD_DISK, NULL, &wanted->disks[i]);
 	if (!ret)
-		ret = grow_disks(differ);
+		ret = resize_disks(differ);
 	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++)
 		if (!interface_stays(differ, wanted->interfaces[i].name))
 			ret = add_step(differ, CONFIG_ADD_INTERFACE, NULL, &wanted->interfaces[i]);

@@ -7,4 +7,7 @@
 /* The step's line for people, which the caller frees; NULL when out of memory. */
 char *config_step_text(const struct config_step *step, const struct config *wanted);
 
+/* How large a disk that runs is, as far as is known. */
+uint64_t config_disk_bytes(const struct config_disk *disk);
+
 #endif

@@ -87,13 +87,18 @@ static void put_disk_step(FILE *out, const struct config_step *step)
 {
 	const struct config_disk *wanted = step->wanted_disk;
 	_cleanup_free_ char *disk = wanted ? config_disk_text(&wanted->spec) : NULL;
-	char size[CONFIG_SIZE_TEXT];
+	char size[CONFIG_SIZE_TEXT], has[CONFIG_SIZE_TEXT];
 
 	if (!wanted) {
 		fprintf(out, "disk %s: remove", step->running_disk->name);
 	} else if (step->kind == CONFIG_GROW_DISK) {
 		config_size_format(wanted->spec.size, size);
 		fprintf(out, "disk %s: grow to %s", wanted->name, size);
+	} else if (step->kind == CONFIG_KEEP_DISK) {
+		config_size_format(wanted->spec.size, size);
+		config_size_format(config_disk_bytes(step->running_disk), has);
+		fprintf(out, "disk %s: keep its %s, as files never shrink: size %s is too small",
+			wanted->name, has, size);
 	} else {
 		fprintf(out, "disk %s: add %s", wanted->name, disk ? disk : "");
 	}
@@ -134,6 +139,7 @@ static void put_step(FILE *out, const struct config_step *step, const struct con
 	case CONFIG_REMOVE_DISK:
 	case CONFIG_ADD_DISK:
 	case CONFIG_GROW_DISK:
+	case CONFIG_KEEP_DISK:
 		put_disk_step(out, step);
 		break;
 	case CONFIG_REMOVE_LIMIT:

@@ -154,6 +154,13 @@ static int do_grow_disk(struct service *s, const struct config_step *step,
 	return ret;
 }
 
+/* Its step says all there is to say. */
+static int do_keep_disk(struct service *s, const struct config_step *step,
+			const struct config *config, struct error *err)
+{
+	return 0;
+}
+
 static int do_add_interface(struct service *s, const struct config_step *step,
 			    const struct config *config, struct error *err)
 {
@@ -380,6 +387,7 @@ static int (*const actions[])(struct service *s, const struct config_step *step,
 	[CONFIG_REMOVE_DISK] = do_remove_disk,
 	[CONFIG_ADD_DISK] = do_add_disk,
 	[CONFIG_GROW_DISK] = do_grow_disk,
+	[CONFIG_KEEP_DISK] = do_keep_disk,
 	[CONFIG_ADD_INTERFACE] = do_add_interface,
 	[CONFIG_ADD_EXPORT] = do_add_export,
 	[CONFIG_EXPORT_INTERFACES] = do_interfaces,
@@ -476,28 +484,11 @@ static int change(struct service *s, const struct config *before, const struct c
 	return ret;
 }
 
-/* A file that has grown stays so: to go back to its old size would be refused, with all else. */
-static void keep_growth(const struct config *running, struct config *wanted)
-{
-	for (unsigned int i = 0; i < wanted->ndisks; i++) {
-		struct config_disk *disk = &wanted->disks[i];
-		const struct config_disk *now = config_find_disk(running, disk->name);
-		struct disk_spec grown = disk->spec;
-
-		if (!now || disk->spec.kind != DISK_FILE || now->spec.size <= disk->spec.size)
-			continue;
-		grown.size = now->spec.size;
-		if (config_disk_spec_equal(&grown, &now->spec))
-			disk->spec.size = grown.size;
-	}
-}
-
-static void change_back(struct service *s, struct config *wanted)
+static void change_back(struct service *s, const struct config *wanted)
 {
 	struct config *before = config_copy(s->running);
 	struct error err;
 
-	keep_growth(s->running, wanted);
 	s->undoing = true;
 	if (!before || change(s, before, wanted, &err))
 		log_error("cannot undo it all: %s", before ? err.text : "out of memory");

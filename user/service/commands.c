@@ -60,6 +60,31 @@ static json_t *run_stats(void *ctx, const json_t *request, struct error *err)
 	return target_stats(((struct service *)ctx)->target, TARGET_FULL);
 }
 
+/* What the file's form has no words for, and a comparison needs. */
+static json_t *config_sizes(const struct config *running)
+{
+	json_t *sizes = json_object();
+
+	for (unsigned int i = 0; i < running->ndisks; i++)
+		json_object_set_new(sizes, running->disks[i].name,
+				    json_integer((json_int_t)running->disks[i].bytes));
+	return sizes;
+}
+
+static json_t *config_differing(const struct config *running)
+{
+	json_t *addresses = json_array();
+	char text[AOE_ADDRESS_TEXT];
+
+	for (unsigned int i = 0; i < running->naoe; i++) {
+		if (!running->aoe[i].acl_differs)
+			continue;
+		aoe_address_format(&running->aoe[i].addr, text);
+		json_array_append_new(addresses, json_string(text));
+	}
+	return addresses;
+}
+
 static json_t *run_config(void *ctx, const json_t *request, struct error *err)
 {
 	struct config *running = service_running(ctx);
@@ -77,7 +102,8 @@ static json_t *run_config(void *ctx, const json_t *request, struct error *err)
 		error_set(err, -ret, "cannot print the configuration: %s", strerror(-ret));
 		return NULL;
 	}
-	return json_pack("{s:s}", "yaml", yaml);
+	return json_pack("{s:s, s:o, s:o}", "yaml", yaml, "sizes", config_sizes(running),
+			 "lists_differ", config_differing(running));
 }
 
 /* ---- the whole ---- */

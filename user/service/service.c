@@ -127,13 +127,15 @@ static void running_export(void *ctx, const struct target_found *found)
 	aoe->enabled = found->enabled;
 }
 
-static void running_disk(void *ctx, const char *name, const struct disk_spec *spec)
+static void running_disk(void *ctx, const char *name, const struct disk *disk)
 {
 	struct service *service = ctx;
-	struct config_disk *disk = config_find_disk(service->running, name);
+	struct config_disk *noted = config_find_disk(service->running, name);
 
-	if (disk)
-		disk->spec.size = spec->size;
+	if (!noted)
+		return;
+	noted->spec.size = disk->spec.size;
+	noted->bytes = disk->nblocks * BLK_SECTOR;
 }
 
 static void running_limit(void *ctx, const uint8_t mac[6], const struct aoe_limit *limit)

@@ -150,11 +150,11 @@ int target_resize_disk(struct target *target, const char *name, uint64_t size, s
 }
 
 void target_disks_each(struct target *target,
-		       void (*found)(void *ctx, const char *name, const struct disk_spec *spec),
+		       void (*found)(void *ctx, const char *name, const struct disk *disk),
 		       void *ctx)
 {
 	const struct target_disk *disk;
 
 	list_for_each_entry (disk, &target->named, link)
-		found(ctx, disk->name, &disk->disk->spec);
+		found(ctx, disk->name, disk->disk);
 }

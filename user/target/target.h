@@ -101,7 +101,7 @@ struct target_found {
 void target_exports_each(struct target *target,
 			 void (*found)(void *ctx, const struct target_found *export), void *ctx);
 void target_disks_each(struct target *target,
-		       void (*found)(void *ctx, const char *name, const struct disk_spec *spec),
+		       void (*found)(void *ctx, const char *name, const struct disk *disk),
 		       void *ctx);
 
 /*
