@@ -4,9 +4,9 @@
 #include "options.h"
 #include "tap/pcapng.h"
 #include "watching.h"
+#include "watching_output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -63,29 +63,23 @@ static int capture_cannot_write(const struct capture *capture, int error, struct
 	return error_set(err, error, "cannot write %s: %s", capture->path, strerror(error));
 }
 
-/* What is captured is the disks' content: nobody else's to read. */
 static int capture_begin(void *ctx, struct error *err)
 {
 	struct capture *capture = ctx;
-	int ret, fd;
+	int ret;
 
-	if (strcmp(capture->path, "-") == 0) {
-		capture->file = stdout;
-	} else {
-		fd = open(capture->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		capture->file = fd < 0 ? NULL : fdopen(fd, "wb");
-		if (!capture->file)
-			return capture_cannot_write(capture, errno, err);
-	}
+	capture->file = watching_output_open(capture->path);
+	if (!capture->file)
+		return capture_cannot_write(capture, errno, err);
 	ret = pcapng_begin(capture->file, capture->interface, capture->snaplen);
 	return ret ? capture_cannot_write(capture, -ret, err) : 0;
 }
 
-/* Also after a failure, as far as it can be. */
+/* Also after a failure, but never behind half a block. */
 static int capture_end(struct capture *capture, const struct pcapng_totals *totals,
 		       struct error *err)
 {
-	int ret = pcapng_end(capture->file, totals);
+	int ret = ferror(capture->file) ? -EIO : pcapng_end(capture->file, totals);
 
 	if (fclose(capture->file) && !ret)
 		ret = -errno;

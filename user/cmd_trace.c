@@ -5,6 +5,7 @@
 #include "servers.h"
 #include "trace_text.h"
 #include "watching.h"
+#include "watching_output.h"
 
 #include "aoe/mac.h"
 #include <errno.h>
@@ -31,8 +32,21 @@ static const char trace_help[] =
 	"\n"
 	"'off' ends a trace that somebody else has on.\n";
 
+struct trace_lines {
+	FILE *out;
+};
+
+static int trace_begin(void *ctx, struct error *err)
+{
+	struct trace_lines *lines = ctx;
+
+	lines->out = watching_output_open("-");
+	return lines->out ? 0 : error_set(err, errno, "cannot write: %s", strerror(errno));
+}
+
 static int trace_seen(void *ctx, const struct tap_record *record, uint64_t ns)
 {
+	const struct trace_lines *lines = ctx;
 	char line[TRACE_TEXT];
 	struct aoe_step step;
 
@@ -40,22 +54,27 @@ static int trace_seen(void *ctx, const struct tap_record *record, uint64_t ns)
 		return -EPROTO;
 	memcpy(&step, record->data, sizeof(step));
 	trace_text(&step, record->ns - step.taken_ns, ns, line);
-	return puts(line) < 0 ? -errno : 0;
+	return fprintf(lines->out, "%s\n", line) < 0 ? -errno : 0;
 }
 
 static int trace_pause(void *ctx)
 {
-	return fflush(stdout) ? -errno : 0;
+	return fflush(((const struct trace_lines *)ctx)->out) ? -errno : 0;
 }
 
 static int trace_on(const struct watching_args *args, json_t *request)
 {
-	const struct watcher watcher = {.seen = trace_seen, .pause = trace_pause};
+	struct trace_lines lines = {.out = NULL};
+	const struct watcher watcher = {trace_begin, trace_seen, trace_pause, &lines};
 	struct watching_result result;
 	struct error err;
+	int ret;
 
 	json_object_set_new(request, "command", json_string("trace-on"));
-	if (watching_run(args, request, &watcher, &result, &err))
+	ret = watching_run(args, request, &watcher, &result, &err);
+	if (lines.out)
+		fclose(lines.out);
+	if (ret)
 		return cmd_failed("trace", &err);
 	if (result.lost)
 		fprintf(stderr, "%" PRIu64 " lines lost for lack of room\n", result.lost);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "servers.h"
+#include "watching_output.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -48,9 +49,7 @@ static int open_signals(void)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
+	watching_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -89,6 +88,8 @@ static bool is_enough(const struct watching *w)
 
 static int cannot_write(int ret, struct error *err)
 {
+	if (ret == -EINTR)
+		return error_set(err, EINTR, "ended before all was read: the rest is lost");
 	return error_set(err, -ret, "cannot write: %s", strerror(-ret));
 }
 
@@ -146,7 +147,7 @@ static int watch_memory(struct watching *w, json_t *request, struct error *err)
 	if (!answer)
 		return -EIO;
 	json_decref(answer);
-	ret = w->watcher->begin ? w->watcher->begin(w->watcher->ctx, err) : 0;
+	ret = w->watcher->begin(w->watcher->ctx, err);
 	if (ret)
 		return ret;
 	w->signals = signals;

@@ -22,7 +22,7 @@ enum watching_end {
 };
 
 struct watcher {
-	/* The server has agreed. 0 or negative errno; NULL: there is nothing to prepare. */
+	/* The server has agreed; signals are blocked. 0 or negative errno. */
 	int (*begin)(void *ctx, struct error *err);
 	/* One record; `ns` is since 1970, UTC. 0 or negative errno, which ends it. */
 	int (*seen)(void *ctx, const struct tap_record *record, uint64_t ns);

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What developers see: frames in a capture file, and the steps of single requests."""
 
+import fcntl
+import os
 import re
 import signal
 import struct
 import subprocess
+import termios
 
 import pytest
 from scapy.utils import RawPcapNgReader
 
 from aoe import AoeClient, CONFIG, CONFIG_READ, WRITE_EXT, config_body
 from conftest import Pair
-from lab import PROGRAM, pattern, wait_until
+from lab import PROGRAM, SLOW, pattern, wait_until
 
 OTHER = "02:00:00:00:00:09"
 STEPS = ["received", "parsed", "submitted", "completed", "sent", "released"]
@@ -137,6 +140,69 @@ def test_capture_by_count_and_snaplen_to_a_pipe(pair):
     assert (status, said) == (0, "5 frames captured, 0 lost for lack of room\n")
     lengths = tshark(watcher.out, "-T", "fields", "-e", "frame.cap_len", "-e", "frame.len")
     assert lengths == ["36\t36", "36\t1060", "36\t36", "36\t1060", "36\t36"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("what", ["capture", "trace"])
+def test_end_although_nobody_reads(pair, what, how):
+    """A full pipe, as behind a pager, does not keep it from ending; nor does it keep the server."""
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    words = ["capture", pair.port, "-"] if what == "capture" else ["trace", "on"]
+    reader, writer = os.pipe()
+    pair.lab.undo.callback(os.close, reader)
+    room = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    child = pair.lab.spawn([PROGRAM, *words, "--socket", target.socket], target.netns, stdout=writer,
+                           stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    wait_until(lambda: target.json("status")["taps"], 5, "it watches")
+    for lba in range(100):
+        assert client.read(lba, 2) == pattern(lba, 2)
+    wait_until(lambda: waiting(reader), 5, "there is something to read")
+    child.send_signal(how)
+    assert child.wait(5 * SLOW) == 1
+    assert child.stderr.read() == f"stgt-xdp {what}: ended before all was read: the rest is lost\n"
+    assert 0 < waiting(reader) <= room
+    wait_until(lambda: not target.json("status")["taps"], 5, "the tap is gone")
+
+
+def waiting(pipe):
+    """Bytes in the pipe."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+
+
+def test_capture_to_a_fifo_waits_for_its_reader(pair):
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    fifo, path = pair.lab.path / "fifo", pair.lab.path / "read"
+    os.mkfifo(fifo)
+    waits = Watcher(target, "capture", pair.port, fifo)
+    assert waits.end() == (1, f"stgt-xdp capture: cannot write {fifo}: Interrupted system call\n")
+    wait_until(lambda: not waits.kinds(), 5, "the tap is gone")
+    watcher = Watcher(target, "capture", pair.port, fifo, "--count", "20")
+    for lba in range(10):
+        client.read(lba, 2)
+    with open(path, "wb") as file:
+        reader = pair.lab.spawn(["cat", fifo], stdout=file)
+    assert watcher.end(None) == (0, "20 frames captured, 0 lost for lack of room\n")
+    assert reader.wait(5) == 0
+    assert [len(frames) for frames in by_direction(path)] == [10, 10]
+
+
+def test_capture_to_a_full_disk_says_so(pair):
+    """What was written before can be read."""
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    path = pair.lab.tmpfs("64k") / "full.pcapng"
+    watcher = Watcher(target, "capture", pair.port, path)
+    for lba in range(100):
+        client.read(lba, 2)
+    status, said = watcher.end(None)
+    assert status == 1 and "No space left" in said and said.count("\n") == 1
+    shown = subprocess.run(["tshark", "-n", "-r", path, "-Y", "aoe && !_ws.malformed"],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert 80 < len(shown.stdout.splitlines()) < 120
+    assert client.read(5, 2) == pattern(5, 2)
 
 
 def test_capture_ends_after_its_time(pair):
