@@ -4,6 +4,8 @@
 #define STGT_SCSI_CDB_H
 
 #include "base/list.h"
+#include "base/mailbox.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +32,7 @@ enum scsi_attribute {
 };
 
 struct scsi_it_l;
+struct scsi_nexus;
 struct scsi_opcode;
 struct command;
 
@@ -53,16 +56,19 @@ struct scsi_command {
 	uint64_t wanted;
 
 	/* The device server's own. */
-	struct scsi_it_l *it_l;
+	struct scsi_nexus *nexus;
+	struct scsi_it_l *it_l; /* NULL: the LUN shows no unit */
 	const struct scsi_opcode *opcode;
-	struct list task;    /* in its unit's task set */
-	uint8_t task_state;  /* enum scsi_task_state */
-	bool aborted;	     /* ends without a word; under the unit's lock */
-	bool told;	     /* aborted, but its initiator is to see TASK ABORTED */
-	uint64_t lba;	     /* logical blocks */
-	uint64_t blocks;     /* of the whole command */
-	uint64_t done_bytes; /* of the pieces that have ended */
-	uint32_t piece;	     /* bytes of the one under way */
+	/* See tasks.c; from here to `told` behind the unit's lock. */
+	struct list task;
+	struct message message;	     /* to the command's thread */
+	_Atomic uint64_t aborted_at; /* by the unit's count of abortions; 0: it was not */
+	bool enabled, started, posted, ending;
+	bool told; /* aborted, but its initiator is to see TASK ABORTED */
+	/* Of a command that moves data in pieces: bytes. */
+	uint64_t total, moved;
+	uint64_t lba, blocks; /* logical blocks of the whole command */
+	uint32_t piece;
 	void (*resume)(struct command *cmd);
 };
 

@@ -65,15 +65,15 @@ struct scsi_it_l {
 	struct list nexus_link;	  /* in the nexus's; the nexus's thread */
 	uint16_t ua[SCSI_UA_MAX]; /* asc << 8 | ascq, oldest first */
 	uint8_t nua;
-	atomic_bool attention; /* nua != 0, for looking without the lock */
-	bool leaving;	       /* hidden or closed: freed with its last task */
-	unsigned int tasks;    /* in the task set */
-	bool prevents_removal; /* PREVENT ALLOW MEDIUM REMOVAL */
+	atomic_bool attention;		  /* nua != 0, for looking without the lock */
+	unsigned int tasks;		  /* not ended; the nexus's thread, with the next two */
+	bool leaving;			  /* hidden or closed: freed with its last task */
+	struct scsi_lun_removal *removal; /* whoever waits for that, or NULL */
+	bool prevents_removal;		  /* PREVENT ALLOW MEDIUM REMOVAL */
 };
 
 struct scsi_reservations; /* reserve.c: persistent registrations and RESERVE(6), (10) */
 struct scsi_modes;	  /* mode.c: the mode pages' values */
-struct scsi_progress;	  /* sanitize.c: an operation that goes on by itself */
 
 struct scsi_device {
 	struct lu *lu;
@@ -83,15 +83,21 @@ struct scsi_device {
 
 	pthread_mutex_t lock; /* for what follows */
 	struct list it_ls;
-	/* tasks.c: every task in the order it came; how many of them are not SIMPLE. */
-	struct list tasks;
-	unsigned int unruly;
-	bool loaded;  /* the medium, of a removable unit */
-	bool stopped; /* START STOP UNIT */
+	struct list tasks;	 /* every one, in the order they came */
+	unsigned int unruly;	 /* how many of them are not SIMPLE */
+	unsigned int dormant;	 /* how many wait for others to end */
+	uint64_t abortions;	 /* counts up */
+	struct list abort_waits; /* struct abort_wait, tasks.c */
 	struct scsi_reservations *reservations;
 	struct scsi_modes *modes;
-	/* Whether any reservation is held, to look at without the lock. */
-	atomic_bool reserved;
+
+	/* To look at without the lock. */
+	atomic_bool loaded;	      /* the medium, of a removable unit */
+	atomic_bool stopped;	      /* START STOP UNIT */
+	atomic_bool reserved;	      /* there is a reservation: reserve.c knows more */
+	atomic_bool descriptor_sense; /* Control mode page, D_SENSE */
+	atomic_bool tell_aborted;     /* Control mode page, TAS */
+	atomic_bool write_protected;  /* Control mode page, SWP */
 };
 
 struct scsi_nexus {
@@ -101,9 +107,9 @@ struct scsi_nexus {
 	struct list link; /* in the target's; behind its lock */
 	struct list it_ls;
 	struct scsi_it_l *by_lun[SCSI_LUNS_MAX];
-	/* What was found wrong with the last command, for REQUEST SENSE without autosense: none. */
+	unsigned int messages; /* on their way here; behind the target's lock */
 	bool closing;
-	unsigned int tasks; /* that have not ended, over all units */
+	unsigned int busy; /* commands and task management that have not ended */
 	void (*closed)(void *ctx);
 	void *ctx;
 };
@@ -144,6 +150,8 @@ void scsi_end_io(struct command *cmd, enum blk_status status, uint64_t lba);
 /* The first `alloc` bytes of `len` as data-in. */
 void scsi_return(struct command *cmd, const void *data, uint32_t len, uint32_t alloc);
 
+/* The same with nothing but a key and a code. */
+void scsi_refuse(struct command *cmd, enum scsi_key key, uint16_t asc);
 /* Shorthand for what is wrong with the CDB at `byte`, and its most significant bit (0 to 7). */
 void scsi_bad_cdb(struct command *cmd, unsigned int byte, unsigned int bit);
 /* The same of a parameter list: INVALID FIELD IN PARAMETER LIST. */
@@ -156,12 +164,75 @@ void scsi_bad_list(struct command *cmd, unsigned int byte, unsigned int bit);
 void scsi_fetch_list(struct command *cmd, uint32_t len, void (*done)(struct command *cmd));
 const uint8_t *scsi_list(const struct command *cmd);
 
+/* cmd->ops->solicit() and push(); `resume` is not called for what was aborted meanwhile. */
+void scsi_solicit(struct command *cmd, uint32_t off, uint32_t len,
+		  void (*resume)(struct command *cmd));
+void scsi_push(struct command *cmd, void (*resume)(struct command *cmd));
+
 /* ---- task set, tasks.c ---- */
 
-enum scsi_task_state {
-	SCSI_DORMANT, /* others have to end first */
-	SCSI_ENABLED,
-};
+/* Into the unit's set. True: it may start now; otherwise scsi_start() is called when it may. */
+bool scsi_task_enter(struct command *cmd);
+/*
+ * Out of the set, at its end. False: a message is under way to the command's thread, which will
+ * call scsi_finish() instead.
+ */
+bool scsi_task_leave(struct command *cmd);
+/* Whether it was aborted: then it has only to end. On its thread. */
+bool scsi_task_aborted(const struct command *cmd);
+
+/*
+ * Aborts one task, those of a nexus, or all (NULL). Where TAS is set, initiators see TASK ABORTED,
+ * but not `quietly`, who asked for it. The unit's lock is held, for all of these.
+ */
+void scsi_task_abort_locked(struct scsi_device *dev, struct command *cmd, bool told);
+void scsi_tasks_abort_locked(struct scsi_device *dev, const struct scsi_it_l *it_l,
+			     const struct scsi_it_l *quietly);
+/* Aborts those of a nexus, which are told or not, whatever TAS says. */
+void scsi_tasks_end_locked(struct scsi_device *dev, const struct scsi_it_l *it_l, bool told);
+/* tmf->waiting counts one more until every task aborted so far has ended. False: no memory. */
+bool scsi_abort_wait_locked(struct scsi_device *dev, struct scsi_tmf *tmf);
+
+/* ---- task management, tmf.c ---- */
+
+/* One less to wait for; any thread. */
+void scsi_tmf_unit_done(struct scsi_tmf *tmf);
+
+/* ---- commands, execute.c ---- */
+
+/* The task is enabled: checks, and executes. */
+void scsi_start(struct command *cmd);
+/* The task has left the set: delivers or drops it. */
+void scsi_finish(struct command *cmd);
+
+/* ---- nexuses, nexus.c ---- */
+
+/* The unit that the 8 bytes of a LUN show this nexus, or NULL. */
+struct scsi_it_l *scsi_nexus_unit(const struct scsi_nexus *nexus, uint64_t lun);
+/* A command of `it_l` (or none) begins. */
+void scsi_nexus_begin(struct scsi_nexus *nexus, struct scsi_it_l *it_l);
+/* What began has ended; both may be gone afterwards. */
+void scsi_nexus_end(struct scsi_nexus *nexus, struct scsi_it_l *it_l);
+
+/* ---- medium.c ---- */
+
+void scsi_test_unit_ready(struct scsi_device *dev, struct command *cmd);
+void scsi_read(struct scsi_device *dev, struct command *cmd);
+void scsi_write(struct scsi_device *dev, struct command *cmd);
+void scsi_synchronize_cache(struct scsi_device *dev, struct command *cmd);
+void scsi_read_capacity_10(struct scsi_device *dev, struct command *cmd);
+void scsi_read_capacity_16(struct scsi_device *dev, struct command *cmd);
+uint64_t scsi_transfer_memory(const struct scsi_device *dev, const struct command *cmd);
+/* The LBA and number of blocks of a CDB of 6, 10, 12 or 16 bytes of READ's and WRITE's layout. */
+void scsi_cdb_extent(const struct scsi_command *scsi, uint64_t *lba, uint64_t *blocks);
+/* False, with the command ended: it reaches beyond the unit. */
+bool scsi_extent_ok(struct scsi_device *dev, struct command *cmd, uint64_t lba, uint64_t blocks);
+
+/* ---- inquiry.c, luns.c ---- */
+
+void scsi_inquiry(struct scsi_device *dev, struct command *cmd);
+void scsi_request_sense(struct scsi_device *dev, struct command *cmd);
+void scsi_report_luns(struct scsi_device *dev, struct command *cmd);
 
 /* ---- unit attentions, attention.c ---- */
 
@@ -172,5 +243,7 @@ void scsi_attend(struct scsi_device *dev, const struct scsi_it_l *except, uint16
 void scsi_attend_one_locked(struct scsi_it_l *it_l, uint16_t what);
 /* Takes the oldest; false when there is none. */
 bool scsi_attention_take(struct scsi_it_l *it_l, uint16_t *what);
+/* Takes one that says this, if it is there. */
+void scsi_attention_drop(struct scsi_it_l *it_l, uint16_t what);
 
 #endif

@@ -142,8 +142,7 @@ struct scsi_tmf {
 	/* The device server's own. */
 	struct scsi_nexus *nexus;
 	struct message message;
-	unsigned int waiting; /* for commands to end; under the units' locks */
-	struct list link;
+	atomic_uint waiting; /* units with commands that have to end, and the call itself */
 };
 
 void scsi_task_management(struct scsi_nexus *nexus, struct scsi_tmf *tmf);

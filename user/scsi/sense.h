@@ -75,12 +75,12 @@ struct scsi_sense {
 	uint16_t progress; /* of 65536 */
 };
 
+#define SCSI_SENSE_MIN 64u /* room that scsi_sense_format() needs */
+
 /*
  * Lays sense data out as SPC-5 4.5.2 (descriptor format) or 4.5.3 (fixed) say; the information of
- * the fixed format has 32 bits, what does not fit is marked invalid there. Returns the length, at
- * most `max`, which is at least 64.
+ * the fixed format has 32 bits, what does not fit is marked invalid there. Returns the length.
  */
-uint8_t scsi_sense_format(const struct scsi_sense *sense, bool descriptor, uint8_t *out,
-			  unsigned int max);
+uint8_t scsi_sense_format(const struct scsi_sense *sense, bool descriptor, uint8_t *out);
 
 #endif

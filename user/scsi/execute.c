@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One command from its arrival to its end: the checks that all share, and the ways to end. */
+#include "scsi/device.h"
+
+#include <string.h>
+
+#define CONTROL_NACA 0x04
+
+/* ---- ends ---- */
+
+void scsi_finish(struct command *cmd)
+{
+	struct scsi_nexus *nexus = cmd->scsi.nexus;
+	struct scsi_it_l *it_l = cmd->scsi.it_l;
+
+	if (!scsi_task_aborted(cmd)) {
+		cmd->ops->deliver(cmd);
+	} else if (cmd->scsi.told) {
+		cmd->scsi.status = SCSI_TASK_ABORTED;
+		cmd->scsi.sense_len = 0;
+		cmd->data_in.len = 0;
+		cmd->ops->deliver(cmd);
+	} else {
+		cmd->ops->drop(cmd);
+	}
+	scsi_nexus_end(nexus, it_l);
+}
+
+void scsi_end(struct command *cmd, enum scsi_status status)
+{
+	cmd->scsi.status = (uint8_t)status;
+	if (status != SCSI_GOOD && status != SCSI_CONDITION_MET)
+		cmd->data_in.len = 0;
+	if (!cmd->scsi.it_l || scsi_task_leave(cmd))
+		scsi_finish(cmd);
+}
+
+void scsi_good(struct command *cmd)
+{
+	scsi_end(cmd, SCSI_GOOD);
+}
+
+void scsi_fail(struct command *cmd, struct scsi_sense sense)
+{
+	struct scsi_it_l *it_l = cmd->scsi.it_l;
+	bool descriptor = it_l && atomic_load(&it_l->dev->descriptor_sense);
+
+	cmd->scsi.sense_len = scsi_sense_format(&sense, descriptor, cmd->scsi.sense);
+	scsi_end(cmd, SCSI_CHECK_CONDITION);
+}
+
+void scsi_refuse(struct command *cmd, enum scsi_key key, uint16_t asc)
+{
+	scsi_fail(cmd, (struct scsi_sense){.key = key, .asc = asc});
+}
+
+void scsi_bad_cdb(struct command *cmd, unsigned int byte, unsigned int bit)
+{
+	scsi_fail(cmd, (struct scsi_sense){.key = SCSI_KEY_ILLEGAL_REQUEST,
+					   .asc = SCSI_ASC_INVALID_FIELD_CDB,
+					   .has_field = true,
+					   .field = (uint16_t)byte,
+					   .bit = (uint8_t)bit});
+}
+
+void scsi_bad_list(struct command *cmd, unsigned int byte, unsigned int bit)
+{
+	scsi_fail(cmd, (struct scsi_sense){.key = SCSI_KEY_ILLEGAL_REQUEST,
+					   .asc = SCSI_ASC_INVALID_FIELD_LIST,
+					   .has_field = true,
+					   .in_list = true,
+					   .field = (uint16_t)byte,
+					   .bit = (uint8_t)bit});
+}
+
+void scsi_end_io(struct command *cmd, enum blk_status status, uint64_t lba)
+{
+	struct scsi_sense sense = {
+		.key = SCSI_KEY_MEDIUM_ERROR, .has_information = true, .information = lba};
+
+	switch (status) {
+	case BLK_OK:
+		scsi_good(cmd);
+		return;
+	case BLK_ERANGE:
+		sense.key = SCSI_KEY_ILLEGAL_REQUEST;
+		sense.asc = SCSI_ASC_LBA_RANGE;
+		break;
+	case BLK_EROFS:
+		sense = (struct scsi_sense){.key = SCSI_KEY_DATA_PROTECT,
+					    .asc = SCSI_ASC_WRITE_PROTECTED};
+		break;
+	case BLK_ENOSPC:
+		sense.key = SCSI_KEY_DATA_PROTECT;
+		sense.asc = SCSI_ASC_SPACE_ALLOCATION_FAILED;
+		break;
+	case BLK_ENOTSUP:
+		sense = (struct scsi_sense){.key = SCSI_KEY_ILLEGAL_REQUEST,
+					    .asc = SCSI_ASC_OPCODE};
+		break;
+	case BLK_EIO:
+		sense.asc = cmd->io.op == BLK_READ ? SCSI_ASC_READ_ERROR : SCSI_ASC_WRITE_ERROR;
+		break;
+	}
+	scsi_fail(cmd, sense);
+}
+
+void scsi_return(struct command *cmd, const void *data, uint32_t len, uint32_t alloc)
+{
+	uint32_t sent;
+
+	if (len > alloc)
+		len = alloc;
+	cmd->scsi.wanted = len;
+	sent = len < cmd->scsi.in_len ? len : cmd->scsi.in_len;
+	if (sent) {
+		if (cmd->ops->place(cmd, sent, &cmd->data_in)) {
+			scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INSUFFICIENT_RESOURCES);
+			return;
+		}
+		sgl_copy_in(cmd->queue->arena, &cmd->data_in, 0, data, sent);
+	}
+	scsi_good(cmd);
+}
+
+/* ---- data-out ---- */
+
+static void solicit_done(struct command *cmd)
+{
+	if (scsi_task_aborted(cmd))
+		scsi_end(cmd, SCSI_TASK_ABORTED);
+	else
+		cmd->scsi.resume(cmd);
+}
+
+void scsi_solicit(struct command *cmd, uint32_t off, uint32_t len,
+		  void (*resume)(struct command *cmd))
+{
+	cmd->scsi.resume = resume;
+	if (scsi_task_aborted(cmd))
+		scsi_end(cmd, SCSI_TASK_ABORTED);
+	else
+		cmd->ops->solicit(cmd, off, len, solicit_done);
+}
+
+void scsi_push(struct command *cmd, void (*resume)(struct command *cmd))
+{
+	cmd->scsi.resume = resume;
+	if (scsi_task_aborted(cmd))
+		scsi_end(cmd, SCSI_TASK_ABORTED);
+	else
+		cmd->ops->push(cmd, solicit_done);
+}
+
+void scsi_fetch_list(struct command *cmd, uint32_t len, void (*done)(struct command *cmd))
+{
+	cmd->scsi.wanted = len;
+	if (len > SCSI_LIST_MAX || len > cmd->scsi.out_len)
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_LIST_LENGTH);
+	else
+		scsi_solicit(cmd, 0, len, done);
+}
+
+const uint8_t *scsi_list(const struct command *cmd)
+{
+	return arena_ptr(cmd->queue->arena, cmd->data_out.spans[0].addr);
+}
+
+/* ---- checks ---- */
+
+static bool write_protected(const struct scsi_it_l *it_l)
+{
+	return it_l->read_only || it_l->dev->lu->disk->read_only ||
+	       atomic_load_explicit(&it_l->dev->write_protected, memory_order_relaxed);
+}
+
+/* False, with the command ended: the medium is not to be had. */
+static bool medium_ok(struct scsi_device *dev, struct command *cmd)
+{
+	bool loaded, stopped;
+
+	if (!(cmd->scsi.opcode->flags & SCSI_MEDIUM))
+		return true;
+	loaded = atomic_load_explicit(&dev->loaded, memory_order_relaxed);
+	stopped = atomic_load_explicit(&dev->stopped, memory_order_relaxed);
+	if (loaded && !stopped)
+		return true;
+	scsi_refuse(cmd, SCSI_KEY_NOT_READY,
+		    loaded ? SCSI_ASC_NOT_READY_INITIALIZE : SCSI_ASC_MEDIUM_NOT_PRESENT);
+	return false;
+}
+
+/* Finds the table's entry; false, with the command ended. */
+static bool opcode_ok(struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+	bool known;
+
+	scsi->opcode = scsi_opcode_find(scsi->cdb, &known);
+	if (!scsi->opcode && known)
+		scsi_bad_cdb(cmd, 1, 4);
+	else if (!scsi->opcode)
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_OPCODE);
+	else if (scsi->cdb_len < scsi->opcode->cdb_len)
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
+	else if (scsi->cdb[scsi->opcode->cdb_len - 1] & CONTROL_NACA)
+		scsi_bad_cdb(cmd, scsi->opcode->cdb_len - 1u, 2);
+	else
+		return true;
+	return false;
+}
+
+void scsi_start(struct command *cmd)
+{
+	struct scsi_it_l *it_l = cmd->scsi.it_l;
+	struct scsi_device *dev = it_l->dev;
+	uint16_t attention;
+
+	if (scsi_task_aborted(cmd)) {
+		scsi_end(cmd, SCSI_TASK_ABORTED);
+		return;
+	}
+	if (!opcode_ok(cmd))
+		return;
+	if (!(cmd->scsi.opcode->flags & SCSI_PAST_UA) && scsi_attention_take(it_l, &attention)) {
+		scsi_refuse(cmd, SCSI_KEY_UNIT_ATTENTION, attention);
+		return;
+	}
+	if (cmd->scsi.opcode->flags & SCSI_WRITES && write_protected(it_l)) {
+		scsi_refuse(cmd, SCSI_KEY_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED);
+		return;
+	}
+	if (medium_ok(dev, cmd))
+		cmd->scsi.opcode->execute(dev, cmd);
+}
+
+/* A LUN that shows no unit: only what finds out that it does not. */
+static void execute_absent(struct command *cmd)
+{
+	if (!opcode_ok(cmd))
+		return;
+	if (cmd->scsi.opcode->flags & SCSI_ANY_LUN)
+		cmd->scsi.opcode->execute(NULL, cmd);
+	else
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_LUN_NOT_SUPPORTED);
+}
+
+/* The part of a command that another may have left its traces in. */
+static void command_reset(struct scsi_nexus *nexus, struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+
+	cmd->data_in = (struct sgl){};
+	cmd->data_out = (struct sgl){};
+	scsi->nexus = nexus;
+	scsi->it_l = scsi_nexus_unit(nexus, scsi->lun);
+	scsi->opcode = NULL;
+	atomic_store_explicit(&scsi->aborted_at, 0, memory_order_relaxed);
+	scsi->enabled = scsi->started = scsi->posted = scsi->ending = scsi->told = false;
+	scsi->status = SCSI_GOOD;
+	scsi->sense_len = 0;
+	scsi->wanted = 0;
+}
+
+void scsi_execute(struct scsi_nexus *nexus, struct command *cmd)
+{
+	command_reset(nexus, cmd);
+	scsi_nexus_begin(nexus, cmd->scsi.it_l);
+	if (!cmd->scsi.it_l)
+		execute_absent(cmd);
+	else if (scsi_task_enter(cmd))
+		scsi_start(cmd);
+}
+
+uint32_t scsi_memory(const struct scsi_nexus *nexus, const struct command *cmd)
+{
+	const struct scsi_command *scsi = &cmd->scsi;
+	const struct scsi_it_l *it_l = scsi_nexus_unit(nexus, scsi->lun);
+	uint32_t expected = scsi->out_len > scsi->in_len ? scsi->out_len : scsi->in_len;
+	const struct scsi_opcode *opcode;
+	uint64_t need;
+	bool known;
+
+	opcode = scsi_opcode_find(scsi->cdb, &known);
+	if (!opcode || !it_l || !opcode->memory)
+		return expected < SCSI_LIST_MAX ? expected : SCSI_LIST_MAX;
+	need = opcode->memory(it_l->dev, cmd);
+	return need < SCSI_MEMORY_MAX ? (uint32_t)need : SCSI_MEMORY_MAX;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* READ, WRITE, SYNCHRONIZE CACHE, and what tells the medium's size (SBC-4 5). */
+#include "scsi/device.h"
+
+#include <string.h>
+
+#define CDB_FUA	     0x08
+#define PROTECT_BITS 0xe0
+
+void scsi_cdb_extent(const struct scsi_command *scsi, uint64_t *lba, uint64_t *blocks)
+{
+	const uint8_t *cdb = scsi->cdb;
+
+	switch (scsi->opcode->cdb_len) {
+	case 6:
+		*lba = get_be24(cdb + 1) & 0x1fffff;
+		*blocks = cdb[4] ? cdb[4] : 256;
+		break;
+	case 10:
+		*lba = get_be32(cdb + 2);
+		*blocks = get_be16(cdb + 7);
+		break;
+	case 12:
+		*lba = get_be32(cdb + 2);
+		*blocks = get_be32(cdb + 6);
+		break;
+	default:
+		*lba = get_be64(cdb + 2);
+		*blocks = get_be32(cdb + 10);
+		break;
+	}
+}
+
+/* Also of no blocks: SBC-4 4.5 has an LBA beyond the last one refused whatever the length. */
+bool scsi_extent_ok(struct scsi_device *dev, struct command *cmd, uint64_t lba, uint64_t blocks)
+{
+	uint64_t capacity = scsi_capacity(dev);
+
+	if (lba < capacity && blk_in_range(lba, blocks, capacity))
+		return true;
+	scsi_fail(cmd, (struct scsi_sense){.key = SCSI_KEY_ILLEGAL_REQUEST,
+					   .asc = SCSI_ASC_LBA_RANGE,
+					   .has_information = true,
+					   .information = lba < capacity ? capacity : lba});
+	return false;
+}
+
+uint64_t scsi_transfer_memory(const struct scsi_device *dev, const struct command *cmd)
+{
+	const struct scsi_command *scsi = &cmd->scsi;
+	uint32_t expected = scsi->out_len > scsi->in_len ? scsi->out_len : scsi->in_len;
+	uint32_t block = 1u << dev->block_shift;
+
+	/* A read is of whole blocks, even if less is sent. */
+	return expected < SCSI_PIECE_MAX ? (expected + block - 1) & ~(uint64_t)(block - 1)
+					 : SCSI_PIECE_MAX;
+}
+
+/* ---- READ and WRITE, a piece at a time ---- */
+
+/* Sets up the block request for the piece at scsi->moved. */
+static void piece_io(struct scsi_device *dev, struct command *cmd, enum blk_op op,
+		     const struct sgl *sgl, void (*done)(struct blk_io *io))
+{
+	struct scsi_command *scsi = &cmd->scsi;
+
+	cmd->io.op = op;
+	cmd->io.lba = (scsi->lba << (dev->block_shift - BLK_SECTOR_SHIFT)) +
+		      (scsi->moved >> BLK_SECTOR_SHIFT);
+	cmd->io.nblocks = scsi->piece >> BLK_SECTOR_SHIFT;
+	cmd->io.sgl = *sgl;
+	cmd->io.next = NULL;
+	cmd->io.done = done;
+	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
+}
+
+/* The first logical block of the piece: what an error is reported for. */
+static uint64_t piece_lba(const struct scsi_device *dev, const struct command *cmd)
+{
+	return cmd->scsi.lba + (cmd->scsi.moved >> dev->block_shift);
+}
+
+static uint32_t piece_size(const struct scsi_command *scsi)
+{
+	uint64_t left = scsi->total - scsi->moved;
+
+	return left < SCSI_PIECE_MAX ? (uint32_t)left : SCSI_PIECE_MAX;
+}
+
+static void read_piece(struct command *cmd);
+
+static void read_done(struct blk_io *io)
+{
+	struct command *cmd = container_of(io, struct command, io);
+	struct scsi_command *scsi = &cmd->scsi;
+
+	if (io->status != BLK_OK) {
+		scsi_end_io(cmd, io->status, piece_lba(scsi_device_of(cmd), cmd));
+		return;
+	}
+	scsi->moved += scsi->piece;
+	if (scsi->moved < scsi->total) {
+		scsi_push(cmd, read_piece);
+		return;
+	}
+	if (scsi->total > scsi->in_len)
+		cmd->data_in.len -= (uint32_t)(scsi->total - scsi->in_len);
+	scsi_good(cmd);
+}
+
+static void read_piece(struct command *cmd)
+{
+	cmd->scsi.piece = piece_size(&cmd->scsi);
+	if (cmd->ops->place(cmd, cmd->scsi.piece, &cmd->data_in)) {
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INSUFFICIENT_RESOURCES);
+		return;
+	}
+	cmd->io.flags = 0;
+	piece_io(scsi_device_of(cmd), cmd, BLK_READ, &cmd->data_in, read_done);
+}
+
+/* Takes the CDB apart; false, with the command ended: there is nothing to transfer, or an error. */
+static bool transfer_begin(struct scsi_device *dev, struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+
+	if (scsi->opcode->cdb_len > 6 && scsi->cdb[1] & PROTECT_BITS) {
+		scsi_bad_cdb(cmd, 1, 7);
+		return false;
+	}
+	scsi_cdb_extent(scsi, &scsi->lba, &scsi->blocks);
+	if (!scsi_extent_ok(dev, cmd, scsi->lba, scsi->blocks))
+		return false;
+	scsi->wanted = scsi->blocks << dev->block_shift;
+	scsi->moved = 0;
+	return true;
+}
+
+void scsi_read(struct scsi_device *dev, struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+	uint64_t block = 1u << dev->block_shift;
+
+	if (!transfer_begin(dev, cmd))
+		return;
+	/* An initiator that takes less than it asks for costs no more reading than that. */
+	scsi->total = (scsi->in_len + block - 1) & ~(block - 1);
+	if (scsi->total > scsi->wanted)
+		scsi->total = scsi->wanted;
+	if (scsi->total)
+		read_piece(cmd);
+	else
+		scsi_good(cmd);
+}
+
+static void write_piece(struct command *cmd);
+
+static void write_done(struct blk_io *io)
+{
+	struct command *cmd = container_of(io, struct command, io);
+	struct scsi_command *scsi = &cmd->scsi;
+
+	if (io->status != BLK_OK) {
+		scsi_end_io(cmd, io->status, piece_lba(scsi_device_of(cmd), cmd));
+		return;
+	}
+	scsi->moved += scsi->piece;
+	if (scsi->moved < scsi->total)
+		write_piece(cmd);
+	else
+		scsi_good(cmd);
+}
+
+static void write_fetched(struct command *cmd)
+{
+	struct scsi_device *dev = scsi_device_of(cmd);
+	bool fua = cmd->scsi.opcode->cdb_len > 6 && cmd->scsi.cdb[1] & CDB_FUA;
+
+	cmd->io.flags = lu_write_flags(dev->lu) | (fua ? BLK_FUA : 0);
+	piece_io(dev, cmd, BLK_WRITE, &cmd->data_out, write_done);
+}
+
+static void write_piece(struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+
+	scsi->piece = piece_size(scsi);
+	scsi_solicit(cmd, (uint32_t)scsi->moved, scsi->piece, write_fetched);
+}
+
+void scsi_write(struct scsi_device *dev, struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+
+	if (!transfer_begin(dev, cmd))
+		return;
+	/* Of what is not sent whole, the whole blocks that are. */
+	scsi->total = scsi->out_len >> dev->block_shift << dev->block_shift;
+	if (scsi->total > scsi->wanted)
+		scsi->total = scsi->wanted;
+	if (scsi->total)
+		write_piece(cmd);
+	else
+		scsi_good(cmd);
+}
+
+/* ---- the cache ---- */
+
+static void flush_done(struct blk_io *io)
+{
+	struct command *cmd = container_of(io, struct command, io);
+
+	scsi_end_io(cmd, io->status, cmd->scsi.lba);
+}
+
+/* IMMED changes nothing: GOOD means durable here, whoever asks. */
+void scsi_synchronize_cache(struct scsi_device *dev, struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+
+	scsi_cdb_extent(scsi, &scsi->lba, &scsi->blocks);
+	if (!scsi_extent_ok(dev, cmd, scsi->lba, scsi->blocks))
+		return;
+	cmd->io.op = BLK_FLUSH;
+	cmd->io.flags = 0;
+	cmd->io.lba = 0;
+	cmd->io.nblocks = 0;
+	cmd->io.sgl = (struct sgl){};
+	cmd->io.next = NULL;
+	cmd->io.done = flush_done;
+	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
+}
+
+/* ---- size ---- */
+
+void scsi_test_unit_ready(struct scsi_device *dev, struct command *cmd)
+{
+	scsi_good(cmd);
+}
+
+void scsi_read_capacity_10(struct scsi_device *dev, struct command *cmd)
+{
+	uint64_t last = scsi_capacity(dev) - 1;
+	uint8_t out[8];
+
+	/* PMI and an LBA are obsolete: only 0 was ever useful. */
+	if (!(cmd->scsi.cdb[8] & 1) && get_be32(cmd->scsi.cdb + 2)) {
+		scsi_bad_cdb(cmd, 2, 7);
+		return;
+	}
+	put_be32(out, last > UINT32_MAX ? UINT32_MAX : (uint32_t)last);
+	put_be32(out + 4, 1u << dev->block_shift);
+	scsi_return(cmd, out, sizeof(out), sizeof(out));
+}
+
+void scsi_read_capacity_16(struct scsi_device *dev, struct command *cmd)
+{
+	uint32_t physical = dev->lu->disk->physical_block >> dev->block_shift;
+	uint8_t out[32] = {};
+
+	put_be64(out, scsi_capacity(dev) - 1);
+	put_be32(out + 8, 1u << dev->block_shift);
+	out[13] = physical > 1 ? (uint8_t)__builtin_ctz(physical) : 0;
+	/* LBPME; unmapped blocks read as zeroes (LBPRZ). */
+	out[14] = dev->thin ? 0xc0 : 0;
+	scsi_return(cmd, out, sizeof(out), get_be32(cmd->scsi.cdb + 10));
+}
