@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "fixture_scsi.h"
+
+#include "base/bytes.h"
+#include <assert.h>
+#include <string.h>
+
+#define RUNS	   64u
+#define RUN_FRAMES 16u
+#define RUN	   (RUN_FRAMES * ARENA_FRAME_SIZE)
+
+static struct fixture_scsi_command *command_of(struct command *cmd)
+{
+	return container_of(cmd, struct fixture_scsi_command, cmd);
+}
+
+/* ---- the transport ---- */
+
+/* `len` bytes of fresh runs, in the spans of one direction. */
+static void take(struct fixture_scsi_command *fc, unsigned int direction, uint32_t len,
+		 struct sgl *sgl)
+{
+	uint32_t n = 0, left = len;
+
+	while (left) {
+		uint32_t piece = left < RUN ? left : RUN;
+		uint32_t run = arena_run_get(&fc->fs->arena);
+
+		assert(run != ARENA_NONE && n < BLK_MAX_SPANS);
+		assert(fc->nruns < sizeof(fc->runs) / sizeof(fc->runs[0]));
+		fc->runs[fc->nruns++] = run;
+		fc->spans[direction][n++] = (struct span){.addr = run, .len = piece};
+		left -= piece;
+	}
+	*sgl = (struct sgl){.spans = fc->spans[direction], .nspans = n, .len = len};
+}
+
+/* Memory is used anew, unless more is wanted than there was: then both pieces are kept. */
+static int place(struct command *cmd, uint32_t len, struct sgl *data_in)
+{
+	struct fixture_scsi_command *fc = command_of(cmd);
+
+	if (cmd->data_in.len < len)
+		take(fc, 0, len, data_in);
+	else
+		data_in->len = len;
+	return 0;
+}
+
+static void receive(struct fixture_scsi_command *fc)
+{
+	struct sgl *in = &fc->cmd.data_in;
+
+	assert(fc->in_got + in->len <= fc->cmd.scsi.in_len);
+	sgl_copy_out(&fc->fs->arena, in, 0, fc->in + fc->in_got, in->len);
+	fc->in_got += in->len;
+}
+
+static void deliver(struct command *cmd)
+{
+	struct fixture_scsi_command *fc = command_of(cmd);
+
+	fc->delivered++;
+	if (cmd->data_in.len)
+		receive(fc);
+}
+
+static void drop(struct command *cmd)
+{
+	command_of(cmd)->dropped++;
+}
+
+void fixture_scsi_answer_solicit(struct fixture_scsi_command *fc)
+{
+	void (*done)(struct command * cmd) = fc->waiting;
+
+	assert(done && fc->wait_off + fc->wait_len <= fc->cmd.scsi.out_len);
+	fc->waiting = NULL;
+	if (fc->cmd.data_out.len < fc->wait_len)
+		take(fc, 1, fc->wait_len, &fc->cmd.data_out);
+	fc->cmd.data_out.len = fc->wait_len;
+	sgl_copy_in(&fc->fs->arena, &fc->cmd.data_out, 0, fc->out + fc->wait_off, fc->wait_len);
+	done(&fc->cmd);
+}
+
+static void solicit(struct command *cmd, uint32_t off, uint32_t len,
+		    void (*done)(struct command *cmd))
+{
+	struct fixture_scsi_command *fc = command_of(cmd);
+
+	assert(!fc->waiting);
+	fc->waiting = done;
+	fc->wait_off = off;
+	fc->wait_len = len;
+	if (!fc->hold_out)
+		fixture_scsi_answer_solicit(fc);
+}
+
+static void push(struct command *cmd, void (*done)(struct command *cmd))
+{
+	receive(command_of(cmd));
+	done(cmd);
+}
+
+static void cancel(struct command *cmd)
+{
+	struct fixture_scsi_command *fc = command_of(cmd);
+	void (*done)(struct command * cmd) = fc->waiting;
+
+	fc->waiting = NULL;
+	if (done)
+		done(cmd);
+}
+
+static const struct transport_ops ops = {
+	.place = place,
+	.deliver = deliver,
+	.solicit = solicit,
+	.push = push,
+	.cancel = cancel,
+	.drop = drop,
+};
+
+/* ---- commands ---- */
+
+void fixture_scsi_turn(struct fixture_scsi *fs)
+{
+	while (mailbox_drain(&fs->mailbox))
+		;
+}
+
+void fixture_scsi_start(struct fixture_scsi *fs, struct fixture_scsi_command *fc, unsigned int n,
+			const uint8_t *cdb, uint8_t cdb_len, const void *out, uint32_t out_len,
+			void *in, uint32_t in_len)
+{
+	uint8_t attribute = fc->cmd.scsi.attribute;
+	uint64_t lun = fc->cmd.scsi.lun;
+	bool hold = fc->hold_out;
+
+	memset(fc, 0, sizeof(*fc));
+	fc->fs = fs;
+	fc->hold_out = hold;
+	fc->out = out;
+	fc->in = in;
+	fc->cmd.ops = &ops;
+	fc->cmd.nexus = &fs->transport[n];
+	fc->cmd.lu = &fs->lu;
+	fc->cmd.queue = &fs->queue;
+	memcpy(fc->cmd.scsi.cdb, cdb, cdb_len);
+	fc->cmd.scsi.cdb_len = cdb_len;
+	fc->cmd.scsi.attribute = attribute;
+	fc->cmd.scsi.lun = lun;
+	fc->cmd.scsi.out_len = out_len;
+	fc->cmd.scsi.in_len = in_len;
+	assert(scsi_memory(fs->nexus[n], &fc->cmd) <= SCSI_MEMORY_MAX);
+	scsi_execute(fs->nexus[n], &fc->cmd);
+}
+
+void fixture_scsi_end(struct fixture_scsi_command *fc)
+{
+	assert(fc->delivered + fc->dropped == 1);
+	while (fc->nruns)
+		arena_run_put(&fc->fs->arena, fc->runs[--fc->nruns]);
+}
+
+struct fixture_scsi_answer fixture_scsi_answer_of(const struct fixture_scsi_command *fc)
+{
+	const struct scsi_command *scsi = &fc->cmd.scsi;
+	struct fixture_scsi_answer a = {
+		.status = scsi->status,
+		.wanted = scsi->wanted,
+		.len = fc->in_got,
+		.data = fc->in,
+		.sense = scsi->sense,
+	};
+
+	if (scsi->sense_len) {
+		bool descriptor = scsi->sense[0] == 0x72;
+
+		a.key = scsi->sense[descriptor ? 1 : 2] & 0xf;
+		a.asc = get_be16(scsi->sense + (descriptor ? 2 : 12));
+	}
+	return a;
+}
+
+struct fixture_scsi_answer fixture_scsi_run(struct fixture_scsi *fs, unsigned int n,
+					    const uint8_t *cdb, uint8_t cdb_len, const void *out,
+					    uint32_t out_len, uint32_t in_len)
+{
+	assert(in_len <= sizeof(fs->in));
+	fs->fc.cmd.scsi.attribute = SCSI_SIMPLE;
+	fixture_scsi_start(fs, &fs->fc, n, cdb, cdb_len, out, out_len, fs->in, in_len);
+	fixture_scsi_turn(fs);
+	fixture_scsi_end(&fs->fc);
+	return fixture_scsi_answer_of(&fs->fc);
+}
+
+/* ---- opening ---- */
+
+static void open_nexus(struct fixture_scsi *fs, unsigned int n)
+{
+	static const uint8_t test_unit_ready[6];
+	uint8_t id[24] = {0x05, 0, 0, 20};
+	struct scsi_nexus_config config = {
+		.nexus = &fs->transport[n],
+		.queue = &fs->queue,
+		.transport_id = id,
+		.transport_id_len = sizeof(id),
+	};
+
+	id[4] = (uint8_t)('a' + n);
+	fs->transport[n].id = n + 1;
+	memset(config.mask.visible, 0xff, sizeof(config.mask.visible));
+	assert(!scsi_nexus_open(fs->target, &config, &fs->nexus[n]));
+	assert(fixture_scsi_run(fs, n, test_unit_ready, 6, NULL, 0, 0).key == 6);
+}
+
+void fixture_scsi_open(struct fixture_scsi *fs, const struct fixture_scsi_config *config)
+{
+	const struct arena_config memory = {.rx_frames = 1, .runs = RUNS, .run_frames = RUN_FRAMES};
+	const struct scsi_target_config port = {
+		.relative_port = 1,
+		.protocol = 5,
+		.port_name = "iqn.2026-11.example:test,t,0x0001",
+		.device_name = "iqn.2026-11.example:test",
+	};
+	uint64_t nblocks = config->nblocks ? config->nblocks : 4096;
+	struct scsi_device_config unit = {
+		.lu = &fs->lu,
+		.state = config->state,
+		.logical_block = config->logical_block ? config->logical_block : 512,
+		.removable = config->removable,
+		.thin = config->thin,
+	};
+
+	memset(fs, 0, sizeof(*fs));
+	assert(!arena_open(&fs->arena, &memory, NULL));
+	assert(!mailbox_open(&fs->mailbox));
+	blk_queue_init(&fs->queue, &fs->arena, NULL, &fs->mailbox);
+	fs->disk = fixture_disk_open(nblocks, nblocks < 65536 ? nblocks : 65536);
+	fs->disk->disk.read_only = config->read_only;
+	fs->disk->disk.can_unmap = config->thin;
+	lu_init(&fs->lu, &fs->disk->disk, false);
+	assert(!scsi_device_open(&unit, &fs->dev, NULL));
+	assert(!scsi_target_open(&port, &fs->target, NULL));
+	assert(!scsi_target_add_lun(fs->target, 0, fs->dev, false));
+	for (unsigned int n = 0; n < FIXTURE_SCSI_NEXUSES; n++)
+		open_nexus(fs, n);
+}
+
+void fixture_scsi_close(struct fixture_scsi *fs)
+{
+	for (unsigned int n = 0; n < FIXTURE_SCSI_NEXUSES; n++)
+		if (fs->nexus[n])
+			scsi_nexus_close(fs->nexus[n], NULL, NULL);
+	fixture_scsi_turn(fs);
+	assert(!fs->queue.inflight && fs->arena.nfree_runs == RUNS);
+	scsi_target_close(fs->target);
+	scsi_device_close(fs->dev);
+	fixture_disk_close(fs->disk);
+	mailbox_close(&fs->mailbox);
+	arena_close(&fs->arena);
+}
