@@ -12,7 +12,7 @@ import pytest
 
 from aoe import AFLAG_LBA48, AFLAG_WRITE, ATA, WRITE_EXT, AoeClient, ata_body
 from daemon import Daemon
-from lab import PINS, PROGRAM, inside, pattern, wait_until
+from lab import PINS, PROGRAM, SLOW, inside, pattern, wait_until
 
 STRANGER = "02:00:00:00:00:77"
 MAX_EXPORTS = 1024
@@ -282,6 +282,33 @@ def test_disk_that_hangs_keeps_no_other_away(pair, config, hanging):
     assert client.reply_to(7777, 5)
     daemon.control("reload")
     assert pair.client().discover(0.3) == [(7, 1), (7, 2), (9, 9)]
+
+
+def test_file_system_that_hangs_keeps_nobody_in_the_dark(pair, second, config):
+    """A write to the page cache may be done by the worker itself, which then hangs with it."""
+    frozen = Frozen(pair.lab)
+    config["disks"].append({"name": "cold", "file": str(frozen.disk), "cache": "writeback"})
+    config["aoe"].append({"interface": pair.port, "address": "9.9", "disk": "cold", "allow": ["any"]})
+    daemon = Daemon(pair.lab, pair.storage, config)
+    client = pair.client(9, 9)
+    client.size()
+    frozen.freeze()
+    client.send(client.frame(ATA, ata_body(WRITE_EXT, 0, 1, 0, AFLAG_LBA48 | AFLAG_WRITE, bytes(512)),
+                             tag=7777))
+    wait_until(lambda: daemon.control("status") and "does not answer" in daemon.output(), 5,
+               "a word about the worker")
+
+    def answers():
+        return {each["name"]: each["queues"][0]["answers"] for each in daemon.json("status")["interfaces"]}
+
+    began = time.monotonic()
+    assert answers() == {pair.port: False, second.port: True}
+    assert [len(each["queues"]) for each in daemon.json("stats")["interfaces"]] == [0, 1]
+    assert time.monotonic() - began < 2 * SLOW
+    assert second.client().read(0, 1) == pattern(0, 1)
+    frozen.thaw()
+    assert client.reply_to(7777, 5)
+    assert answers() == {pair.port: True, second.port: True}
 
 
 @pytest.mark.parametrize("member", ["busy_poll", "flood_guard"])

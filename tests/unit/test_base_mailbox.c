@@ -59,6 +59,33 @@ static void test_eventfd_tells_what_waits(void **state)
 	mailbox_close(&box);
 }
 
+static void test_message_taken_back_is_not_run(void **state)
+{
+	unsigned int next[1] = {0};
+	struct numbered a = {.message.run = numbered_run, .number = 0, .next = next};
+	struct numbered b = {.message.run = numbered_run, .number = 0, .next = next};
+	struct mailbox box;
+
+	assert_int_equal(mailbox_open(&box), 0);
+	mailbox_post(&box, &a.message);
+	mailbox_post(&box, &b.message);
+	assert_true(mailbox_withdraw(&box, &a.message));
+	assert_false(mailbox_withdraw(&box, &a.message));
+	assert_true(mailbox_drain(&box));
+	assert_int_equal(next[0], 1);
+	assert_false(mailbox_withdraw(&box, &b.message));
+	/* The last of them leaves nothing to run, and what comes then is noticed. */
+	a.number = 1;
+	mailbox_post(&box, &a.message);
+	assert_true(mailbox_withdraw(&box, &a.message));
+	mailbox_drain(&box);
+	mailbox_post(&box, &a.message);
+	assert_true(readable(&box));
+	assert_true(mailbox_drain(&box));
+	assert_int_equal(next[0], 2);
+	mailbox_close(&box);
+}
+
 static void test_running_message_may_post(void **state)
 {
 	unsigned int next[1] = {0};
@@ -124,6 +151,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_eventfd_tells_what_waits),
+		cmocka_unit_test(test_message_taken_back_is_not_run),
 		cmocka_unit_test(test_running_message_may_post),
 		cmocka_unit_test(test_two_posters_keep_their_order),
 	};

@@ -31,9 +31,23 @@ void mailbox_post(struct mailbox *box, struct message *msg)
 	first = list_empty(&box->waiting);
 	list_add_tail(&box->waiting, &msg->link);
 	pthread_mutex_unlock(&box->lock);
-	/* The counter cannot overflow: it is written once for each time the list was drained. */
+	/* The counter cannot overflow: it is written once for each time the list became empty. */
 	if (first && write(box->eventfd, &one, sizeof(one)) < 0)
 		return;
+}
+
+bool mailbox_withdraw(struct mailbox *box, struct message *msg)
+{
+	struct list *link;
+	bool found = false;
+
+	pthread_mutex_lock(&box->lock);
+	for (link = box->waiting.next; link != &box->waiting && !found; link = link->next)
+		found = link == &msg->link;
+	if (found)
+		list_del(&msg->link);
+	pthread_mutex_unlock(&box->lock);
+	return found;
 }
 
 bool mailbox_drain(struct mailbox *box)

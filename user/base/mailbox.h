@@ -31,6 +31,12 @@ void mailbox_close(struct mailbox *box);
 /* Any thread. Messages of one poster run in the order posted. */
 void mailbox_post(struct mailbox *box, struct message *msg);
 
+/*
+ * Any thread: takes a message back, which is the poster's again then. False: too late, it runs or
+ * is about to.
+ */
+bool mailbox_withdraw(struct mailbox *box, struct message *msg);
+
 /* Owner only: runs all that waits, in order, without holding the lock; false if nothing waited. */
 bool mailbox_drain(struct mailbox *box);
 

@@ -31,7 +31,7 @@ void watchdog_pat(int fd, struct target *target)
 
 	if (read(fd, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
-	/* A worker that hangs keeps us here, and systemd starts us anew. */
-	target_probe(target);
-	sd_notify(0, "WATCHDOG=1");
+	/* While a worker hangs systemd hears nothing, and starts us anew in the end. */
+	if (target_probe(target))
+		sd_notify(0, "WATCHDOG=1");
 }

@@ -67,12 +67,13 @@ static json_t *interface_status(const struct target_interface *interface)
 
 	for (unsigned int q = 0; q < interface->nworkers; q++) {
 		struct worker *worker = interface->workers[q];
+		bool answers = worker_ask(worker, read_port_facts, &facts);
 
-		json_array_append_new(queues, json_pack("{s:i, s:s}", "queue",
+		json_array_append_new(queues, json_pack("{s:i, s:s, s:b}", "queue",
 							(int)worker_queue(worker), "xdp_mode",
-							xsk_mode_name(worker_xsk_mode(worker))));
+							xsk_mode_name(worker_xsk_mode(worker)),
+							"answers", answers));
 	}
-	worker_run(interface->workers[0], read_port_facts, &facts);
 	mac_format(netif->mac, mac);
 	return json_pack("{s:o, s:i, s:s, s:i, s:b, s:I, s:s, s:s, s:i, s:i, s:i, s:i, s:o}",
 			 "name", json_text(netif->name), "ifindex", (int)netif->ifindex, "mac", mac,

@@ -88,18 +88,19 @@ static void *room_for(unsigned int *n, size_t size)
 	return room;
 }
 
-/* Without memory for them, lists are empty. */
-static void numbers_read(struct worker *worker, enum target_detail detail,
+/* False when the worker does not answer. Without memory for them, lists are empty. */
+static bool numbers_read(struct worker *worker, enum target_detail detail,
 			 struct queue_numbers *numbers)
 {
 	*numbers = (struct queue_numbers){.frames = 0};
-	worker_run(worker, numbers_measure, numbers);
+	if (!worker_ask(worker, numbers_measure, numbers))
+		return false;
 	if (detail == TARGET_BRIEF)
 		numbers->initiators_max = 0;
 	numbers->exports = room_for(&numbers->exports_max, sizeof(*numbers->exports));
 	numbers->initiators = room_for(&numbers->initiators_max, sizeof(*numbers->initiators));
 	numbers->pairs = room_for(&numbers->pairs_max, sizeof(*numbers->pairs));
-	worker_run(worker, numbers_take, numbers);
+	return worker_ask(worker, numbers_take, numbers);
 }
 
 static void numbers_free(struct queue_numbers *numbers)
@@ -232,8 +233,8 @@ static json_t *queues_stats(const struct target_interface *interface, enum targe
 	for (unsigned int q = 0; q < interface->nworkers; q++) {
 		struct queue_numbers numbers;
 
-		numbers_read(interface->workers[q], detail, &numbers);
-		json_array_append_new(queues, queue_stats(q, &numbers, detail));
+		if (numbers_read(interface->workers[q], detail, &numbers))
+			json_array_append_new(queues, queue_stats(q, &numbers, detail));
 		numbers_free(&numbers);
 	}
 	return queues;

@@ -235,10 +235,14 @@ static void answer(const struct worker_view *view, void *arg)
 {
 }
 
-void target_probe(struct target *target)
+bool target_probe(struct target *target)
 {
 	struct target_interface *interface;
+	bool all = true;
 
-	list_for_each_entry (interface, &target->interfaces, link)
-		target_interface_run(interface, answer, NULL);
+	list_for_each_entry (interface, &target->interfaces, link) {
+		for (unsigned int q = 0; q < interface->nworkers; q++)
+			all &= worker_ask(interface->workers[q], answer, NULL);
+	}
+	return all;
 }

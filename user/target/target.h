@@ -116,8 +116,8 @@ void target_access_free(struct target_access *access);
 /* Takes out of the maps what was written for addresses that are not served there. */
 void target_access_sweep(struct target *target);
 
-/* Returns once every worker has answered. */
-void target_probe(struct target *target);
+/* True when every worker answers. */
+bool target_probe(struct target *target);
 
 /*
  * Attaches to the interface, serves `exports` there and announces them. On failure the interface is

@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/ring.h"
 #include <errno.h>
 #include <poll.h>
@@ -14,10 +15,12 @@
 #define WORKER_RX_FACTOR    4u /* arena frames to receive into, for each request */
 #define WORKER_RUN_FRAMES   3u /* 8 KiB of payload, its header, and what alignment takes */
 #define WORKER_RING_ENTRIES 256u
-#define WORKER_RX_BATCH	    64u	       /* frames between two looks at completions */
-#define WORKER_RETRY_NS	    200000u    /* how soon to look again for what has no wake-up */
-#define WORKER_RETRY_MAX_NS 100000000u /* and how seldom, after looking in vain again and again */
-#define WORKER_DRAIN_NS	    500000000u /* how long a stopping worker waits for its last replies */
+#define WORKER_RX_BATCH	    64u		/* frames between two looks at completions */
+#define WORKER_RETRY_NS	    200000u	/* how soon to look again for what has no wake-up */
+#define WORKER_RETRY_MAX_NS 100000000u	/* and how seldom, after looking in vain again and again */
+#define WORKER_ASK_NS	    1000000000u /* how long who only looks waits for an answer */
+#define WORKER_GLANCE_NS    20000000u	/* and when there was none the last time */
+#define WORKER_DRAIN_NS	    500000000u	/* how long a stopping worker waits for its last replies */
 
 struct worker {
 	struct worker_config config;
@@ -41,6 +44,8 @@ struct worker {
 	uint64_t stop_deadline_ns; /* for replies that are still being sent */
 	uint64_t last_work_ns;
 	uint64_t retry_ns; /* when to look again, if that is all there is to do */
+
+	bool silent; /* control thread: it did not answer when it was asked last */
 };
 
 static void worker_rx_ready(struct ring_event *ev, int res, unsigned int flags)
@@ -353,6 +358,43 @@ void worker_run(struct worker *worker, void (*fn)(const struct worker_view *view
 	while (sem_wait(&call.done))
 		;
 	sem_destroy(&call.done);
+}
+
+bool worker_ask(struct worker *worker, void (*fn)(const struct worker_view *view, void *arg),
+		void *arg)
+{
+	struct worker_call call = {
+		.message.run = worker_call_run,
+		.worker = worker,
+		.fn = fn,
+		.arg = arg,
+	};
+	uint64_t until_ns = clock_now_ns() + (worker->silent ? WORKER_GLANCE_NS : WORKER_ASK_NS);
+	const struct timespec until = {
+		.tv_sec = (time_t)(until_ns / CLOCK_NS_PER_S),
+		.tv_nsec = (long)(until_ns % CLOCK_NS_PER_S),
+	};
+	bool silent = false;
+
+	sem_init(&call.done, 0, 0);
+	mailbox_post(&worker->mailbox, &call.message);
+	while (sem_clockwait(&call.done, CLOCK_MONOTONIC, &until)) {
+		if (errno == EINTR)
+			continue;
+		silent = mailbox_withdraw(&worker->mailbox, &call.message);
+		while (!silent && sem_wait(&call.done))
+			;
+		break;
+	}
+	sem_destroy(&call.done);
+	if (silent && !worker->silent)
+		log_error("%s queue %u does not answer: the file system of one of its disks hangs",
+			  worker->config.netif->name, worker->config.queue);
+	else if (!silent && worker->silent)
+		log_notice("%s queue %u answers again", worker->config.netif->name,
+			   worker->config.queue);
+	worker->silent = silent;
+	return !silent;
 }
 
 struct worker_stop {

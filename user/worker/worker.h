@@ -54,4 +54,12 @@ struct worker_view {
 void worker_run(struct worker *worker, void (*fn)(const struct worker_view *view, void *arg),
 		void *arg);
 
+/*
+ * The same for who only looks: false when the worker does not come to it within a second, as it
+ * waits for a file system that hangs. `fn` does not run then. One that was found so is not waited
+ * for again until it answers. Control thread.
+ */
+bool worker_ask(struct worker *worker, void (*fn)(const struct worker_view *view, void *arg),
+		void *arg);
+
 #endif
