@@ -103,6 +103,7 @@ void rig_close(struct rig *rig)
 		aoe_export_close(rig->exports[i].aoe);
 		aoe_acl_fini(&rig->exports[i].acl);
 		ata_device_close(rig->exports[i].ata);
+		lu_fini(&rig->exports[i].lu);
 		if (!rig->exports[i].disk_lent)
 			disk_put(rig->exports[i].disk);
 	}

@@ -20,6 +20,7 @@ void fixture_ata_close(struct fixture_ata *fa)
 {
 	fixture_command_fini(&fa->fc);
 	ata_device_close(fa->dev);
+	lu_fini(&fa->lu);
 	fixture_disk_close(fa->disk);
 	fixture_close(&fa->f);
 }

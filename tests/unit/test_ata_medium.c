@@ -428,6 +428,79 @@ static void test_flush_reaches_the_store_and_waits(void **unused)
 	}
 }
 
+/* An initiator's way to the one disk. */
+struct way {
+	struct lu *lu;
+	struct ata_device *dev;
+	struct nexus nexus;
+};
+
+/* The error register after a command of his. */
+static uint8_t ask(struct fixture_ata *fa, struct way *way, uint8_t command)
+{
+	static const uint8_t sector[BLK_SECTOR];
+	bool sends = command != 0xea;
+	struct ata_taskfile tf = {.command = command, .count = sends};
+	struct fixture_ata via = {.dev = way->dev};
+
+	fa->fc.cmd.lu = way->lu;
+	fa->fc.cmd.nexus = &way->nexus;
+	fixture_ata_start(&via, &fa->fc, &tf, sends ? sector : NULL, sizeof(sector));
+	assert_int_equal(fa->fc.delivered, 1);
+	return fa->fc.cmd.ata.status & 1 ? fa->fc.cmd.ata.error : 0;
+}
+
+/* The store tells a failed write-back once; everybody whose writes it may have lost hears of it. */
+static void test_flush_error_is_told_to_all_who_wrote(void **unused)
+{
+	struct fixture_ata fa;
+	struct ata_device *dev;
+	struct lu lu;
+
+	open_disk(&fa, STORED);
+	fa.disk->disk.spec.cache = DISK_WRITEBACK;
+	lu_fini(&fa.lu);
+	lu_init(&fa.lu, &fa.disk->disk, true);
+	lu_init(&lu, &fa.disk->disk, true);
+	assert_int_equal(ata_device_open(&lu, NULL, &dev, NULL), 0);
+	{
+		/* Two initiators of an export, one of another, and one who only reads. */
+		struct way ways[] = {{&fa.lu, fa.dev, {1}},
+				     {&fa.lu, fa.dev, {2}},
+				     {&lu, dev, {1}},
+				     {&fa.lu, fa.dev, {3}}};
+
+		for (unsigned int i = 0; i < 3; i++)
+			assert_int_equal(ask(&fa, &ways[i], 0x35), 0);
+		fa.disk->fail[BLK_FLUSH] = BLK_EIO;
+		assert_int_not_equal(ask(&fa, &ways[0], 0xea), 0);
+		fa.disk->fail[BLK_FLUSH] = BLK_OK;
+		assert_int_equal(ask(&fa, &ways[0], 0xea), 0);
+		for (unsigned int i = 1; i < 3; i++) {
+			assert_int_not_equal(ask(&fa, &ways[i], 0xea), 0);
+			assert_int_equal(ask(&fa, &ways[i], 0xea), 0);
+		}
+		assert_int_equal(ask(&fa, &ways[3], 0xea), 0);
+		/* A durable write is a flush of its own. */
+		fa.disk->fail[BLK_WRITE] = BLK_ENOSPC;
+		assert_int_not_equal(ask(&fa, &ways[2], 0x3d), 0);
+		fa.disk->fail[BLK_WRITE] = BLK_OK;
+		for (unsigned int i = 0; i < 3; i++) {
+			assert_int_not_equal(ask(&fa, &ways[i], 0xea), 0);
+			assert_int_equal(ask(&fa, &ways[i], 0xea), 0);
+		}
+		/* One that was not: its own failure, and nobody's else. */
+		fa.disk->fail[BLK_WRITE] = BLK_EIO;
+		assert_int_not_equal(ask(&fa, &ways[2], 0x35), 0);
+		fa.disk->fail[BLK_WRITE] = BLK_OK;
+		for (unsigned int i = 0; i < 4; i++)
+			assert_int_equal(ask(&fa, &ways[i], 0xea), 0);
+	}
+	ata_device_close(dev);
+	lu_fini(&lu);
+	fixture_ata_close(&fa);
+}
+
 static void assert_verified(struct fixture_ata *fa, uint64_t lba, uint64_t sectors)
 {
 	uint64_t next = lba;
@@ -516,6 +589,7 @@ int main(void)
 		cmocka_unit_test(test_retransmission),
 		cmocka_unit_test(test_durability),
 		cmocka_unit_test(test_flush_reaches_the_store_and_waits),
+		cmocka_unit_test(test_flush_error_is_told_to_all_who_wrote),
 		cmocka_unit_test(test_verify_reads_all_and_returns_nothing),
 		cmocka_unit_test(test_verify_waits_for_the_store),
 		cmocka_unit_test(test_verify_stops_at_an_error),

@@ -438,6 +438,7 @@ static void test_foreign_settings_are_refused(void **unused)
 		assert_int_not_equal(err.text[0], '\0');
 		state_close(state);
 	}
+	lu_fini(&lu);
 	fixture_disk_close(disk);
 	fixture_dir_remove(dir);
 }

@@ -159,6 +159,7 @@ static void test_no_change_is_lost(void **unused)
 	assert_int_equal(ata_device_open(&lu, state, &dev, NULL), 0);
 	serve(dev, &lu, &writer);
 	ata_device_close(dev);
+	lu_fini(&lu);
 	state_close(state);
 	mailbox_close(&writer.box);
 	fixture_disk_close(disk);

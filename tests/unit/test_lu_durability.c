@@ -30,6 +30,7 @@ static void test_durability_is_decided_once(void **unused)
 		lu_init(&lu, &disk->disk, cases[i].default_durable);
 		assert_int_equal(lu.durable, cases[i].durable);
 		assert_int_equal(lu_write_flags(&lu), cases[i].durable ? BLK_FUA : 0);
+		lu_fini(&lu);
 	}
 	fixture_disk_close(disk);
 }
@@ -45,6 +46,30 @@ static void test_write_cache_switch(void **unused)
 	assert_int_equal(lu_write_flags(&lu), BLK_FUA);
 	atomic_store(&lu.write_cache, true);
 	assert_int_equal(lu_write_flags(&lu), 0);
+	lu_fini(&lu);
+	fixture_disk_close(disk);
+}
+
+/* More than are told apart: none of those who are known is forgotten for them. */
+static void test_crowd_of_writers(void **unused)
+{
+	struct fixture_disk *disk = fixture_disk_open(1, 0);
+	unsigned int told = 0;
+	struct lu lu;
+
+	disk->disk.spec.cache = DISK_WRITEBACK;
+	lu_init(&lu, &disk->disk, true);
+	for (uint64_t who = LU_WRITERS + 10; who-- > 0;)
+		lu_write_begins(&lu, who * 7);
+	atomic_fetch_add(&disk->disk.flush_errors, 1);
+	for (uint64_t who = 10; who < LU_WRITERS + 10; who++)
+		assert_int_equal(lu_flush_ended(&lu, who * 7, BLK_OK), BLK_EIO);
+	for (uint64_t who = 0; who < 10; who++)
+		told += lu_flush_ended(&lu, who * 7, BLK_OK) == BLK_EIO;
+	assert_int_equal(told, 1);
+	for (uint64_t who = 0; who < LU_WRITERS + 10; who++)
+		assert_int_equal(lu_flush_ended(&lu, who * 7, BLK_OK), BLK_OK);
+	lu_fini(&lu);
 	fixture_disk_close(disk);
 }
 
@@ -53,6 +78,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_durability_is_decided_once),
 		cmocka_unit_test(test_write_cache_switch),
+		cmocka_unit_test(test_crowd_of_writers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,9 @@ void ata_write(struct ata_device *dev, struct command *cmd, unsigned int flags);
 void ata_flush(struct ata_device *dev, struct command *cmd, unsigned int flags);
 /* `done` of a request that changed the medium: ends the command, durably as the cache is set. */
 void ata_change_done(struct blk_io *io);
+/* `done` of a flush for the initiator, and what it is to be told: see lu_flush_ended(). */
+void ata_flush_done(struct blk_io *io);
+enum blk_status ata_flush_status(struct command *cmd);
 /* Submits a FLUSH for a command that does something more in `done`. */
 void ata_flush_submit(struct command *cmd, void (*done)(struct blk_io *io));
 /*

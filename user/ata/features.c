@@ -12,18 +12,11 @@ static void enable_write_cache(struct ata_device *dev, struct command *cmd)
 	ata_ok(cmd);
 }
 
-static void flush_done(struct blk_io *io)
-{
-	struct command *cmd = container_of(io, struct command, io);
-
-	ata_end_io(cmd, io->status);
-}
-
 /* From here on writes are durable; those before are once the flush has ended. */
 static void disable_write_cache(struct ata_device *dev, struct command *cmd)
 {
 	atomic_store(&dev->lu->write_cache, false);
-	ata_flush_submit(cmd, flush_done);
+	ata_flush_submit(cmd, ata_flush_done);
 }
 
 static bool transfer_mode_valid(unsigned int mode)
@@ -128,10 +121,11 @@ void ata_idle(struct ata_device *dev, struct command *cmd, unsigned int flags)
 static void standby_flushed(struct blk_io *io)
 {
 	struct command *cmd = container_of(io, struct command, io);
+	enum blk_status status = ata_flush_status(cmd);
 
-	if (io->status == BLK_OK)
+	if (status == BLK_OK)
 		atomic_store(&ata_device_of(cmd)->power, ATA_POWER_STANDBY);
-	ata_end_io(cmd, io->status);
+	ata_end_io(cmd, status);
 }
 
 /* A drive empties its cache before it spins down (ACS-3 4.15.4). */

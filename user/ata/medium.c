@@ -91,6 +91,7 @@ void ata_write(struct ata_device *dev, struct command *cmd, unsigned int flags)
 	}
 	cmd->io.flags = lu_write_flags(dev->lu) | BLK_DEDUP | (flags & ATA_FUA ? BLK_FUA : 0);
 	cmd->io.origin = cmd->nexus->id;
+	lu_write_begins(dev->lu, cmd->nexus->id);
 	io_submit(dev, cmd, BLK_WRITE, e);
 }
 
@@ -106,9 +107,21 @@ void ata_flush_submit(struct command *cmd, void (*done)(struct blk_io *io))
 	blk_submit(ata_device_of(cmd)->lu->disk, cmd->queue, &cmd->io);
 }
 
+enum blk_status ata_flush_status(struct command *cmd)
+{
+	return lu_flush_ended(cmd->lu, cmd->nexus->id, cmd->io.status);
+}
+
+void ata_flush_done(struct blk_io *io)
+{
+	struct command *cmd = container_of(io, struct command, io);
+
+	ata_end_io(cmd, ata_flush_status(cmd));
+}
+
 void ata_flush(struct ata_device *dev, struct command *cmd, unsigned int flags)
 {
-	ata_flush_submit(cmd, io_done);
+	ata_flush_submit(cmd, ata_flush_done);
 }
 
 /* What follows the data in a frame (padding, more than was announced) is not written. */

@@ -45,6 +45,7 @@ static void trim_submit(struct ata_device *dev, struct command *cmd, uint32_t ra
 	cmd->io.sgl = (struct sgl){};
 	cmd->io.next = trim_next;
 	cmd->io.done = ata_change_done;
+	lu_write_begins(dev->lu, cmd->nexus->id);
 	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
 }
 

@@ -106,11 +106,20 @@ void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
 	blk_queue_run(queue);
 }
 
+/* What failed may have been another's data, which the store will not tell again. */
+static bool blk_lost_data(const struct blk_io *io, enum blk_status status)
+{
+	return (status == BLK_EIO || status == BLK_ENOSPC) &&
+	       (io->op == BLK_FLUSH || (io->op != BLK_READ && io->flags & BLK_FUA));
+}
+
 void blk_complete(struct blk_io *io, enum blk_status status)
 {
 	struct blk_queue *queue = io->queue;
 	struct list runnable, twins;
 
+	if (blk_lost_data(io, status))
+		atomic_fetch_add(&io->disk->flush_errors, 1);
 	if (status == BLK_OK && blk_next(io)) {
 		blk_assert_step(io);
 		list_add_tail(&queue->ready, &io->ready);

@@ -158,8 +158,9 @@ struct disk {
 	unsigned int ordinal; /* tells open disks of the same words apart: 0 for the first */
 	struct disk_spec spec;
 	const struct backstore_ops *ops;
-	_Atomic uint64_t nblocks; /* capacity in sectors; changes at disk_resize() */
-	uint32_t physical_block;  /* bytes */
+	_Atomic uint64_t nblocks;      /* capacity in sectors; changes at disk_resize() */
+	_Atomic uint32_t flush_errors; /* flushes and durable changes that failed: see lu/lu.h */
+	uint32_t physical_block;       /* bytes */
 	bool read_only;
 	bool writeback; /* completed writes may be volatile until a flush */
 	bool can_unmap;

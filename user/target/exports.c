@@ -65,6 +65,7 @@ out_state:
 out_acl:
 	aoe_acl_fini(&export->acl);
 out_disk:
+	lu_fini(&export->lu);
 	disk_put(export->disk);
 	return ret;
 }
@@ -75,6 +76,7 @@ void target_export_close(struct target_export *export)
 	ata_device_close(export->ata);
 	state_close(export->state);
 	aoe_acl_fini(&export->acl);
+	lu_fini(&export->lu);
 	disk_put(export->disk);
 	list_del(&export->link);
 	free(export);
