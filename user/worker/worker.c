@@ -4,13 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/ring.h"
+#include "base/thread.h"
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define WORKER_RX_FACTOR    4u /* arena frames to receive into, for each request */
 #define WORKER_RUN_FRAMES   3u /* 8 KiB of payload, its header, and what alignment takes */
@@ -24,12 +22,8 @@
 
 struct worker {
 	struct worker_config config;
-	pthread_t thread;
-	sem_t opened;
-	int open_result;
-	struct error open_error;
+	struct thread thread;
 
-	struct mailbox mailbox;
 	struct arena arena;
 	struct ring ring;
 	struct blk_queue blk;
@@ -65,7 +59,7 @@ static int worker_open_port(struct worker *w, struct error *err)
 	const struct aoe_port_config config = {
 		.sink = xsk_sink(w->xsk),
 		.queue = &w->blk,
-		.mailbox = &w->mailbox,
+		.mailbox = &w->thread.mailbox,
 		.access = w->config.access,
 		.requests = w->config.requests,
 		.mac = {w->config.netif->mac[0], w->config.netif->mac[1], w->config.netif->mac[2],
@@ -96,12 +90,18 @@ static int worker_open_memory(struct worker *w, struct error *err)
 	}
 	/* Without it everything works, with one more copy of page tables per I/O. */
 	ring_register_buffer(&w->ring, w->arena.base, w->arena.size);
-	blk_queue_init(&w->blk, &w->arena, &w->ring, &w->mailbox);
+	blk_queue_init(&w->blk, &w->arena, &w->ring, &w->thread.mailbox);
 	return 0;
 }
 
-static int worker_open_parts(struct worker *w, struct error *err)
+static struct worker *worker_of(struct thread *thread)
 {
+	return container_of(thread, struct worker, thread);
+}
+
+static int worker_open_parts(struct thread *thread, struct error *err)
+{
+	struct worker *w = worker_of(thread);
 	const struct xsk_config config = {
 		.netif = w->config.netif,
 		.queue = w->config.queue,
@@ -187,8 +187,8 @@ static bool worker_turn(struct worker *w)
 	worked |= worker_send_due(w);
 	if (!w->mail_armed) {
 		/* Armed even while busy: asking the ring is free, asking the eventfd is not. */
-		worked |= mailbox_drain(&w->mailbox);
-		worker_arm(w, &w->mail_event, w->mailbox.eventfd, &w->mail_armed);
+		worked |= mailbox_drain(&w->thread.mailbox);
+		worker_arm(w, &w->mail_event, w->thread.mailbox.eventfd, &w->mail_armed);
 	}
 	if (ring_pending(&w->ring))
 		worked |= ring_run(&w->ring) != 0;
@@ -260,14 +260,10 @@ static bool worker_must_go_on(const struct worker *w)
 	return sending && clock_now_ns() < w->stop_deadline_ns;
 }
 
-static void *worker_main(void *arg)
+static void worker_main(struct thread *thread)
 {
-	struct worker *w = arg;
+	struct worker *w = worker_of(thread);
 
-	w->open_result = worker_open_parts(w, &w->open_error);
-	sem_post(&w->opened);
-	if (w->open_result)
-		return NULL;
 	while (worker_must_go_on(w)) {
 		if (!worker_turn(w)) {
 			worker_idle(w);
@@ -278,7 +274,14 @@ static void *worker_main(void *arg)
 			w->last_work_ns = clock_now_ns();
 	}
 	worker_close_parts(w);
-	return NULL;
+}
+
+static void worker_stop(struct thread *thread)
+{
+	struct worker *w = worker_of(thread);
+
+	w->stopping = true;
+	w->stop_deadline_ns = clock_now_ns() + WORKER_DRAIN_NS;
 }
 
 /* ---- the control thread's side ---- */
@@ -294,99 +297,54 @@ int worker_open(const struct worker_config *config, struct worker **worker, stru
 	w->retry_ns = WORKER_RETRY_NS;
 	w->rx_event.done = worker_rx_ready;
 	w->mail_event.done = worker_mail_ready;
-	sem_init(&w->opened, 0, 0);
-	ret = mailbox_open(&w->mailbox);
-	if (ret) {
-		error_set(err, -ret, "cannot make an eventfd: %s", strerror(-ret));
-		goto out_free;
-	}
-	ret = -pthread_create(&w->thread, NULL, worker_main, w);
-	if (ret) {
-		error_set(err, -ret, "cannot start a thread: %s", strerror(-ret));
-		goto out_mailbox;
-	}
-	while (sem_wait(&w->opened))
-		;
-	ret = w->open_result;
-	if (!ret) {
+	w->thread.open = worker_open_parts;
+	w->thread.run = worker_main;
+	w->thread.stop = worker_stop;
+	ret = thread_start(&w->thread, err);
+	if (ret)
+		free(w);
+	else
 		*worker = w;
-		return 0;
-	}
-	pthread_join(w->thread, NULL);
-	if (err)
-		*err = w->open_error;
-out_mailbox:
-	mailbox_close(&w->mailbox);
-out_free:
-	sem_destroy(&w->opened);
-	free(w);
 	return ret;
+}
+
+void worker_close(struct worker *worker, struct mailbox *control)
+{
+	thread_end(&worker->thread, control);
+	free(worker);
 }
 
 /* ---- calls from other threads ---- */
 
 struct worker_call {
-	struct message message;
-	struct worker *worker;
 	void (*fn)(const struct worker_view *view, void *arg);
 	void *arg;
-	sem_t done;
 };
 
-static void worker_call_run(struct message *msg)
+static void worker_call_run(struct thread *thread, void *arg)
 {
-	struct worker_call *call = container_of(msg, struct worker_call, message);
-	struct worker *w = call->worker;
+	struct worker *w = worker_of(thread);
 	const struct worker_view view = {.port = w->port, .xsk = w->xsk, .blk = &w->blk};
+	const struct worker_call *call = arg;
 
 	call->fn(&view, call->arg);
-	sem_post(&call->done);
 }
 
 void worker_run(struct worker *worker, void (*fn)(const struct worker_view *view, void *arg),
 		void *arg)
 {
-	struct worker_call call = {
-		.message.run = worker_call_run,
-		.worker = worker,
-		.fn = fn,
-		.arg = arg,
-	};
+	struct worker_call call = {.fn = fn, .arg = arg};
 
-	sem_init(&call.done, 0, 0);
-	mailbox_post(&worker->mailbox, &call.message);
-	while (sem_wait(&call.done))
-		;
-	sem_destroy(&call.done);
+	thread_call(&worker->thread, worker_call_run, &call);
 }
 
 bool worker_ask(struct worker *worker, void (*fn)(const struct worker_view *view, void *arg),
 		void *arg)
 {
-	struct worker_call call = {
-		.message.run = worker_call_run,
-		.worker = worker,
-		.fn = fn,
-		.arg = arg,
-	};
-	uint64_t until_ns = clock_now_ns() + (worker->silent ? WORKER_GLANCE_NS : WORKER_ASK_NS);
-	const struct timespec until = {
-		.tv_sec = (time_t)(until_ns / CLOCK_NS_PER_S),
-		.tv_nsec = (long)(until_ns % CLOCK_NS_PER_S),
-	};
-	bool silent = false;
+	struct worker_call call = {.fn = fn, .arg = arg};
+	bool silent = !thread_ask(&worker->thread, worker_call_run, &call,
+				  worker->silent ? WORKER_GLANCE_NS : WORKER_ASK_NS);
 
-	sem_init(&call.done, 0, 0);
-	mailbox_post(&worker->mailbox, &call.message);
-	while (sem_clockwait(&call.done, CLOCK_MONOTONIC, &until)) {
-		if (errno == EINTR)
-			continue;
-		silent = mailbox_withdraw(&worker->mailbox, &call.message);
-		while (!silent && sem_wait(&call.done))
-			;
-		break;
-	}
-	sem_destroy(&call.done);
 	if (silent && !worker->silent)
 		log_error("%s queue %u does not answer: the file system of one of its disks hangs",
 			  worker->config.netif->name, worker->config.queue);
@@ -395,37 +353,6 @@ bool worker_ask(struct worker *worker, void (*fn)(const struct worker_view *view
 			   worker->config.queue);
 	worker->silent = silent;
 	return !silent;
-}
-
-struct worker_stop {
-	struct message message;
-	struct worker *worker;
-};
-
-static void worker_stop_run(struct message *msg)
-{
-	struct worker *w = container_of(msg, struct worker_stop, message)->worker;
-
-	w->stopping = true;
-	w->stop_deadline_ns = clock_now_ns() + WORKER_DRAIN_NS;
-}
-
-void worker_close(struct worker *worker, struct mailbox *control)
-{
-	struct worker_stop stop = {.message.run = worker_stop_run, .worker = worker};
-	struct timespec soon;
-
-	mailbox_post(&worker->mailbox, &stop.message);
-	do {
-		mailbox_drain(control);
-		clock_gettime(CLOCK_REALTIME, &soon);
-		soon.tv_nsec += 10000000;
-		soon.tv_sec += soon.tv_nsec / 1000000000;
-		soon.tv_nsec %= 1000000000;
-	} while (pthread_timedjoin_np(worker->thread, NULL, &soon));
-	mailbox_close(&worker->mailbox);
-	sem_destroy(&worker->opened);
-	free(worker);
 }
 
 int worker_xsk_fd(const struct worker *worker)
