@@ -94,9 +94,9 @@ build/fuzz/%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/obj/all.a
 fuzz: $(FUZZERS)
 -include $(FUZZ_OBJS:.o=.d) $(FUZZERS:build/fuzz/%=build/fuzz/obj/tests/fuzz/fuzz_%.d)
 
-# ---- benchmark: load generator and echo, over the target's own AF_XDP sockets -----------------
+# ---- benchmark: load generator and echo, over the target's own AF_XDP sockets; the engine alone --
 
-BENCH := $(B)/bench/aoe_load $(B)/bench/aoe_echo
+BENCH := $(B)/bench/aoe_load $(B)/bench/aoe_echo $(B)/bench/aoe_engine
 BENCH_LIBS := $(patsubst %,$(B)/lib/%.a,initiator xdp arena tap base)
 
 $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c vmlinux.h
@@ -110,6 +110,12 @@ $(B)/tests/bench/%.skel.h: $(B)/tests/bench/%.bpf.o
 
 $(B)/tests/bench/bench_port.o: | $(B)/tests/bench/recv.skel.h
 
+$(B)/bench/aoe_engine: $(B)/tests/bench/aoe_engine.o $(TEST_SUPPORT) $(links_aoe:%=$(B)/lib/%.a)
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group \
+		$(filter %.a,$^) -Wl,--end-group $(LIBS)
+
 $(B)/bench/aoe_load: $(B)/tests/bench/load_options.o
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/tests/bench/bench_port.o $(BENCH_LIBS)
 	$(say) LD $@
@@ -121,5 +127,5 @@ $(B)/bench/%: $(B)/tests/bench/%.o $(B)/tests/bench/bench_port.o $(BENCH_LIBS)
 bench: bootstrap
 	@$(MAKE) --no-print-directory all $(BENCH)
 	@$(MAKE) --no-print-directory B=build/plain CPPFLAGS='$(CPPFLAGS) -DAOE_COUNT_PAIRS=0' \
-		build/plain/stgt-xdp
+		build/plain/stgt-xdp build/plain/bench/aoe_engine
 	@$(PYTHON) tests/bench/run $(BENCH_ARGS)
