@@ -24,7 +24,7 @@ PORT = 9464
 LISTEN = f"127.0.0.1:{PORT}"
 RULES = ROOT / "scripts/prometheus-rules.yaml"
 DASHBOARD = ROOT / "scripts/grafana-dashboard.json"
-CLIENTS = 16  # connections at once, as in exporter.h
+CLIENTS = 16  # connections at once, as in exporter.h; one more makes the oldest go
 REQUEST_SECONDS = 5  # for sending a request, as there
 SCRAPE_LIMIT = 0.05  # seconds, of a large target
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
@@ -71,12 +71,12 @@ def exchange(netns, request):
         return got
 
 
-def get(netns, path, method="GET"):
+def get(netns, path, method="GET", host=LISTEN):
     """(status, headers, body)"""
     connection = http.client.HTTPConnection("127.0.0.1", PORT)
     connection.sock = connect(netns)
     with contextlib.closing(connection):
-        connection.request(method, path)
+        connection.request(method, path, headers={"Host": host})
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read().decode()
 
@@ -366,6 +366,46 @@ def test_a_reader_that_does_not_read_stops_nothing(pair):
     assert pair.client().identify()
 
 
+def test_the_silent_keep_nobody_out(pair):
+    """Of a thousand that connect and say nothing, the last ones have the places; who asks gets one."""
+    serve(pair)
+    with contextlib.ExitStack() as silent, inside(pair.storage):
+        for _ in range(1000):
+            silent.enter_context(socket.create_connection(("127.0.0.1", PORT), timeout=20 * SLOW))
+        for _ in range(3):
+            started = time.monotonic()
+            assert get(pair.storage, "/healthz")[0] == 200
+            assert time.monotonic() - started < 1 * SLOW
+
+
+def test_readers_that_do_not_read_keep_nobody_out(pair):
+    """Each has a long answer, which its end of the connection does not hold."""
+    exports = itertools.chain.from_iterable(("--aoe", f"7.{slot}=null:1M") for slot in range(200))
+    serve(pair, *exports, "--allow", "any")
+    for _ in range(2 * CLIENTS):
+        with inside(pair.storage):
+            connection = socket.socket()
+        pair.lab.undo.callback(connection.close)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", PORT))
+        connection.sendall(b"GET /stats.json HTTP/1.1\r\nHost: x\r\n\r\n")
+    started = time.monotonic()
+    assert get(pair.storage, "/healthz")[0] == 200
+    assert time.monotonic() - started < 5 * SLOW
+
+
+def test_web_sites_cannot_read_it(pair):
+    """A name in the Domain Name System may begin to mean 127.0.0.1 (DNS rebinding)."""
+    serve(pair)
+    for path in ("/", "/metrics", "/status.json", "/stats.json"):
+        status, _, body = get(pair.storage, path, host=f"evil.example:{PORT}")
+        assert status == 421 and "stgt_" not in body, path
+    for host in ("localhost", f"localhost:{PORT}", "[::1]:9464", "storage7", "a.localhost", "10.0.0.1"):
+        assert get(pair.storage, "/healthz", host=host)[0] == 200, host
+    for host in ("127.0.0.1.evil.example", "localhost.evil.example", "evillocalhost.example", "." * 300):
+        assert get(pair.storage, "/healthz", host=host)[0] == 421, host
+
+
 def test_many_connections_leave_nothing(pair):
     target = serve(pair)
 
@@ -399,6 +439,20 @@ def test_addresses(pair):
     with contextlib.closing(taken):
         assert LISTEN in pair.refused_attach(*words, LISTEN)
     serve(pair)
+
+
+@pytest.mark.parametrize("address", ["[::1]", "[::]", "0.0.0.0"])
+def test_other_addresses(pair, address):
+    """Any of the machine's, and IPv6; there are names only at loopback addresses."""
+    pair.lab.run(["sysctl", "-qw", "net.ipv6.conf.lo.disable_ipv6=0"], pair.storage)
+    pair.serve_disk(pair.lab.disk(), options=("--exporter", f"{address}:{PORT}"))
+    near = "::1" if address == "[::1]" else "127.0.0.1"
+    with inside(pair.storage):
+        connection = socket.create_connection((near, PORT), timeout=20 * SLOW)
+    with contextlib.closing(connection):
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: storage.example\r\n\r\n")
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 421 " if address == "[::1]" else b"HTTP/1.1 200 "), answer
 
 
 def test_the_daemon_moves_its_exporter(pair):

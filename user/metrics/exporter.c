@@ -4,11 +4,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "metrics/host.h"
 #include "metrics/page.h"
 #include "metrics/render.h"
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,11 +19,16 @@
 
 #define NS_PER_MS 1000000u
 
+/* So many connections may be accepted before those that made room for them are found closed. */
+#define CLIENTS_CLOSING 32u
+
 struct exporter {
 	struct MHD_Daemon *daemon;
 	const struct exporter_ops *ops;
 	void *ctx;
-	struct list clients;
+	bool loopback;	     /* where it listens */
+	struct list clients; /* the oldest first */
+	unsigned int nclients;
 	bool closed; /* a connection, in the last dispatch */
 };
 
@@ -29,6 +36,7 @@ struct exporter {
 struct client {
 	struct list link;
 	int fd;
+	bool asked; /* its request has come */
 	uint64_t deadline_ns;
 };
 
@@ -147,8 +155,14 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 	struct exporter *exporter = cls;
 	struct answer answer;
 
-	if (client)
+	if (client) {
+		client->asked = true;
 		client->deadline_ns = clock_now_ns() + (uint64_t)EXPORTER_ANSWER_MS * NS_PER_MS;
+	}
+	if (exporter->loopback && !host_is_local(MHD_lookup_connection_value(
+					  connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST)))
+		return refuse(connection, MHD_HTTP_MISDIRECTED_REQUEST,
+			      "at a loopback address only for localhost or an address\n");
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
 		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
 	if (!path)
@@ -162,6 +176,37 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 
 /* ---- connections ---- */
 
+/* The connection to close for a new one. */
+static struct client *oldest(struct exporter *exporter)
+{
+	struct client *client, *found = NULL;
+
+	list_for_each_entry (client, &exporter->clients, link) {
+		if (!client->asked)
+			return client;
+		if (!found)
+			found = client;
+	}
+	return found;
+}
+
+static void forget(struct exporter *exporter, struct client *client)
+{
+	list_del(&client->link);
+	exporter->nclients--;
+}
+
+static void make_room(struct exporter *exporter)
+{
+	struct client *client = exporter->nclients < EXPORTER_CLIENTS ? NULL : oldest(exporter);
+
+	if (!client)
+		return;
+	/* libmicrohttpd finds it at its end. */
+	shutdown(client->fd, SHUT_RDWR);
+	forget(exporter, client);
+}
+
 static void notify(void *cls, struct MHD_Connection *connection, void **context,
 		   enum MHD_ConnectionNotificationCode code)
 {
@@ -169,8 +214,8 @@ static void notify(void *cls, struct MHD_Connection *connection, void **context,
 	struct client *client = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		if (client)
-			list_del(&client->link);
+		if (client && list_linked(&client->link))
+			forget(exporter, client);
 		free(client);
 		exporter->closed = true;
 		return;
@@ -179,10 +224,12 @@ static void notify(void *cls, struct MHD_Connection *connection, void **context,
 	*context = client;
 	if (!client)
 		return;
+	make_room(exporter);
 	client->fd =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	client->deadline_ns = clock_now_ns() + (uint64_t)EXPORTER_REQUEST_MS * NS_PER_MS;
 	list_add_tail(&exporter->clients, &client->link);
+	exporter->nclients++;
 }
 
 /* libmicrohttpd finds the connection at its end and closes it. */
@@ -232,6 +279,13 @@ void exporter_dispatch(struct exporter *exporter)
 
 /* ---- listening ---- */
 
+static bool is_loopback(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
+	return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+}
+
 static int listen_on(const struct sockaddr *address, socklen_t len, struct error *err)
 {
 	_cleanup_close_ int fd =
@@ -241,7 +295,7 @@ static int listen_on(const struct sockaddr *address, socklen_t len, struct error
 	if (fd < 0)
 		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, address, len) || listen(fd, EXPORTER_CLIENTS))
+	if (bind(fd, address, len) || listen(fd, SOMAXCONN))
 		return error_set(err, errno, "cannot listen there: %s", strerror(errno));
 	return cleanup_steal_fd(&fd);
 }
@@ -261,13 +315,14 @@ int exporter_open(const struct sockaddr *address, socklen_t len, const struct ex
 	}
 	exporter->ops = ops;
 	exporter->ctx = ctx;
+	exporter->loopback = is_loopback(address);
 	list_init(&exporter->clients);
 	exporter->daemon =
 		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, exporter,
 				 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-				 (unsigned int)EXPORTER_CLIENTS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				 (size_t)EXPORTER_REQUEST_MAX, MHD_OPTION_NOTIFY_CONNECTION, notify,
-				 exporter, MHD_OPTION_END);
+				 EXPORTER_CLIENTS + CLIENTS_CLOSING,
+				 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)EXPORTER_REQUEST_MAX,
+				 MHD_OPTION_NOTIFY_CONNECTION, notify, exporter, MHD_OPTION_END);
 	if (!exporter->daemon) {
 		close(fd);
 		free(exporter);

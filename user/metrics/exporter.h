@@ -4,6 +4,9 @@
  * shows (/status.json, /stats.json). Answers GET and HEAD only, one request a connection, and never
  * waits: a client that is slow is closed after some seconds.
  *
+ * At a loopback address it answers for addresses and local names only: a web site whose name begins
+ * to mean 127.0.0.1 would else read the documents with an administrator's browser.
+ *
  * Has no thread of its own. The control thread puts exporter_fd() among what it polls, polls no
  * longer than exporter_timeout_ms(), and then calls exporter_dispatch().
  */
@@ -14,7 +17,10 @@
 #include <jansson.h>
 #include <sys/socket.h>
 
-/* Connections at once; more wait in the listening socket's queue. */
+/*
+ * Connections at once. One more takes the place of the oldest, if possible of one that has not sent
+ * its request yet: those who came and said nothing must not keep a scrape waiting.
+ */
 #define EXPORTER_CLIENTS 16
 /* Bytes of a request's line and headers; more are answered with an error. */
 #define EXPORTER_REQUEST_MAX 8192
