@@ -118,7 +118,8 @@ static const struct object fault = {
 	  0,
 	  false,
 	  "spoil answers on purpose: delay=TIME, error[=unc|abrt] or drop, then\n"
-	  "        op=read|write|flush|any, lba=FIRST[-LAST], every=N, percent=P, count=N"},
+	  "        initiator=MAC, op=read|write|flush|any, lba=FIRST[-LAST], every=N, percent=P,\n"
+	  "        count=N"},
 	 {"clear", "fault-clear", {"address"}, 1, false, "end all faults of an export, or all"},
 	 {"list", NULL, {NULL}, 0, false, "show all faults"}},
 };

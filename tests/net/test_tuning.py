@@ -181,6 +181,14 @@ def test_drop_is_a_lost_frame(pair):
     assert reasons(target)["fault_drop"] == 1
 
 
+def test_fault_of_one_initiator(pair):
+    target = pair.serve_disk(pair.lab.disk())
+    target.control("fault", "add", "7.1", "error", f"initiator={LIMITED}")
+    assert listed(target, "fault")[0]["rule"] == f"error=unc,initiator={LIMITED}"
+    assert not pair.client(mac=LIMITED).ata(READ_EXT, 8, 2, aflags=AFLAG_LBA48).ok
+    assert pair.client(mac=OTHER).read(8, 2) == pattern(8, 2)
+
+
 def test_delay(pair):
     target = pair.serve_disk(pair.lab.disk())
     client = pair.client()

@@ -22,13 +22,19 @@ static unsigned int rules(struct rig *rig)
 	return aoe_faults_list(aoe_export_faults(rig->exports[0].aoe), list);
 }
 
-static void send_read(struct rig *rig, uint64_t lba)
+static void send_read_of(struct rig *rig, uint8_t host, uint64_t lba)
 {
 	const struct rig_ata ata = {
 		.command = ATA_READ_SECTORS_EXT, .aflags = AOE_ATA_LBA48, .count = 2, .lba = lba};
 
 	client_ata(&frame, &ata, NULL, 0);
+	frame.data[11] = host;
 	assert_int_equal(rig_rx(rig, &frame), 0);
+}
+
+static void send_read(struct rig *rig, uint64_t lba)
+{
+	send_read_of(rig, rig_host[5], lba);
 }
 
 static void send_flush(struct rig *rig)
@@ -88,6 +94,8 @@ static void test_text(void **state)
 		{" drop , op=any ", "drop"},
 		{"op=flush error", "error=unc,op=flush"},
 		{"drop,lba=7", "drop,lba=7"},
+		{"op=read,drop,initiator=02:00:00:00:00:0A",
+		 "drop,initiator=02:00:00:00:00:0a,op=read"},
 		{"drop,lba=7-7", "drop,lba=7"},
 		{"delay=200ms,op=read,lba=0-1023,every=10,count=5",
 		 "delay=200ms,op=read,lba=0-1023,every=10,count=5"},
@@ -96,9 +104,9 @@ static void test_text(void **state)
 		{"drop percent=0.0001", "drop,percent=0.0001"},
 		{"drop percent=12.5", "drop,percent=12.5000"},
 		{"drop,lba=0-18446744073709551615", "drop,lba=0-18446744073709551615"},
-		{"delay=599999999us,op=write,lba=18446744073709551614-18446744073709551615,"
+		{"delay=599999999us,initiator=02:00:00:00:00:0a,op=write,lba=18446744073709551614-18446744073709551615,"
 		 "every=18446744073709551615,percent=99.9999,count=18446744073709551615",
-		 "delay=599999999us,op=write,lba=18446744073709551614-18446744073709551615,"
+		 "delay=599999999us,initiator=02:00:00:00:00:0a,op=write,lba=18446744073709551614-18446744073709551615,"
 		 "every=18446744073709551615,percent=99.9999,count=18446744073709551615"},
 	};
 	struct aoe_fault fault;
@@ -141,6 +149,9 @@ static void test_bad_text(void **state)
 		{"drop lba=-5", "'lba=-5'"},
 		{"drop lba=0x10", "'lba=0x10'"},
 		{"drop every=0", "'every=0'"},
+		{"drop initiator", "'initiator'"},
+		{"drop initiator=any", "'initiator=any'"},
+		{"drop initiator=ff:ff:ff:ff:ff:ff", "address of one station"},
 		{"drop every=2x", "'every=2x'"},
 		{"drop count=0", "'count=0'"},
 		{"drop percent=0", "'percent=0'"},
@@ -325,6 +336,45 @@ static void test_clear_releases(void **state)
 	expect_sector(rig, 0, 0);
 }
 
+/* Others, and what the rule of one leaves to the next, go on. */
+static void test_of_one_initiator(void **state)
+{
+	struct rig *rig = *state;
+
+	add(rig, "drop,initiator=02:00:00:00:00:99");
+	add(rig, "delay=100ms,initiator=02:00:00:00:00:0a"); /* rig_host */
+	send_read(rig, 0);
+	expect_silence(rig);
+	send_read_of(rig, 0x99, 0);
+	expect_silence(rig);
+	assert_int_equal(reason(rig, AOE_FAULT_DROPPED), 1);
+	send_read_of(rig, 0x98, 0);
+	expect_ata(rig, ATA_OK, 0);
+	move_clock(rig, 100 * MS);
+	expect_ata(rig, ATA_OK, 0);
+}
+
+/* However many answers wait, the disk stays found. */
+static void test_full_share_leaves_identify(void **state)
+{
+	const struct rig_ata identify = {.command = ATA_IDENTIFY_DEVICE, .count = 1};
+	struct rig *rig = *state;
+
+	add(rig, "delay=600s");
+	for (unsigned int i = 0; !reason(rig, AOE_IGNORED_SHARE); i++) {
+		assert_in_range(i, 0, 1000);
+		send_read(rig, 0);
+	}
+	expect_silence(rig);
+	client_ata(&frame, &identify, NULL, 0);
+	assert_int_equal(rig_rx(rig, &frame), 0);
+	expect_ata(rig, ATA_OK, 0);
+	aoe_faults_clear(aoe_export_faults(rig->exports[0].aoe));
+	aoe_port_release_faulty(rig->port, rig->exports[0].aoe);
+	while (rig_take(rig, &frame))
+		rig_tx_complete(rig);
+}
+
 static void note_gone(void *ctx)
 {
 	*(bool *)ctx = true;
@@ -381,12 +431,19 @@ static void test_with_a_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),   cmocka_unit_test(test_bad_text),
-		rig_test(test_delay),	       rig_test(test_error),
-		rig_test(test_drop),	       rig_test(test_where),
-		rig_test(test_how_often),      rig_test(test_several_rules),
-		rig_test(test_clear_releases), rig_test(test_removal_releases),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_bad_text),
+		rig_test(test_delay),
+		rig_test(test_error),
+		rig_test(test_drop),
+		rig_test(test_where),
+		rig_test(test_how_often),
+		rig_test(test_several_rules),
+		rig_test(test_clear_releases),
+		rig_test(test_removal_releases),
 		rig_test(test_with_a_limit),
+		rig_test(test_of_one_initiator),
+		rig_test(test_full_share_leaves_identify),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,6 +216,13 @@ static uint32_t ata_data_sectors(const struct aoe_request *request)
 	}
 }
 
+/* IDENTIFY and its like never are, so that the disk stays found. */
+static bool ata_may_be_spoiled(const struct aoe_request *request)
+{
+	return aoe_faults_any(request->served->faults) &&
+	       ata_command_class(request->ata.command) != ATA_CLASS_OTHER;
+}
+
 static void ata_meet_faults(struct aoe_request *request, struct aoe_faulty *faulty)
 {
 	static const enum aoe_fault_op ops[] = {
@@ -224,16 +231,19 @@ static void ata_meet_faults(struct aoe_request *request, struct aoe_faulty *faul
 		[ATA_CLASS_FLUSH] = AOE_FAULT_FLUSH,
 	};
 	struct aoe_port *port = request->port;
-	enum ata_class class = ata_command_class(request->ata.command);
-	uint64_t lba = request->cmd.ata.lba;
+	struct aoe_fault_command command = {
+		.mac = request->initiator->stats.mac,
+		.lba = request->cmd.ata.lba,
+		.nblocks = ata_data_sectors(request),
+	};
 
 	*faulty = (struct aoe_faulty){};
-	if (class == ATA_CLASS_OTHER || !aoe_faults_any(request->served->faults))
+	if (!ata_may_be_spoiled(request))
 		return;
+	command.op = ops[ata_command_class(request->ata.command)];
 	if (!(request->ata.aflags & AOE_ATA_LBA48))
-		lba &= LBA28_MAX;
-	aoe_faults_meet(request->served->faults, ops[class], lba, ata_data_sectors(request),
-			faulty);
+		command.lba &= LBA28_MAX;
+	aoe_faults_meet(request->served->faults, &command, faulty);
 	if (faulty->drop) {
 		aoe_count(port, AOE_FAULT_DROPPED);
 		return;
@@ -267,7 +277,7 @@ static void ata_tamper(struct aoe_request *request)
 	struct aoe_faulty faulty;
 	uint64_t limit_ns = 0, fault_ns = 0;
 
-	if ((limiter || aoe_faults_any(request->served->faults)) && !aoe_delay_has_room(request)) {
+	if ((limiter || ata_may_be_spoiled(request)) && !aoe_delay_has_room(request)) {
 		aoe_count(port, AOE_IGNORED_SHARE);
 		aoe_request_drop(request);
 		return;

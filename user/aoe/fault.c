@@ -57,14 +57,16 @@ static uint32_t random_below(uint64_t *state, uint32_t bound)
 	return (uint32_t)((*state * 0x2545f4914f6cdd1dull >> 32) * bound >> 32);
 }
 
-static bool rule_meets(const struct aoe_fault *rule, enum aoe_fault_op op, uint64_t lba,
-		       uint32_t nblocks)
+static bool rule_meets(const struct aoe_fault *rule, const struct aoe_fault_command *command)
 {
-	if (!(rule->ops & op))
+	if (!(rule->ops & command->op))
+		return false;
+	if (rule->by_mac && memcmp(rule->mac, command->mac, WIRE_MAC_LEN))
 		return false;
 	if (!rule->ranged)
 		return true;
-	return nblocks && lba <= rule->last && rule->first < lba + nblocks;
+	return command->nblocks && command->lba <= rule->last &&
+	       rule->first < command->lba + command->nblocks;
 }
 
 static bool rule_fires(struct aoe_faults *faults, struct aoe_fault *rule)
@@ -92,17 +94,17 @@ static void remove_spent(struct aoe_faults *faults)
 	atomic_store(&faults->any, n != 0);
 }
 
-void aoe_faults_meet(struct aoe_faults *faults, enum aoe_fault_op op, uint64_t lba,
-		     uint32_t nblocks, struct aoe_faulty *out)
+void aoe_faults_meet(struct aoe_faults *faults, const struct aoe_fault_command *command,
+		     struct aoe_faulty *out)
 {
 	bool spent = false;
 
-	*out = (struct aoe_faulty){.sector = lba};
+	*out = (struct aoe_faulty){.sector = command->lba};
 	pthread_mutex_lock(&faults->lock);
 	for (unsigned int i = 0; i < faults->count && !out->drop && !out->error; i++) {
 		struct aoe_fault *rule = &faults->rules[i];
 
-		if (!rule_meets(rule, op, lba, nblocks) || !rule_fires(faults, rule))
+		if (!rule_meets(rule, command) || !rule_fires(faults, rule))
 			continue;
 		spent |= rule->fired == rule->count;
 		switch (rule->kind) {
@@ -111,7 +113,7 @@ void aoe_faults_meet(struct aoe_faults *faults, enum aoe_fault_op op, uint64_t l
 			break;
 		case AOE_FAULT_ERROR:
 			out->error = rule->error;
-			if (rule->ranged && rule->first > lba)
+			if (rule->ranged && rule->first > command->lba)
 				out->sector = rule->first;
 			break;
 		case AOE_FAULT_DROP:

@@ -12,6 +12,7 @@
 #define STGT_AOE_FAULT_H
 
 #include "base/error.h"
+#include "stgt/wire/eth.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -37,8 +38,10 @@ enum aoe_fault_op {
 struct aoe_fault {
 	enum aoe_fault_kind kind;
 	uint64_t delay_ns;
-	uint8_t error;	      /* ATA error register */
-	unsigned int ops;     /* enum aoe_fault_op */
+	uint8_t error;	  /* ATA error register */
+	unsigned int ops; /* enum aoe_fault_op */
+	bool by_mac;	  /* meets only commands of `mac` */
+	uint8_t mac[WIRE_MAC_LEN];
 	bool ranged;	      /* meets only what touches first..last, so no flush */
 	uint64_t first, last; /* sectors of 512 bytes, both included */
 	uint64_t every;	      /* fires at every Nth command that it meets; 1: at each */
@@ -51,13 +54,13 @@ struct aoe_fault {
 
 /*
  * One rule as users write it, words separated by commas or blanks: `delay=TIME` (ms unless it ends
- * in us, ms or s), `error`, `error=unc`, `error=abrt` or `drop`, and any of
+ * in us, ms or s), `error`, `error=unc`, `error=abrt` or `drop`, and any of `initiator=MAC`,
  * `op=read|write|flush|any`, `lba=SECTOR` or `lba=FIRST-LAST`, `every=N`, `percent=P` (with
  * decimals if need be), `count=N`. -EINVAL names the wrong word.
  */
 int aoe_fault_parse(const char *text, struct aoe_fault *fault, struct error *err);
 /* The same words back, without those that say nothing. */
-#define AOE_FAULT_TEXT 192
+#define AOE_FAULT_TEXT 224
 void aoe_fault_format(const struct aoe_fault *fault, char text[AOE_FAULT_TEXT]);
 
 /* The rules of one export, shared by its workers. Any thread. */
@@ -90,8 +93,16 @@ struct aoe_faulty {
 	uint64_t sector; /* with an error: the first that the rule's range has of the command's */
 };
 
-/* What befalls a command; `op` is one of enum aoe_fault_op, a flush has no sectors. */
-void aoe_faults_meet(struct aoe_faults *faults, enum aoe_fault_op op, uint64_t lba,
-		     uint32_t nblocks, struct aoe_faulty *out);
+/* A command that meets rules; a flush has no sectors. */
+struct aoe_fault_command {
+	const uint8_t *mac; /* the initiator's */
+	enum aoe_fault_op op;
+	uint64_t lba;
+	uint32_t nblocks;
+};
+
+/* What befalls it. */
+void aoe_faults_meet(struct aoe_faults *faults, const struct aoe_fault_command *command,
+		     struct aoe_faulty *out);
 
 #endif

@@ -2,6 +2,7 @@
 /* Fault rules as users write them. */
 #include "aoe/fault.h"
 
+#include "aoe/mac.h"
 #include "ata/taskfile.h"
 #include "base/cleanup.h"
 
@@ -83,6 +84,12 @@ static bool op_parse(const char *text, struct aoe_fault *fault)
 	return false;
 }
 
+static bool initiator_parse(const char *text, struct aoe_fault *fault)
+{
+	fault->by_mac = true;
+	return mac_parse(text, strlen(text), fault->mac) && mac_is_station(fault->mac);
+}
+
 static bool lba_parse(const char *text, struct aoe_fault *fault)
 {
 	fault->ranged = true;
@@ -132,6 +139,7 @@ static const struct word {
 	{"error", error_parse, "error, error=unc or error=abrt", true, true},
 	{"drop", drop_parse, "drop, without a value", true, true},
 	{"op", op_parse, "op=read, op=write, op=flush or op=any", false, false},
+	{"initiator", initiator_parse, "initiator=MAC, the address of one station", false, false},
 	{"lba", lba_parse, "lba=SECTOR or lba=FIRST-LAST", false, false},
 	{"every", every_parse, "every=N, from 1", false, false},
 	{"percent", percent_parse, "percent=P, over 0 and at most 100", false, false},
@@ -160,8 +168,8 @@ static int word_parse(const char *text, struct aoe_fault *fault, unsigned int *s
 		return 0;
 	}
 	return error_set(err, EINVAL,
-			 "'%s' is not known: delay=TIME, error or drop, and op=, lba=, every=, "
-			 "percent=, count= are",
+			 "'%s' is not known: delay=TIME, error or drop, and initiator=, op=, "
+			 "lba=, every=, percent=, count= are",
 			 text);
 }
 
@@ -231,6 +239,12 @@ void aoe_fault_format(const struct aoe_fault *fault, char text[AOE_FAULT_TEXT])
 	if (!out)
 		return;
 	format_kind(fault, out);
+	if (fault->by_mac) {
+		char mac[MAC_TEXT];
+
+		mac_format(fault->mac, mac);
+		fprintf(out, ",initiator=%s", mac);
+	}
 	for (size_t i = 1; i < sizeof(ops) / sizeof(ops[0]); i++)
 		if (fault->ops == ops[i].ops)
 			fprintf(out, ",op=%s", ops[i].name);
