@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from aoe import CONFIG, CONFIG_READ, config_body
-from lab import PINS, PROGRAM, pattern, wait_until
+from lab import LOCKS, PINS, PROGRAM, pattern, wait_until
 
 FOREIGN_PROGRAM = """
 __attribute__((section("xdp"), used)) int foreign(void *ctx) { return 2; }
@@ -93,6 +93,22 @@ def test_second_process_on_the_interface_is_refused(pair):
     line = pair.refused_attach(pair.port, "--aoe", "7.2=ram:1M", "--allow", "any")
     assert pair.port in line and str(target.pid) in line
     assert pair.client().read(0, 1) == pattern(0, 1)
+
+
+def test_deleted_lock_file_opens_no_door(pair):
+    """Root has cleared /run/stgt-xdp while the interface is served."""
+    target = pair.serve_disk(pair.lab.disk())
+    lock = LOCKS / f"{pair.port}.lock"
+    lock.unlink()
+    for line in (pair.refused_attach(pair.port, "--aoe", "7.2=ram:1M", "--allow", "any"),
+                 pair.refused("detach", pair.port)):
+        assert "served by another stgt-xdp process" in line
+    assert pair.client().read(5, 2) == pattern(5, 2)
+    target.kill()
+    target.start()
+    assert "took over" in target.output()
+    assert target.stop() == 0
+    assert not pair.pinned() and not lock.exists()
 
 
 def test_same_name_in_another_namespace_is_refused(pair):

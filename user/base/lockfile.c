@@ -65,6 +65,20 @@ int lockfile_take(const char *path, pid_t *holder)
 	}
 }
 
+int lockfile_wait(int fd)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_RETRY_NS};
+
+	for (int tries = 1; flock(fd, LOCK_EX | LOCK_NB); tries++) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (tries == LOCK_TRIES)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 void lockfile_release(const char *path, int fd)
 {
 	unlink(path);

@@ -15,6 +15,9 @@
  */
 int lockfile_take(const char *path, pid_t *holder);
 
+/* Locks what is open as `fd`, until that is closed: 0, or -EBUSY after the same wait. */
+int lockfile_wait(int fd);
+
 /* Removes the file and lets go. */
 void lockfile_release(const char *path, int fd);
 

@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #define BPF_FS	 "/sys/fs/bpf"
 #define LOCK_DIR "/run/stgt-xdp"
@@ -54,14 +55,6 @@ int pins_mount(struct error *err)
 		return error_set(err, errno, "cannot make " STGT_BPFFS ": %s%s", strerror(errno),
 				 pins_hint(errno));
 	return 0;
-}
-
-bool pins_exist(const char *name)
-{
-	char path[PINS_PATH_MAX];
-
-	pins_path(path, name, NULL);
-	return !access(path, F_OK);
 }
 
 bool pins_readable(const char *name)
@@ -157,4 +150,25 @@ void pins_unlock(const char *name, int fd)
 
 	lock_path(path, name);
 	lockfile_release(path, fd);
+}
+
+int pins_hold(const char *name, struct error *err)
+{
+	char path[PINS_PATH_MAX];
+	int fd, ret;
+
+	pins_path(path, name, NULL);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, errno, "cannot open %s: %s", path, strerror(errno));
+	ret = lockfile_wait(fd);
+	if (!ret)
+		return fd;
+	close(fd);
+	if (ret != -EBUSY)
+		return error_set(err, -ret, "cannot lock %s: %s", path, strerror(-ret));
+	return error_set(err, EBUSY,
+			 "%s is served by another stgt-xdp process, whose lock file was deleted: "
+			 "end that process first",
+			 name);
 }

@@ -22,9 +22,6 @@ void pins_path(char path[PINS_PATH_MAX], const char *name, const char *entry);
  */
 int pins_mount(struct error *err);
 
-/* True when there is a directory of pins for the interface. */
-bool pins_exist(const char *name);
-
 /* False when there is such a directory and this process's user may not use it. */
 bool pins_readable(const char *name);
 
@@ -46,5 +43,12 @@ void pins_remove(const char *name);
  */
 int pins_lock(const char *name, struct error *err);
 void pins_unlock(const char *name, int fd);
+
+/*
+ * Locks the interface's directory as well, if there is one: root may delete the lock file while the
+ * interface is served, but cannot delete this without the pins. A file descriptor that stands for
+ * it, -ENOENT, or -EBUSY. Waits as pins_lock() does.
+ */
+int pins_hold(const char *name, struct error *err);
 
 #endif

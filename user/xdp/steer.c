@@ -15,6 +15,7 @@
 struct steer {
 	struct netif netif;
 	int lock;
+	int pins; /* the directory, held */
 	int link;
 	struct steer_program program;
 	struct steer_variant variant;
@@ -314,6 +315,14 @@ static void vlan_settle(struct steer *steer)
 	}
 }
 
+/* A killed process's directory, if there is one, or ours. */
+static int pins_take(struct steer *steer, struct error *err)
+{
+	cleanup_close(&steer->pins);
+	steer->pins = pins_hold(steer->netif.name, err);
+	return steer->pins < 0 ? steer->pins : 0;
+}
+
 static int pin_all(struct steer *steer, struct error *err)
 {
 	const char *name = steer->netif.name;
@@ -334,6 +343,8 @@ static int pin_all(struct steer *steer, struct error *err)
 	int rc = pins_make(name, err);
 
 	steer->pinned = true;
+	if (!rc)
+		rc = pins_take(steer, err);
 	for (i = 0; !rc && i < sizeof(pins) / sizeof(pins[0]); i++)
 		rc = pins_put(name, pins[i].entry, pins[i].fd, err);
 	return rc;
@@ -345,7 +356,9 @@ static int open_locked(struct steer *steer, enum steer_request request, struct e
 	bool left_generic = false;
 	int rc = refuse_unreadable(&steer->netif, err);
 
-	if (rc)
+	if (!rc)
+		rc = pins_take(steer, err);
+	if (rc && rc != -ENOENT)
 		return rc;
 	steer_leftover_open(steer->netif.name, &left);
 	if (left.has_port && left.port.ifindex == steer->netif.ifindex &&
@@ -382,7 +395,7 @@ int steer_open(const struct netif *netif, enum steer_request request, struct ste
 	if (!steer)
 		return error_set(err, ENOMEM, "out of memory");
 	steer->netif = *netif;
-	steer->link = -1;
+	steer->link = steer->pins = -1;
 	steer->lock = pins_lock(netif->name, err);
 	if (steer->lock < 0)
 		rc = refuse_served(netif, steer->lock, err);
@@ -406,16 +419,28 @@ void steer_close(struct steer *steer)
 	if (steer->program.object && steer->restore_rxvlan)
 		netif_rxvlan_set(&steer->netif, true);
 	steer_program_close(&steer->program);
+	cleanup_close(&steer->pins);
 	if (steer->lock >= 0)
 		pins_unlock(steer->netif.name, steer->lock);
 	free(steer);
 }
 
-int steer_remove_stale(const char *name, struct error *err)
+static void leftover_remove(const char *name)
 {
 	struct steer_leftover left;
 	struct netif netif;
-	int lock, rc = netif_name_check(name, err);
+
+	steer_leftover_open(name, &left);
+	leftover_drop(name, &left);
+	if (left.has_port && left.port.restore_rxvlan && !netif_query(name, &netif, NULL) &&
+	    netif.ifindex == left.port.ifindex && netif.netns == left.port.netns)
+		netif_rxvlan_set(&netif, true);
+	steer_leftover_close(&left);
+}
+
+int steer_remove_stale(const char *name, struct error *err)
+{
+	int lock, pins, rc = netif_name_check(name, err);
 
 	if (!rc)
 		rc = check_privileges(err);
@@ -424,17 +449,14 @@ int steer_remove_stale(const char *name, struct error *err)
 	lock = pins_lock(name, err);
 	if (lock < 0)
 		return lock;
-	rc = pins_exist(name);
-	if (rc) {
-		steer_leftover_open(name, &left);
-		leftover_drop(name, &left);
-		if (left.has_port && left.port.restore_rxvlan && !netif_query(name, &netif, NULL) &&
-		    netif.ifindex == left.port.ifindex && netif.netns == left.port.netns)
-			netif_rxvlan_set(&netif, true);
-		steer_leftover_close(&left);
+	rc = pins = pins_hold(name, err);
+	if (pins >= 0) {
+		leftover_remove(name);
+		cleanup_close(&pins);
+		rc = 1;
 	}
 	pins_unlock(name, lock);
-	return rc;
+	return rc == -ENOENT ? 0 : rc;
 }
 
 /* ---- while it runs ----------------------------------------------------------------------------
