@@ -8,10 +8,10 @@ from lab import Target
 
 
 class Daemon(Target):
-    def __init__(self, lab, netns, config, wait=True):
+    def __init__(self, lab, netns, config, wait=True, **kwargs):
         self.file = lab.path / f"config{next(lab.names)}.yaml"
         self.configure(config)
-        super().__init__(lab, netns, (), wait=wait)
+        super().__init__(lab, netns, (), wait=wait, **kwargs)
 
     def command(self, words):
         return ["daemon", "--config", self.file]

@@ -182,6 +182,48 @@ def test_restart_pauses_for_less_than_a_second(pair, daemon):
     assert longest < 1 * SLOW
 
 
+def fill(lab, folder):
+    with pytest.raises(OSError):
+        (folder / "filler").write_bytes(b"x" * (1 << 20))
+
+
+def make_read_only(lab, folder):
+    """Who has a file there open for writing keeps it from being remounted; so this covers it."""
+    lab.run(["mount", "--bind", folder, folder])
+    lab.undo.callback(lab.run, ["umount", "-l", folder])
+    lab.run(["mount", "-o", "remount,bind,ro", folder])
+
+
+@pytest.mark.parametrize("spoil, word", [(fill, "space"), (make_read_only, "Read-only")])
+def test_nothing_changes_without_room_for_the_state(pair, config, spoil, word):
+    state = pair.lab.tmpfs("64k")
+    daemon = Daemon(pair.lab, pair.storage, config, state=state)
+    shown = daemon.shown()
+    spoil(pair.lab, state)
+
+    done = daemon.control("export", "add", "8.1", "scratch", "--interface", pair.port, "--allow", "any",
+                          check=False)
+    assert done.returncode == 1 and word in done.stderr and done.stderr.count("\n") == 1, done
+    config["aoe"].insert(0, {"interface": pair.port, "address": "8.1", "disk": "scratch", "allow": ["any"]})
+    config["aoe"][1]["allow"] = [READER]
+    daemon.configure(config)
+    done = daemon.control("reload", check=False)
+    assert done.returncode == 1 and word in done.stderr and str(state) in done.stderr, done
+    assert daemon.shown() == shown
+    assert pair.client().discover(0.3) == [(7, 1)]
+    assert pair.client().read(0, 2) == pattern(0, 2)
+
+
+@pytest.mark.parametrize("spoil, word", [(fill, "space"), (make_read_only, "Read-only")])
+def test_no_start_without_room_for_the_state(pair, config, spoil, word):
+    state = pair.lab.tmpfs("64k")
+    spoil(pair.lab, state)
+    file = pair.lab.path / "config.yaml"
+    file.write_text(json.dumps(config))
+    assert word in pair.refused("daemon", "--config", file, "--state-dir", state, "--socket",
+                                pair.lab.path / "c")
+
+
 def test_second_daemon_is_refused(pair, daemon):
     done = pair.lab.run([PROGRAM, "daemon", "--config", daemon.file, "--socket", daemon.socket,
                          "--state-dir", pair.lab.path / "other"], pair.storage, check=False)

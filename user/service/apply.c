@@ -468,6 +468,16 @@ static int run_steps(struct service *s, const struct config *wanted,
 	return 0;
 }
 
+/* A state directory that cannot be written is found out before anything is touched. */
+static int check_state(const struct service *s, const struct config_step *steps, unsigned int n,
+		       struct error *err)
+{
+	for (unsigned int i = 0; i < n && !s->undoing; i++)
+		if (steps[i].kind == CONFIG_ADD_EXPORT)
+			return target_state_check(s->target, err);
+	return 0;
+}
+
 /* `before` must not be the running configuration itself, which changes on the way. */
 static int change(struct service *s, const struct config *before, const struct config *wanted,
 		  struct error *err)
@@ -478,6 +488,8 @@ static int change(struct service *s, const struct config *before, const struct c
 
 	if (!ret)
 		ret = noted(sort_steps(s, before, steps, n), err);
+	if (!ret)
+		ret = check_state(s, steps, n, err);
 	if (!ret)
 		ret = run_steps(s, wanted, steps, n, err);
 	config_steps_free(steps, n);

@@ -122,6 +122,27 @@ static int dir_open(const char *dir, struct error *err)
 	return fd;
 }
 
+int state_dir_check(const char *dir, struct error *err)
+{
+	static const char block[4096];
+	_cleanup_close_ int fd = dir_open(dir, err), file = -1;
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	file = openat(fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	/* Some file systems know only files that have a name: state_open() will see. */
+	if (file < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
+		return 0;
+	ret = file < 0 ? -errno : write_all(file, block, sizeof(block));
+	if (!ret && fsync(file))
+		ret = -errno;
+	if (ret)
+		return error_set(err, -ret, "cannot write to the state directory %s: %s", dir,
+				 strerror(-ret));
+	return 0;
+}
+
 /* Two processes that remember the same export would undo each other's saves. */
 static int state_lock(struct state *state, struct error *err)
 {

@@ -27,6 +27,12 @@ int state_open(const char *dir, const char *key, struct mailbox *writer, struct 
 void state_close(struct state *state);
 
 /*
+ * Whether a file can be written in `dir`, which is made when missing: for asking before anything is
+ * changed. 0 or negative errno; leaves nothing there.
+ */
+int state_dir_check(const char *dir, struct error *err);
+
+/*
  * The section as loaded, or NULL; borrowed, valid until the section's first save. Control thread,
  * at start: from then on the document is the writer's.
  */

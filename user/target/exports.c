@@ -24,6 +24,11 @@ static int export_open_state(struct target *target, struct target_export *export
 	return state_open(target->options.state_dir, key, &target->mailbox, &export->state, err);
 }
 
+int target_state_check(const struct target *target, struct error *err)
+{
+	return state_dir_check(target->options.state_dir, err);
+}
+
 static int export_open_disk(struct target *target, struct target_export *export, const char *words,
 			    struct error *err)
 {

@@ -39,6 +39,8 @@ struct interface_request {
 };
 
 int target_open(const struct target_options *options, struct target **target, struct error *err);
+/* Whether an export could remember anything now: 0 or negative errno. */
+int target_state_check(const struct target *target, struct error *err);
 /* Detaches every interface, waits for what is in flight, closes the disks. */
 void target_close(struct target *target);
 
