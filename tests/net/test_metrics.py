@@ -445,7 +445,8 @@ def test_addresses(pair):
 def test_other_addresses(pair, address):
     """Any of the machine's, and IPv6; there are names only at loopback addresses."""
     pair.lab.run(["sysctl", "-qw", "net.ipv6.conf.lo.disable_ipv6=0"], pair.storage)
-    pair.serve_disk(pair.lab.disk(), options=("--exporter", f"{address}:{PORT}"))
+    pair.serve("--aoe", f"7.1={pair.lab.disk()}", "--allow", "any",
+               options=("--exporter", f"{address}:{PORT}"))
     near = "::1" if address == "[::1]" else "127.0.0.1"
     with inside(pair.storage):
         connection = socket.create_connection((near, PORT), timeout=20 * SLOW)
