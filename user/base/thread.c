@@ -59,7 +59,8 @@ void thread_end(struct thread *thread, struct mailbox *control)
 	thread->stop_message.run = stop_run;
 	mailbox_post(&thread->mailbox, &thread->stop_message);
 	do {
-		mailbox_drain(control);
+		if (control)
+			mailbox_drain(control);
 		clock_gettime(CLOCK_REALTIME, &soon);
 		soon.tv_nsec += POLL_NS;
 		soon.tv_sec += soon.tv_nsec / 1000000000;

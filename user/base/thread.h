@@ -31,7 +31,7 @@ struct thread {
 /* Returns once `open` has: 0, or negative errno with `err` set and nothing left. */
 int thread_start(struct thread *thread, struct error *err);
 
-/* Stops, and waits for the end; goes on draining `control`, whose thread this is, meanwhile. */
+/* Stops, and waits for the end; goes on draining `control`, if any, the caller's own, meanwhile. */
 void thread_end(struct thread *thread, struct mailbox *control);
 
 /* Runs `fn` on the thread and waits for it. */

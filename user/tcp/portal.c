@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Portals: sockets that listen, each accepted from by one worker, which spreads what comes. */
+#include "tcp/internal.h"
+
+#include "base/log.h"
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BACKLOG	      1024
+#define HOST_MAX      (ISCSI_PORTAL_MAX - 7)
+#define PAUSE_SECONDS 1 /* after an accept failed for want of descriptors or memory */
+
+/* ---- accepting: the worker's thread ---- */
+
+struct newcomer {
+	struct message message;
+	struct tcp_worker *worker;
+	int fd;
+	struct sockaddr_storage peer;
+	uint16_t group;
+};
+
+static void newcomer_arrive(struct message *message)
+{
+	struct newcomer *newcomer = container_of(message, struct newcomer, message);
+
+	tcp_conn_open(newcomer->worker, newcomer->fd, &newcomer->peer, newcomer->group);
+	free(newcomer);
+}
+
+static void portal_spread(struct tcp_portal *portal, int fd)
+{
+	struct tcp_server *server = portal->server;
+	struct tcp_worker *worker =
+		&server->workers[atomic_fetch_add(&server->next, 1) % server->nworkers];
+	struct newcomer *newcomer;
+
+	if (worker == portal->worker) {
+		tcp_conn_open(worker, fd, &portal->peer, portal->group);
+		return;
+	}
+	newcomer = malloc(sizeof(*newcomer));
+	if (!newcomer) {
+		close(fd);
+		return;
+	}
+	*newcomer = (struct newcomer){.message.run = newcomer_arrive,
+				      .worker = worker,
+				      .fd = fd,
+				      .peer = portal->peer,
+				      .group = portal->group};
+	mailbox_post(&worker->thread.mailbox, &newcomer->message);
+}
+
+static void portal_free(struct tcp_portal *portal)
+{
+	portal->worker->portals--;
+	close(portal->fd);
+	free(portal);
+}
+
+static void portal_accept(struct tcp_portal *portal);
+
+static void pause_done(struct ring_event *ev, int res, unsigned int flags)
+{
+	portal_accept(container_of(ev, struct tcp_portal, accept_event));
+}
+
+static void accept_done(struct ring_event *ev, int res, unsigned int flags)
+{
+	struct tcp_portal *portal = container_of(ev, struct tcp_portal, accept_event);
+
+	portal->accepting = false;
+	if (res >= 0)
+		portal_spread(portal, res);
+	if (res == -EMFILE || res == -ENFILE || res == -ENOMEM || res == -ENOBUFS) {
+		log_warning("cannot accept a connection: %s", strerror(-res));
+		portal->accepting = true;
+		ev->done = pause_done;
+		io_uring_prep_timeout(ring_sqe(&portal->worker->ring, ev), &portal->pause, 0, 0);
+		return;
+	}
+	portal_accept(portal);
+}
+
+static void portal_accept(struct tcp_portal *portal)
+{
+	portal->accepting = !portal->closing;
+	if (portal->closing) {
+		if (!portal->cancelling)
+			portal_free(portal);
+		return;
+	}
+	portal->peer_len = sizeof(portal->peer);
+	portal->accept_event.done = accept_done;
+	io_uring_prep_accept(ring_sqe(&portal->worker->ring, &portal->accept_event), portal->fd,
+			     (struct sockaddr *)&portal->peer, &portal->peer_len, SOCK_CLOEXEC);
+}
+
+static void cancel_done(struct ring_event *ev, int res, unsigned int flags)
+{
+	struct tcp_portal *portal = container_of(ev, struct tcp_portal, cancel_event);
+
+	portal->cancelling = false;
+	if (!portal->accepting)
+		portal_free(portal);
+}
+
+static void portal_begin(struct thread *thread, void *arg)
+{
+	struct tcp_portal *portal = arg;
+
+	portal->worker->portals++;
+	portal_accept(portal);
+}
+
+static void portal_end(struct thread *thread, void *arg)
+{
+	struct tcp_portal *portal = arg;
+
+	portal->closing = true;
+	portal->cancelling = true;
+	io_uring_prep_cancel(ring_sqe(&portal->worker->ring, &portal->cancel_event),
+			     &portal->accept_event, 0);
+}
+
+/* ---- listening: the control thread ---- */
+
+static int portal_parse(const char *text, struct sockaddr_storage *address, socklen_t *len,
+			struct error *err)
+{
+	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+				       .ai_socktype = SOCK_STREAM};
+	const char *colon = strrchr(text, ':'), *host = text;
+	size_t host_len = colon ? (size_t)(colon - text) : 0;
+	struct addrinfo *found;
+	char name[HOST_MAX];
+	int ret;
+
+	if (host_len > 2 && host[0] == '[' && host[host_len - 1] == ']') {
+		host++;
+		host_len -= 2;
+	} else if (memchr(host, ':', host_len)) {
+		host_len = 0;
+	}
+	if (!host_len || host_len >= sizeof(name))
+		return error_set(err, EINVAL, "\"%s\" is no portal: ADDR:PORT or [ADDR]:PORT",
+				 text);
+	memcpy(name, host, host_len);
+	name[host_len] = '\0';
+	ret = getaddrinfo(name, colon + 1, &hints, &found);
+	if (ret)
+		return error_set(err, EINVAL, "\"%s\" is no portal: %s", text, gai_strerror(ret));
+	memcpy(address, found->ai_addr, found->ai_addrlen);
+	*len = found->ai_addrlen;
+	freeaddrinfo(found);
+	return 0;
+}
+
+static int portal_listen(struct tcp_portal *portal, const char *text, struct error *err)
+{
+	int one = 1, fd = socket(portal->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (portal->address.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&portal->address, portal->address_len) ||
+	    listen(fd, BACKLOG)) {
+		int ret = error_set(err, errno, "cannot listen on %s: %s", text, strerror(errno));
+
+		close(fd);
+		return ret;
+	}
+	portal->fd = fd;
+	return 0;
+}
+
+static struct tcp_portal *portal_find(struct tcp_server *server,
+				      const struct sockaddr_storage *address, socklen_t len)
+{
+	struct tcp_portal *portal;
+
+	list_for_each_entry (portal, &server->portals, link)
+		if (portal->address_len == len && !memcmp(&portal->address, address, len))
+			return portal;
+	return NULL;
+}
+
+int tcp_server_listen(struct tcp_server *server, const char *text, uint16_t group,
+		      struct error *err)
+{
+	struct sockaddr_storage address = {};
+	struct tcp_portal *portal;
+	socklen_t len = 0;
+	int ret = portal_parse(text, &address, &len, err);
+
+	if (ret)
+		return ret;
+	portal = portal_find(server, &address, len);
+	if (portal && portal->group != group)
+		return error_set(err, EINVAL, "%s is in portal group %u already", text,
+				 portal->group);
+	if (portal) {
+		portal->users++;
+		return 0;
+	}
+	portal = calloc(1, sizeof(*portal));
+	if (!portal)
+		return error_set(err, ENOMEM, "out of memory");
+	*portal = (struct tcp_portal){.address = address,
+				      .address_len = len,
+				      .group = group,
+				      .users = 1,
+				      .server = server,
+				      .worker = &server->workers[0],
+				      .cancel_event.done = cancel_done,
+				      .pause.tv_sec = PAUSE_SECONDS};
+	ret = portal_listen(portal, text, err);
+	if (ret) {
+		free(portal);
+		return ret;
+	}
+	list_add_tail(&server->portals, &portal->link);
+	thread_call(&portal->worker->thread, portal_begin, portal);
+	return 0;
+}
+
+void tcp_portal_close(struct tcp_portal *portal)
+{
+	list_del(&portal->link);
+	thread_call(&portal->worker->thread, portal_end, portal);
+}
+
+void tcp_server_unlisten(struct tcp_server *server, const char *text)
+{
+	struct sockaddr_storage address = {};
+	struct tcp_portal *portal = NULL;
+	struct error err;
+	socklen_t len = 0;
+
+	if (!portal_parse(text, &address, &len, &err))
+		portal = portal_find(server, &address, len);
+	if (portal && !--portal->users)
+		tcp_portal_close(portal);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A worker of TCP connections. It sleeps in its io_uring and nowhere else; a connection that is
+ * idle has one receive there, which takes a staging buffer only when bytes come.
+ */
+#include "tcp/internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define RING_ENTRIES   1024u
+#define RUNS_PER_MIB   ((1u << 20) / ISCSI_RUN_BYTES)
+#define CONNECTIONS    4096u
+#define LOGINS	       256u
+#define PAGE	       4096u
+#define STAGING_MEMORY (STAGINGS * STAGING_BYTES)
+
+static struct tcp_worker *worker_of(struct thread *thread)
+{
+	return container_of(thread, struct tcp_worker, thread);
+}
+
+/* ---- staging ---- */
+
+uint8_t *tcp_staging(struct tcp_worker *worker, uint16_t index)
+{
+	return worker->staging_memory + (size_t)index * STAGING_BYTES;
+}
+
+static void staging_give(struct tcp_worker *worker, uint16_t index)
+{
+	io_uring_buf_ring_add(worker->stagings, tcp_staging(worker, index), STAGING_BYTES, index,
+			      (int)io_uring_buf_ring_mask(STAGINGS), 0);
+	io_uring_buf_ring_advance(worker->stagings, 1);
+}
+
+void tcp_staging_put(struct tcp_worker *worker, uint16_t index)
+{
+	staging_give(worker, index);
+	if (!list_empty(&worker->hungry)) {
+		struct tcp_conn *conn =
+			container_of(list_pop(&worker->hungry), struct tcp_conn, hungry);
+
+		if (!list_linked(&conn->dirty))
+			list_add_tail(&worker->dirty, &conn->dirty);
+	}
+}
+
+/* One mapping: the ring that the kernel takes buffers from, then the buffers. */
+static int staging_open(struct tcp_worker *worker, struct error *err)
+{
+	struct io_uring_buf_reg reg = {.ring_entries = STAGINGS};
+	void *base = mmap(NULL, PAGE + STAGING_MEMORY, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int ret;
+
+	if (base == MAP_FAILED)
+		return error_set(err, errno, "no memory for receiving: %s", strerror(errno));
+	worker->stagings = base;
+	worker->staging_memory = (uint8_t *)base + PAGE;
+	reg.ring_addr = (uintptr_t)base;
+	ret = io_uring_register_buf_ring(&worker->ring.uring, &reg, 0);
+	if (ret) {
+		munmap(base, PAGE + STAGING_MEMORY);
+		return error_set(err, -ret, "cannot lend io_uring buffers (Linux 5.19): %s",
+				 strerror(-ret));
+	}
+	io_uring_buf_ring_init(worker->stagings);
+	for (uint16_t i = 0; i < STAGINGS; i++)
+		staging_give(worker, i);
+	return 0;
+}
+
+static void staging_close(struct tcp_worker *worker)
+{
+	io_uring_unregister_buf_ring(&worker->ring.uring, 0);
+	munmap(worker->stagings, PAGE + STAGING_MEMORY);
+}
+
+/* ---- opening ---- */
+
+static int open_memory(struct tcp_worker *worker, struct error *err)
+{
+	const struct arena_config config = {
+		.runs = worker->server->config.memory_mib * RUNS_PER_MIB,
+		.run_frames = ISCSI_RUN_FRAMES,
+	};
+	int ret = arena_open(&worker->arena, &config, err);
+
+	if (ret)
+		return ret;
+	ret = ring_open(&worker->ring, RING_ENTRIES);
+	if (ret) {
+		arena_close(&worker->arena);
+		return error_set(err, -ret, "cannot set up io_uring: %s%s", strerror(-ret),
+				 ret == -EPERM ? " (see sysctl kernel.io_uring_disabled)" : "");
+	}
+	/* Without it everything works, with one more copy of page tables per I/O. */
+	ring_register_buffer(&worker->ring, worker->arena.base, worker->arena.size);
+	blk_queue_init(&worker->blk, &worker->arena, &worker->ring, &worker->thread.mailbox);
+	return 0;
+}
+
+static int worker_open(struct thread *thread, struct error *err)
+{
+	struct tcp_worker *worker = worker_of(thread);
+	const struct iscsi_worker_config config = {
+		.node = worker->server->config.node,
+		.queue = &worker->blk,
+		.ops = &tcp_conn_ops,
+		.ctx = worker,
+		.max_conns = CONNECTIONS,
+		.max_logins = LOGINS,
+	};
+	int ret = open_memory(worker, err);
+
+	if (ret)
+		return ret;
+	ret = staging_open(worker, err);
+	if (ret)
+		goto out_memory;
+	ret = iscsi_worker_open(&config, &worker->iscsi, err);
+	if (ret)
+		goto out_staging;
+	return 0;
+out_staging:
+	staging_close(worker);
+out_memory:
+	ring_close(&worker->ring);
+	arena_close(&worker->arena);
+	return ret;
+}
+
+/* ---- the loop ---- */
+
+static void mail_ready(struct ring_event *ev, int res, unsigned int flags)
+{
+	container_of(ev, struct tcp_worker, mail_event)->mail_armed = false;
+}
+
+static void worker_mail(struct tcp_worker *worker)
+{
+	if (worker->mail_armed)
+		return;
+	mailbox_drain(&worker->thread.mailbox);
+	io_uring_prep_poll_add(ring_sqe(&worker->ring, &worker->mail_event),
+			       worker->thread.mailbox.eventfd, POLLIN);
+	worker->mail_armed = true;
+}
+
+/* Connections whose initiator does not take our last words. Returns when the next is to go. */
+static uint64_t worker_end_conns(struct tcp_worker *worker)
+{
+	uint64_t next_ns = UINT64_MAX;
+	struct tcp_conn *conn;
+
+	list_for_each_entry (conn, &worker->conns, link) {
+		if (conn->state != TCP_ENDING)
+			continue;
+		if (conn->end_ns <= worker->now_ns)
+			tcp_conn_abort(conn);
+		else if (conn->end_ns < next_ns)
+			next_ns = conn->end_ns;
+	}
+	return next_ns;
+}
+
+static void worker_turns(struct tcp_worker *worker)
+{
+	while (!list_empty(&worker->dirty))
+		tcp_conn_turn(container_of(list_pop(&worker->dirty), struct tcp_conn, dirty));
+}
+
+/* Until something is to be done, in ns from now; 0: for ever. */
+static uint64_t worker_sleep_ns(struct tcp_worker *worker)
+{
+	uint64_t due_ns = iscsi_worker_next_due(worker->iscsi);
+	uint64_t end_ns = worker->ending ? worker_end_conns(worker) : UINT64_MAX;
+
+	if (end_ns < due_ns)
+		due_ns = end_ns;
+	if (due_ns == UINT64_MAX)
+		return 0;
+	return due_ns > worker->now_ns ? due_ns - worker->now_ns : 1;
+}
+
+static void worker_turn(struct tcp_worker *worker)
+{
+	uint64_t sleep_ns;
+
+	worker->now_ns = clock_now_ns();
+	worker_mail(worker);
+	if (iscsi_worker_next_due(worker->iscsi) <= worker->now_ns)
+		iscsi_worker_tick(worker->iscsi, worker->now_ns);
+	worker_turns(worker);
+	sleep_ns = worker_sleep_ns(worker);
+	if (list_empty(&worker->dirty))
+		ring_wait(&worker->ring, sleep_ns);
+	else
+		ring_run(&worker->ring);
+}
+
+static bool worker_must_go_on(const struct tcp_worker *worker)
+{
+	return !worker->stopping || worker->portals || !list_empty(&worker->conns) ||
+	       worker->blk.inflight || iscsi_worker_busy(worker->iscsi);
+}
+
+static void worker_run(struct thread *thread)
+{
+	struct tcp_worker *worker = worker_of(thread);
+
+	while (worker_must_go_on(worker))
+		worker_turn(worker);
+	iscsi_worker_close(worker->iscsi);
+	staging_close(worker);
+	ring_close(&worker->ring);
+	arena_close(&worker->arena);
+}
+
+static void worker_stop(struct thread *thread)
+{
+	struct tcp_worker *worker = worker_of(thread);
+	struct tcp_conn *conn;
+
+	worker->stopping = true;
+	list_for_each_entry (conn, &worker->conns, link)
+		tcp_conn_abort(conn);
+}
+
+int tcp_worker_open(struct tcp_server *server, struct tcp_worker *worker, struct error *err)
+{
+	worker->server = server;
+	worker->thread.open = worker_open;
+	worker->thread.run = worker_run;
+	worker->thread.stop = worker_stop;
+	worker->mail_event.done = mail_ready;
+	list_init(&worker->conns);
+	list_init(&worker->dirty);
+	list_init(&worker->hungry);
+	return thread_start(&worker->thread, err);
+}
+
+void tcp_worker_close(struct tcp_worker *worker, struct mailbox *control)
+{
+	thread_end(&worker->thread, control);
+}
