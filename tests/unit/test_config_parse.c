@@ -146,6 +146,29 @@ static void test_prints_what_reads_the_same(void **state)
 	config_free(copy);
 }
 
+/* As editors of other systems leave it. */
+static void test_marks_and_line_ends(void **state)
+{
+	static const char *const texts[] = {
+		"\xef\xbb\xbf"
+		"disks:\n- { name: a, ram: 1M }\ninterfaces: [{ name: e }]\n",
+		"disks:\r\n- { name: a, ram: 1M }\r\ninterfaces: [{ name: e }]\r\n",
+		"\xef\xbb\xbf"
+		"disks:\r- { name: a, ram: 1M }\rinterfaces: [{ name: e }]",
+		"disks:\n- name: |-\n    a\n  ram: >-\n    1M\ninterfaces: [{ 'name': \"e\" }]\n...\n",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct config *config = config_of(texts[i]);
+		_cleanup_free_ char *text = NULL;
+
+		assert_int_equal(config_save(config, &text), 0);
+		assert_string_equal(text,
+				    "disks:\n- {name: a, ram: 1MiB}\ninterfaces:\n- {name: e}\n");
+		config_free(config);
+	}
+}
+
 static void test_nothing_is_fine(void **state)
 {
 	static const char *const texts[] = {
@@ -359,6 +382,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads_every_key),
 		cmocka_unit_test(test_prints_what_reads_the_same),
+		cmocka_unit_test(test_marks_and_line_ends),
 		cmocka_unit_test(test_nothing_is_fine),
 		cmocka_unit_test(test_disk_texts),
 		cmocka_unit_test(test_entries_come_and_go),

@@ -41,6 +41,12 @@ static const struct refused {
 	{"{}\n---\n{}\n", 2, "", "second document"},
 	{"a: [[[[[[[[[[]]]]]]]]]]\n", 1, "", "nested too deeply"},
 
+	/* Messages are for terminals. */
+	{"\"a\\e[31m\\nb\": 1\n", 1, "a?[31m", "no such key"},
+	{"\"\\e]0;x\": 1\n\"\\e]0;x\": 1\n", 2, "", "'?]0;x' stands here twice"},
+	{"disks:\n- { name: a, ram: 1M, ro: \"\\e[2J\" }\n", 2, "disks[0].ro", "'?[2J' is none"},
+	{"state_dir: \"\\x9b2J\"\n", 1, "state_dir", "'??2J' is not"},
+
 	/* The shape. */
 	{"- a\n", 1, "", "keys and values"},
 	{"nothing\n", 1, "", "keys and values"},

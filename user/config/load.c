@@ -37,6 +37,7 @@ static int read_shaped(const char *text, size_t len, const struct config_lines *
 int config_parse(const char *text, size_t len, const char *name, struct config **config,
 		 char **problems, struct error *err)
 {
+	static const char mark[] = "\xef\xbb\xbf";
 	struct config_lines *lines;
 	struct config *read;
 	struct error mine;
@@ -46,6 +47,11 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
 		*problems = NULL;
 	if (!err)
 		err = &mine;
+	/* libyaml takes a byte order mark for text when it is told the encoding. */
+	if (len >= sizeof(mark) - 1 && !memcmp(text, mark, sizeof(mark) - 1)) {
+		text += sizeof(mark) - 1;
+		len -= sizeof(mark) - 1;
+	}
 	ret = config_lines_read(text, len, name, &lines, err);
 	if (ret)
 		return config_problems_one(problems, ret, err);

@@ -38,12 +38,16 @@ static void field_format(const struct config_field *field, char path[PATH_TEXT])
 		snprintf(path + n, PATH_TEXT - (size_t)n, "[%d]", field->item);
 }
 
-/* What a file says may be any text: a message stays on its line. */
-static void clean_line(char *text)
+/* What a file says may be any text: a message stays on its line, and is no order to a terminal. */
+static void clean_line(char *line)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
+	for (unsigned char *c = (unsigned char *)line; *c; c++) {
+		if (*c < ' ' || *c == 0x7f)
+			*c = '?';
+		/* U+0080 to U+009F */
+		if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = '?';
+	}
 }
 
 void config_problem_add(struct config_problems *problems, struct config_field field,
@@ -147,8 +151,9 @@ int config_problems_report(struct config_problems *problems, char **text, struct
 	return error_set(err, EINVAL, "%s", problems->list[0].text);
 }
 
-int config_problems_one(char **text, int ret, const struct error *err)
+int config_problems_one(char **text, int ret, struct error *err)
 {
+	clean_line(err->text);
 	if (text && ret == -EINVAL && asprintf(text, "%s\n", err->text) < 0) {
 		*text = NULL;
 		return -ENOMEM;

@@ -45,7 +45,7 @@ bool config_problem_known(const struct config_problems *problems, struct config_
 /* 0: none was added. Else -EINVAL or -ENOMEM as config_check() returns them. */
 int config_problems_report(struct config_problems *problems, char **text, struct error *err);
 
-/* The same for one mistake that is already told in `err`. */
-int config_problems_one(char **text, int ret, const struct error *err);
+/* The same for one mistake that is already told in `err`, which is made fit to be printed. */
+int config_problems_one(char **text, int ret, struct error *err);
 
 #endif
