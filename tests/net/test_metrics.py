@@ -22,6 +22,7 @@ from lab import ROOT, SLOW, inside, wait_until
 
 PORT = 9464
 LISTEN = f"127.0.0.1:{PORT}"
+ALERTS = ROOT / "tests/net/alerts.yaml"
 RULES = ROOT / "scripts/prometheus-rules.yaml"
 DASHBOARD = ROOT / "scripts/grafana-dashboard.json"
 CLIENTS = 16  # connections at once, as in exporter.h; one more makes the oldest go
@@ -256,12 +257,23 @@ def test_prometheus_scrapes_and_answers(pair):
     wait_until(lambda: query("stgt_request_duration_seconds_count") == exact, 30, "the latest count")
 
 
-def test_alert_rules():
+def promtool(*words):
     need("promtool")
-    done = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True,
-                          timeout=30 * SLOW)
+    done = subprocess.run(["promtool", *words], capture_output=True, text=True, timeout=30 * SLOW)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SUCCESS" in done.stdout
+
+
+def test_alert_rules():
+    promtool("check", "rules", RULES)
+
+
+def test_alerts_fire_on_what_they_claim():
+    """Each fires in alerts.yaml, and on an ordinary day none does."""
+    promtool("test", "rules", ALERTS)
+    names = re.findall(r"alert: (\w+)", RULES.read_text())
+    fires = re.findall(r"alertname: (\w+)\n *exp_alerts:", ALERTS.read_text())
+    assert names and sorted(names) == sorted(set(fires))
 
 
 def test_dashboard_and_rules_name_metrics_that_exist(pair):
