@@ -228,9 +228,13 @@ void scsi_cdb_extent(const struct scsi_command *scsi, uint64_t *lba, uint64_t *b
 /* False, with the command ended: it reaches beyond the unit. */
 bool scsi_extent_ok(struct scsi_device *dev, struct command *cmd, uint64_t lba, uint64_t blocks);
 
-/* ---- inquiry.c, luns.c ---- */
+/* ---- inquiry.c, vpd.c, luns.c ---- */
+
+#define SCSI_VPD_MAX 1024u /* bytes of a page without its header */
 
 void scsi_inquiry(struct scsi_device *dev, struct command *cmd);
+/* `peripheral`: the first byte of every page. */
+void scsi_inquiry_vpd(struct scsi_device *dev, struct command *cmd, uint8_t peripheral);
 void scsi_request_sense(struct scsi_device *dev, struct command *cmd);
 void scsi_report_luns(struct scsi_device *dev, struct command *cmd);
 

@@ -21,13 +21,13 @@ static void put_text(uint8_t *out, const char *text, unsigned int width)
 	memcpy(out, text, len);
 }
 
-static void inquiry_standard(struct scsi_device *dev, struct command *cmd)
+static void inquiry_standard(struct scsi_device *dev, struct command *cmd, uint8_t peripheral)
 {
 	/* SAM-5, SPC-4, SBC-3, iSCSI (SPC-5 table 150). */
 	static const uint16_t versions[] = {0x00a0, 0x0460, 0x04c0, 0x0960};
 	uint8_t out[STANDARD_LEN] = {};
 
-	out[0] = dev ? 0 : NO_UNIT;
+	out[0] = peripheral;
 	out[1] = dev && dev->removable ? 0x80 : 0;
 	out[2] = VERSION_SPC_4;
 	out[3] = HISUP_FORMAT;
@@ -43,10 +43,14 @@ static void inquiry_standard(struct scsi_device *dev, struct command *cmd)
 
 void scsi_inquiry(struct scsi_device *dev, struct command *cmd)
 {
-	if (cmd->scsi.cdb[1] & EVPD || cmd->scsi.cdb[2])
-		scsi_bad_cdb(cmd, cmd->scsi.cdb[1] & EVPD ? 1 : 2, 7);
+	uint8_t peripheral = dev ? 0 : NO_UNIT;
+
+	if (cmd->scsi.cdb[1] & EVPD)
+		scsi_inquiry_vpd(dev, cmd, peripheral);
+	else if (cmd->scsi.cdb[2])
+		scsi_bad_cdb(cmd, 2, 7);
 	else
-		inquiry_standard(dev, cmd);
+		inquiry_standard(dev, cmd, peripheral);
 }
 
 /* All errors come with the command (autosense): what is left to tell is a unit attention. */

@@ -46,6 +46,7 @@ void scsi_device_resized(struct scsi_device *dev);
 
 struct scsi_target_config {
 	uint16_t relative_port;	 /* SPC-5 relative target port identifier, from 1 */
+	uint16_t group;		 /* target port group */
 	uint8_t protocol;	 /* SPC-5 7.6.1: 5 is iSCSI, 0 Fibre Channel */
 	const char *port_name;	 /* for designators: "iqn...,t,0x0001"; copied */
 	const char *device_name; /* the target device's; copied */
