@@ -182,6 +182,21 @@ def test_restart_pauses_for_less_than_a_second(pair, daemon):
     assert longest < 1 * SLOW
 
 
+def test_start_waits_for_the_disk_but_a_few_times(pair, config):
+    """However many exports there are: each pauses for the whole of a restart."""
+    config["aoe"] = [{"interface": pair.port, "address": f"{shelf}.1", "disk": "scratch", "allow": ["any"]}
+                     for shelf in range(40)]
+    daemon = Daemon(pair.lab, pair.storage, config)
+    daemon.stop(signal.SIGTERM)
+    trace = pair.lab.path / "trace"
+    daemon.argv = ["strace", "-D", "-f", "-q", "-e", "trace=fsync,fdatasync,sync_file_range", "-o", trace, "--",
+                   *daemon.argv]
+    daemon.start()
+    daemon.stop(signal.SIGTERM)
+    wait_until(lambda: "+++ exited" in trace.read_text(), 10, "the trace's end")
+    assert 0 < trace.read_text().count("sync") < 10
+
+
 def fill(lab, folder):
     with pytest.raises(OSError):
         (folder / "filler").write_bytes(b"x" * (1 << 20))

@@ -86,8 +86,8 @@ static int write_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-/* Writes the document to the temporary file, durably; nothing is left behind on failure. */
-static int temp_write(struct state *state)
+/* Writes the document to the temporary file; nothing is left behind on failure. */
+static int temp_write(struct state *state, bool durable)
 {
 	_cleanup_free_ char *text =
 		json_dumps(state->document, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
@@ -101,7 +101,7 @@ static int temp_write(struct state *state)
 	if (fd < 0)
 		return -errno;
 	ret = write_all(fd, text, strlen(text));
-	if (!ret && fsync(fd))
+	if (!ret && durable && fsync(fd))
 		ret = -errno;
 	if (ret)
 		unlinkat(state->dir, state->temp, 0);
@@ -190,7 +190,7 @@ static int document_write(struct state *state)
 	int ret = dir_deleted(state) ? dir_follow(state) : 0;
 
 	if (!ret)
-		ret = temp_write(state);
+		ret = temp_write(state, true);
 	if (ret)
 		return ret;
 	if (renameat(state->dir, state->temp, state->dir, state->file)) {
@@ -207,8 +207,11 @@ static int state_load(struct state *state, struct error *err)
 
 	if (ret)
 		return error_prefix(err, -ret, "state file %s/%s", state->dir_path, state->file);
-	/* A rehearsal of the next save; it also takes away what a crash may have left. */
-	ret = temp_write(state);
+	/*
+	 * A rehearsal of the next save; it also takes away what a crash may have left. Hundreds of
+	 * exports must not wait for the disk at every start: see state_dir_check().
+	 */
+	ret = temp_write(state, false);
 	if (ret)
 		return error_set(err, -ret, "cannot write to the state directory %s: %s",
 				 state->dir_path, strerror(-ret));
