@@ -40,8 +40,11 @@ static void command_text(const struct aoe_step *step, char *text, size_t size)
 
 static void result_text(const struct aoe_step *step, char *text, size_t size)
 {
-	if (step->point < AOE_TRACE_COMPLETED || step->point == AOE_TRACE_DROPPED)
+	if (step->point < AOE_TRACE_COMPLETED)
 		*text = 0;
+	else if (step->point == AOE_TRACE_DROPPED)
+		snprintf(text, size, " reason=%s",
+			 step->reason < AOE_REASONS ? aoe_reason_name(step->reason) : "?");
 	else if (step->aoe_error)
 		snprintf(text, size, " aoe-error=%u", step->aoe_error);
 	else if (step->status & ATA_ERR)

@@ -12,7 +12,8 @@ import termios
 import pytest
 from scapy.utils import RawPcapNgReader
 
-from aoe import AoeClient, CONFIG, CONFIG_READ, WRITE_EXT, config_body
+from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, AoeClient, CONFIG, CONFIG_READ, READ_EXT, WRITE_EXT,
+                 ata_body, config_body)
 from conftest import Pair
 from lab import PROGRAM, SLOW, pattern, wait_until
 
@@ -405,3 +406,46 @@ def test_trace_of_an_answer_that_never_comes(pair):
     client.send(client.frame(CONFIG, config_body(CONFIG_READ + 1, b"nothing like it")))
     assert watcher.end(None) == (0, "")
     assert [step[2] for step in steps(watcher)] == ["received", "parsed", "dropped"]
+    assert [step[6] for step in steps(watcher)] == \
+        ["config", "config", "config reason=ignored_config_test"]
+
+
+def test_trace_says_what_a_fault_did(pair):
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    target.control("fault", "add", "7.1", "drop", "lba=5")
+    target.control("fault", "add", "7.1", "error", "lba=6")
+    target.control("fault", "add", "7.1", "delay=50ms", "lba=7")
+    watcher = Watcher(target, "trace", "on")
+    client.send(client.frame(ATA, ata_body(WRITE_EXT, 5, 1, aflags=AFLAG_LBA48 | AFLAG_WRITE,
+                                           data=bytes(512))))
+    client.ata(READ_EXT, 6, 1, aflags=AFLAG_LBA48)
+    assert client.read(7, 1) == pattern(7, 1)
+    wait_until(lambda: sum(" sent " in line for line in watcher.lines()) == 2, 5, "two replies")
+    assert watcher.end() == (0, "")
+    dropped, failed, late = by_request(watcher)
+    assert [step[2] for step in dropped] == ["received", "parsed", "dropped"]
+    assert dropped[2][6] == "ata-write command=0x34 lba=5 count=1 reason=fault_drop"
+    assert [step[2] for step in failed][:3] == ["received", "parsed", "sent"]
+    assert failed[2][6] == "ata-read command=0x24 lba=6 count=1 status=0x41 error=0x40"
+    assert [step[2] for step in late][:5] == STEPS[:5]
+    assert late[3][1] < late[4][1] and late[4][1] >= 50e6
+
+
+def test_two_watchers_and_vlans(pair):
+    """A capture has the tags that were on the wire, and a trace beside it goes its own way."""
+    lab = pair.lab
+    target = pair.serve("--aoe", f"5:7.1={lab.disk()}", "--aoe", f"7.5:7.2={lab.disk()}", "--allow",
+                        "any")
+    path = lab.path / "vlans.pcapng"
+    capture, trace = Watcher(target, "capture", pair.port, path), \
+        Watcher(target, "trace", "on", "--export", "5:7.1")
+    for slot, vlans in (1, (5,)), (2, (7, 5)):
+        client = Witness(pair, slot=slot, vlans=vlans)
+        client.read(0, 2)
+    assert capture.end() == (0, "4 frames captured, 0 lost for lack of room\n")
+    assert trace.end() == (0, "")
+    for frames in by_direction(path):
+        assert [frame[12:20] for frame in frames] == \
+            [b"\x81\0\0\5\x88\xa2" + frames[0][18:20], b"\x81\0\0\7\x81\0\0\5"]
+    assert {step[4] for step in steps(trace)} == {"5:7.1"}

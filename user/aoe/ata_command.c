@@ -244,10 +244,8 @@ static void ata_meet_faults(struct aoe_request *request, struct aoe_faulty *faul
 	if (!(request->ata.aflags & AOE_ATA_LBA48))
 		command.lba &= LBA28_MAX;
 	aoe_faults_meet(request->served->faults, &command, faulty);
-	if (faulty->drop) {
-		aoe_count(port, AOE_FAULT_DROPPED);
+	if (faulty->drop)
 		return;
-	}
 	if (faulty->error)
 		aoe_count(port, AOE_FAULT_FAILED);
 	if (faulty->delay_ns)
@@ -278,13 +276,12 @@ static void ata_tamper(struct aoe_request *request)
 	uint64_t limit_ns = 0, fault_ns = 0;
 
 	if ((limiter || ata_may_be_spoiled(request)) && !aoe_delay_has_room(request)) {
-		aoe_count(port, AOE_IGNORED_SHARE);
-		aoe_request_drop(request);
+		aoe_request_ignore(request, AOE_IGNORED_SHARE);
 		return;
 	}
 	ata_meet_faults(request, &faulty);
 	if (faulty.drop) {
-		aoe_request_drop(request);
+		aoe_request_ignore(request, AOE_FAULT_DROPPED);
 		return;
 	}
 	if (limiter)
@@ -309,8 +306,7 @@ void aoe_ata_start(struct aoe_request *request, const struct aoe_frame *frame)
 	aoe_frame_copy(frame, 0, ata, sizeof(*ata));
 	writes = ata_command_writes(ata->command, ata->feature);
 	if (writes && addressed_to_many(frame)) {
-		aoe_count(request->port, AOE_IGNORED_BROADCAST_WRITE);
-		aoe_request_drop(request);
+		aoe_request_ignore(request, AOE_IGNORED_BROADCAST_WRITE);
 		return;
 	}
 	request->op = ata_command_class(ata->command);

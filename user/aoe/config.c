@@ -60,8 +60,7 @@ static void config_test(struct aoe_request *request)
 		config_reply(request);
 		return;
 	}
-	aoe_count(request->port, AOE_IGNORED_CONFIG_TEST);
-	aoe_request_drop(request);
+	aoe_request_ignore(request, AOE_IGNORED_CONFIG_TEST);
 }
 
 static void config_apply(struct aoe_change *change, struct aoe_settings *settings)

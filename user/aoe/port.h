@@ -121,8 +121,10 @@ struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *se
 /* The request, on its way to the network or to nowhere, needs its export no more. */
 void aoe_request_let_go(struct aoe_request *request);
 
-/* Ends a request without an answer. */
+/* Ends a request. */
 void aoe_request_drop(struct aoe_request *request);
+/* Ends it without an answer, counted as `reason`. */
+void aoe_request_ignore(struct aoe_request *request, enum aoe_reason reason);
 
 /* The reply's head has its Ethernet and AoE header, `len` bytes. */
 void aoe_request_set_head(struct aoe_request *request, uint32_t len);

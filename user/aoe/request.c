@@ -32,7 +32,6 @@ void aoe_request_drop(struct aoe_request *request)
 {
 	struct aoe_port *port = request->port;
 
-	aoe_request_trace(request, AOE_TRACE_DROPPED);
 	for (unsigned int i = 0; i < request->nheld; i++)
 		arena_frame_put(port->config.sink->arena, request->held[i].addr);
 	arena_run_put(port->config.sink->arena, request->tx.run);
@@ -47,6 +46,14 @@ void aoe_request_drop(struct aoe_request *request)
 		aoe_request_let_go(request);
 	/* The last one used is the one whose memory is warm. */
 	list_add_head(&port->free, &request->free);
+}
+
+void aoe_request_ignore(struct aoe_request *request, enum aoe_reason reason)
+{
+	aoe_count(request->port, reason);
+	if (__builtin_expect(request->traced, 0))
+		aoe_trace_ignored(request, reason);
+	aoe_request_drop(request);
 }
 
 /* A frame is of full length without its tags, which whoever takes them off does not pad. */

@@ -124,3 +124,9 @@ void aoe_trace_failed(struct aoe_request *request, uint8_t error)
 {
 	step_of(request)->aoe_error = error;
 }
+
+void aoe_trace_ignored(struct aoe_request *request, enum aoe_reason reason)
+{
+	step_of(request)->reason = (uint8_t)reason;
+	aoe_trace_step(request, AOE_TRACE_DROPPED);
+}

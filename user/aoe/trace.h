@@ -41,7 +41,8 @@ struct aoe_step {
 	uint8_t aoe_error; /* enum aoe_error, or 0 */
 	uint8_t status;	   /* ATA status and error, once it is completed; 0 before */
 	uint8_t error;
-	uint8_t reserved[2];
+	uint8_t reason; /* enum aoe_reason, of AOE_TRACE_DROPPED */
+	uint8_t reserved;
 };
 
 _Static_assert(sizeof(struct aoe_step) == 56, "no padding that would have to be cleared");
@@ -75,5 +76,8 @@ void aoe_trace_begin(struct aoe_request *request, const struct aoe_frame *frame)
 void aoe_trace_step(struct aoe_request *request, enum aoe_trace_point point);
 /* It is answered with an AoE error. */
 void aoe_trace_failed(struct aoe_request *request, uint8_t error);
+
+/* It is not answered. */
+void aoe_trace_ignored(struct aoe_request *request, enum aoe_reason reason);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define TAP_MAGIC 0x73747031u /* changes with anything below, or with what records are */
+#define TAP_MAGIC 0x73747032u /* changes with anything below, or with what records are */
 #define TAP_PAGE  4096u
 
 /* The first page. Of each ring, one page is its head; its bytes follow. */
