@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -96,12 +97,13 @@ def serve(pair, *words):
 
 @contextlib.contextmanager
 def load(pair):
-    """Somebody reads all the time."""
+    """Somebody reads and writes all the time."""
     client, stop = pair.client(), threading.Event()
 
     def work():
         while not stop.is_set():
             client.read(0, 2)
+            client.write(0, b"x" * 512)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -212,6 +214,14 @@ def test_promtool_has_no_complaint_under_load(pair):
             assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def panels():
+    """(title, target, expression that asks for everything) of the dashboard's panels."""
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            expression = target["expr"].replace("$__rate_interval", "5s")
+            yield panel["title"], target, re.sub(r"\$\w+", ".*", expression)
+
+
 def test_prometheus_scrapes_and_answers(pair):
     need("prometheus")
     serve(pair)
@@ -226,20 +236,23 @@ def test_prometheus_scrapes_and_answers(pair):
                     f"--storage.tsdb.path={pair.lab.path / 'tsdb'}"], pair.storage, stdout=log,
                    stderr=subprocess.STDOUT)
 
-    def query(expression):
-        """The first value, or None."""
+    def results(expression):
+        """[(labels, value)], or None."""
         with inside(pair.storage):
             connection = http.client.HTTPConnection("127.0.0.1", 9090, timeout=10 * SLOW)
             try:
-                connection.request("GET", "/api/v1/query?query=" + expression.replace(" ", "%20"))
+                connection.request("GET", "/api/v1/query?query=" + urllib.parse.quote(expression))
                 answer = json.loads(connection.getresponse().read())
             except (OSError, ValueError):
                 return None
             finally:
                 connection.close()
-        assert answer["status"] == "success", answer
-        result = answer["data"]["result"]
-        return float(result[0]["value"][1]) if result else None
+        assert answer["status"] == "success", (expression, answer)
+        return [(result["metric"], float(result["value"][1])) for result in answer["data"]["result"]]
+
+    def query(expression):
+        """The first value, or None."""
+        return next((value for _, value in results(expression) or ()), None)
 
     with load(pair):
         wait_until(lambda: query("up{job='stgt'}") == 1, 30, "Prometheus scrapes")
@@ -247,14 +260,23 @@ def test_prometheus_scrapes_and_answers(pair):
                    "a rate")
         p99 = wait_until(lambda: query("histogram_quantile(0.99,sum by (le)"
                                        "(rate(stgt_request_duration_seconds_bucket[5s])))"), 30, "p99")
+        for panel, target, expression in panels():
+            shown = wait_until(lambda: results(expression) or expression.endswith(" > 0"), 30,
+                               f"{panel}: {expression}")
+            if shown is True:
+                continue
+            for label in re.findall(r"{{(\w+)}}", target.get("legendFormat", "")):
+                assert all(label in labels for labels, _ in shown), (panel, label)
     assert 0 < p99 < 10
-    before = query("stgt_request_duration_seconds_count")
+    reads = 'stgt_request_duration_seconds_count{operation="read"}'
+    before = query(reads)
     client = pair.client()
     for _ in range(50):
         client.read(0, 1)
-    exact = scrape(pair.storage).value("stgt_request_duration_seconds_count")
+    exact = scrape(pair.storage).value("stgt_request_duration_seconds_count",
+                                               operation="read")
     assert exact >= before + 50
-    wait_until(lambda: query("stgt_request_duration_seconds_count") == exact, 30, "the latest count")
+    wait_until(lambda: query(reads) == exact, 30, "the latest count")
 
 
 def promtool(*words):
