@@ -23,7 +23,10 @@ enum scsi_op_flags {
 	SCSI_SHY = 1 << 3,     /* refused under another's reservation although it moves no data */
 	SCSI_PAST_UA = 1 << 4, /* executes whatever unit attention is pending, and leaves it */
 	SCSI_ANY_LUN = 1 << 5, /* also for a LUN that shows no unit: INQUIRY and its like */
-	SCSI_PAST_ALUA = 1 << 6, /* in every asymmetric access state */
+	SCSI_PAST_ALUA = 1 << 6,    /* in every asymmetric access state */
+	SCSI_STANDBY = 1 << 7,	    /* in all of them but unavailable */
+	SCSI_LOOKS = 1 << 8,	    /* refused, where reading is, although it moves no data */
+	SCSI_PAST_RESERVE = 1 << 9, /* also under another's RESERVE(6) or (10) */
 };
 
 #define SCSI_NO_ACTION 0xff
@@ -32,7 +35,7 @@ struct scsi_opcode {
 	uint8_t opcode;
 	uint8_t action; /* service action in the low five bits of byte 1, or SCSI_NO_ACTION */
 	uint8_t cdb_len;
-	uint8_t flags; /* enum scsi_op_flags */
+	uint16_t flags; /* enum scsi_op_flags */
 	const char *name;
 	void (*execute)(struct scsi_device *dev, struct command *cmd);
 	/* What scsi_memory() says, in bytes; NULL: a list or page, SCSI_LIST_MAX. */
@@ -237,6 +240,11 @@ void scsi_inquiry(struct scsi_device *dev, struct command *cmd);
 void scsi_inquiry_vpd(struct scsi_device *dev, struct command *cmd, uint8_t peripheral);
 void scsi_request_sense(struct scsi_device *dev, struct command *cmd);
 void scsi_report_luns(struct scsi_device *dev, struct command *cmd);
+
+/* ---- what there is, supported.c ---- */
+
+void scsi_report_opcodes(struct scsi_device *dev, struct command *cmd);
+void scsi_report_tmfs(struct scsi_device *dev, struct command *cmd);
 
 /* ---- unit attentions, attention.c ---- */
 
