@@ -114,6 +114,16 @@ static void test_error_text(void **state)
 	assert_int_equal(error_prefix(NULL, EINVAL, "unseen"), -EINVAL);
 }
 
+static void test_error_says_which_limit_to_raise(void **state)
+{
+	struct error err;
+
+	assert_int_equal(error_set(&err, EMFILE, "cannot open it"), -EMFILE);
+	assert_int_equal(error_prefix(&err, EMFILE, "disk 7"), -EMFILE);
+	assert_string_equal(err.text, "disk 7: cannot open it (raise the limit of open files: "
+				      "`ulimit -n`, LimitNOFILE=)");
+}
+
 static void test_error_is_cut_not_overrun(void **state)
 {
 	struct error err;
@@ -170,6 +180,7 @@ int main(void)
 		cmocka_unit_test(test_list_keeps_order),
 		cmocka_unit_test(test_list_body_may_delete),
 		cmocka_unit_test(test_error_text),
+		cmocka_unit_test(test_error_says_which_limit_to_raise),
 		cmocka_unit_test(test_error_is_cut_not_overrun),
 		cmocka_unit_test(test_log_names_program_or_priority),
 	};

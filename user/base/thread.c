@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#define POLL_NS 10000000
+#define POLL_NS 1000000
 
 static void *thread_main(void *arg)
 {
@@ -54,18 +54,16 @@ static void stop_run(struct message *msg)
 
 void thread_end(struct thread *thread, struct mailbox *control)
 {
-	struct timespec soon;
+	const struct timespec soon = {.tv_nsec = POLL_NS};
 
 	thread->stop_message.run = stop_run;
 	mailbox_post(&thread->mailbox, &thread->stop_message);
-	do {
+	/* Not until a time of day, which somebody may set back. */
+	while (pthread_tryjoin_np(thread->id, NULL)) {
 		if (control)
 			mailbox_drain(control);
-		clock_gettime(CLOCK_REALTIME, &soon);
-		soon.tv_nsec += POLL_NS;
-		soon.tv_sec += soon.tv_nsec / 1000000000;
-		soon.tv_nsec %= 1000000000;
-	} while (pthread_timedjoin_np(thread->id, NULL, &soon));
+		nanosleep(&soon, NULL);
+	}
 	mailbox_close(&thread->mailbox);
 	sem_destroy(&thread->opened);
 }
@@ -75,7 +73,9 @@ struct thread_call {
 	struct thread *thread;
 	void (*fn)(struct thread *thread, void *arg);
 	void *arg;
-	sem_t done;
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool done;
 };
 
 static void call_run(struct message *msg)
@@ -83,52 +83,66 @@ static void call_run(struct message *msg)
 	struct thread_call *call = container_of(msg, struct thread_call, message);
 
 	call->fn(call->thread, call->arg);
-	sem_post(&call->done);
+	/* Told with the lock held, as the call is gone once its caller has it. */
+	pthread_mutex_lock(&call->lock);
+	call->done = true;
+	pthread_cond_signal(&call->ended);
+	pthread_mutex_unlock(&call->lock);
 }
 
-static void call_post(struct thread_call *call)
+/* True once it is done; false when clock_now_ns() comes to `until_ns`, unless that is 0, before. */
+static bool call_wait(struct thread_call *call, uint64_t until_ns)
 {
-	call->message.run = call_run;
-	sem_init(&call->done, 0, 0);
-	mailbox_post(&call->thread->mailbox, &call->message);
+	const struct timespec until = {
+		.tv_sec = (time_t)(until_ns / CLOCK_NS_PER_S),
+		.tv_nsec = (long)(until_ns % CLOCK_NS_PER_S),
+	};
+	bool done;
+	int ret = 0;
+
+	pthread_mutex_lock(&call->lock);
+	while (!call->done && ret != ETIMEDOUT) {
+		if (until_ns)
+			ret = pthread_cond_clockwait(&call->ended, &call->lock, CLOCK_MONOTONIC,
+						     &until);
+		else
+			pthread_cond_wait(&call->ended, &call->lock);
+	}
+	done = call->done;
+	pthread_mutex_unlock(&call->lock);
+	return done;
 }
 
-static void call_wait(struct thread_call *call)
+static bool call_make(struct thread *thread, void (*fn)(struct thread *thread, void *arg),
+		      void *arg, uint64_t until_ns)
 {
-	while (sem_wait(&call->done))
-		;
+	struct thread_call call = {
+		.message.run = call_run,
+		.thread = thread,
+		.fn = fn,
+		.arg = arg,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.ended = PTHREAD_COND_INITIALIZER,
+	};
+	bool done;
+
+	mailbox_post(&thread->mailbox, &call.message);
+	done = call_wait(&call, until_ns);
+	/* What has begun ends. */
+	if (!done && !mailbox_withdraw(&thread->mailbox, &call.message))
+		done = call_wait(&call, 0);
+	pthread_cond_destroy(&call.ended);
+	pthread_mutex_destroy(&call.lock);
+	return done;
 }
 
 void thread_call(struct thread *thread, void (*fn)(struct thread *thread, void *arg), void *arg)
 {
-	struct thread_call call = {.thread = thread, .fn = fn, .arg = arg};
-
-	call_post(&call);
-	call_wait(&call);
-	sem_destroy(&call.done);
+	call_make(thread, fn, arg, 0);
 }
 
 bool thread_ask(struct thread *thread, void (*fn)(struct thread *thread, void *arg), void *arg,
 		uint64_t wait_ns)
 {
-	struct thread_call call = {.thread = thread, .fn = fn, .arg = arg};
-	uint64_t until_ns = clock_now_ns() + wait_ns;
-	const struct timespec until = {
-		.tv_sec = (time_t)(until_ns / CLOCK_NS_PER_S),
-		.tv_nsec = (long)(until_ns % CLOCK_NS_PER_S),
-	};
-	bool answered = true;
-
-	call_post(&call);
-	while (sem_clockwait(&call.done, CLOCK_MONOTONIC, &until)) {
-		if (errno == EINTR)
-			continue;
-		answered = !mailbox_withdraw(&thread->mailbox, &call.message);
-		/* It has begun: then it ends. */
-		if (answered)
-			call_wait(&call);
-		break;
-	}
-	sem_destroy(&call.done);
-	return answered;
+	return call_make(thread, fn, arg, clock_now_ns() + wait_ns);
 }

@@ -153,7 +153,9 @@ static int object_load(struct bpf_object *object, struct error *err)
 {
 	int rc = bpf_object__load(object);
 
-	if (rc)
+	if (rc == -EMFILE)
+		error_set(err, EMFILE, "cannot load the XDP program: %s", strerror(EMFILE));
+	else if (rc)
 		error_set(err, -rc,
 			  "the kernel does not take the XDP program: %s; Linux 6.1 or later with "
 			  "CONFIG_DEBUG_INFO_BTF is needed (STGT_XDP_DEBUG=1 shows its words)",
