@@ -145,6 +145,36 @@ static void test_requests_in_pieces_and_in_one(void **state)
 	close(fd);
 }
 
+static unsigned int lines_in(int fd)
+{
+	static char text[65536];
+	ssize_t n = recv(fd, text, sizeof(text), MSG_PEEK);
+	unsigned int lines = 0;
+
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
+/* Who asks for much at once does not keep those waiting who ask for little. */
+static void test_each_gets_its_turn(void **state)
+{
+	struct rig *rig = *state;
+	int greedy = dial_quick(rig), modest = dial_quick(rig);
+
+	for (unsigned int i = 0; i < 200; i++)
+		say(rig, greedy, ECHO("more"));
+	say(rig, modest, ECHO("please"));
+	assert_true(turn(rig, 5000));
+	assert_true(turn(rig, 5000));
+	expect(rig, modest, "please");
+	assert_in_range(lines_in(greedy), 1, 3);
+	for (unsigned int i = 0; i < 200; i++)
+		expect(rig, greedy, "more");
+	close(greedy);
+	close(modest);
+}
+
 static void test_nonsense_is_answered_and_forgotten(void **state)
 {
 	static const struct {
@@ -596,6 +626,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_requests_in_pieces_and_in_one),
+		TEST(test_each_gets_its_turn),
 		TEST(test_nonsense_is_answered_and_forgotten),
 		TEST(test_errors_that_are_not_utf8_are_answered),
 		TEST(test_endless_line_ends_the_connection),

@@ -19,6 +19,7 @@ struct control_client {
 	uint64_t turn; /* the server's, when there was last something to do for it */
 	char *in;
 	size_t in_len;
+	bool more; /* a whole line is in `in` */
 	char *out; /* answer not sent yet; while there is one no further request is read */
 	size_t out_len, out_sent;
 	int passed; /* a descriptor that came with what is in `in`, or -1 */
@@ -186,7 +187,8 @@ unsigned int control_server_pollfds(const struct control_server *server, struct 
 
 		if (client->fd >= 0)
 			fds[n++] = (struct pollfd){.fd = client->fd,
-						   .events = client->out ? POLLOUT : POLLIN};
+						   .events = client->out || client->more ? POLLOUT
+											 : POLLIN};
 	}
 	return n;
 }
@@ -335,6 +337,7 @@ static bool control_next_line(struct control_server *server, struct control_clie
 	used = (size_t)(newline - client->in) + 1;
 	client->in_len -= used;
 	memmove(client->in, client->in + used, client->in_len);
+	client->more = memchr(client->in, '\n', client->in_len);
 	return control_send(client);
 }
 
@@ -375,22 +378,15 @@ static bool control_receive(struct control_server *server, struct control_client
 	return control_next_line(server, client);
 }
 
+/* One request a turn: whoever sends many at once does not keep others waiting. */
 static bool control_client_ready(struct control_server *server, struct control_client *client,
 				 short events)
 {
-	if (client->out) {
-		if (events & (POLLERR | POLLHUP))
-			return false;
-		if (!control_send(client))
-			return false;
-	} else if (!control_receive(server, client)) {
-		return false;
-	}
-	/* Lines that came along with the one just answered. */
-	while (!client->out && memchr(client->in, '\n', client->in_len))
-		if (!control_next_line(server, client))
-			return false;
-	return true;
+	if (client->out)
+		return !(events & (POLLERR | POLLHUP)) && control_send(client);
+	if (client->more)
+		return control_next_line(server, client);
+	return control_receive(server, client);
 }
 
 void control_server_dispatch(struct control_server *server, const struct pollfd *fds,
