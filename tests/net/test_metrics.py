@@ -123,7 +123,7 @@ def need(tool):
 
 
 def test_counters_are_what_initiators_did(pair):
-    serve(pair, "--aoe", f"7.1={pair.lab.disk()}", "--aoe", "7.2=ram:1M", "--allow", "any")
+    target = serve(pair, "--aoe", f"7.1={pair.lab.disk()}", "--aoe", "7.2=ram:1M", "--allow", "any")
     first, second = pair.client(), pair.client(mac="02:00:00:00:00:02", slot=2)
     for lba in range(7):
         first.read(lba, 2)
@@ -156,6 +156,11 @@ def test_counters_are_what_initiators_did(pair):
     assert got.value("stgt_export_size_bytes", export="7.2") == 1 << 20
     assert got.value("stgt_interface_info", interface=pair.port, mac=pair.mac) == 1
     assert got.value("stgt_buffers", kind="run") == got.value("stgt_buffers_free", kind="run")
+    assert got.value("stgt_export_fault_rules", export="7.1") == 0
+    for rule in "drop,lba=9", "error,lba=10":
+        target.control("fault", "add", "7.1", rule)
+    got = scrape(pair.storage)
+    assert [got.value("stgt_export_fault_rules", export=export) for export in ("7.1", "7.2")] == [2, 0]
     first.read(0, 2)
     assert scrape(pair.storage).value("stgt_request_duration_seconds_count", operation="read", **mine) == 9
 

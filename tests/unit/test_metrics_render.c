@@ -77,6 +77,8 @@ static void test_status(void **state)
 	expect_status("{\"exports\": [{\"address\": \"7.1\", \"vlan\": \"5.6\","
 		      " \"size_bytes\": 512}]}",
 		      "stgt_export_size_bytes{export=\"5.6:7.1\"} 512\n");
+	expect_status("{\"exports\": [{\"address\": \"7.1\", \"vlan\": 5, \"fault_rules\": 2}]}",
+		      "stgt_export_fault_rules{export=\"5:7.1\"} 2\n");
 	expect_status("{\"disks\": [{\"name\": \"ram:1M\", \"kind\": \"ram\", \"serial\": \"S\","
 		      " \"size_bytes\": 1048576}]}",
 		      "stgt_disk_size_bytes{disk=\"ram:1M\",kind=\"ram\",serial=\"S\"} 1048576\n");

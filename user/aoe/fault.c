@@ -48,6 +48,16 @@ unsigned int aoe_faults_list(struct aoe_faults *faults, struct aoe_fault out[AOE
 	return count;
 }
 
+unsigned int aoe_faults_count(struct aoe_faults *faults)
+{
+	unsigned int count;
+
+	pthread_mutex_lock(&faults->lock);
+	count = faults->count;
+	pthread_mutex_unlock(&faults->lock);
+	return count;
+}
+
 /* xorshift64* */
 static uint32_t random_below(uint64_t *state, uint32_t bound)
 {

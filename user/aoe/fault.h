@@ -80,6 +80,9 @@ void aoe_faults_clear(struct aoe_faults *faults);
 /* Copies the rules as they are; their number. */
 unsigned int aoe_faults_list(struct aoe_faults *faults, struct aoe_fault out[AOE_FAULTS]);
 
+/* Their number. */
+unsigned int aoe_faults_count(struct aoe_faults *faults);
+
 /* False: no rule is there, and aoe_faults_meet() has nothing to say. Costs next to nothing. */
 static inline bool aoe_faults_any(const struct aoe_faults *faults)
 {

@@ -80,9 +80,11 @@ static void render_exports(const json_t *status, struct text *out)
 					   "The disk behind an export, always 1."};
 	static const struct metric size = {"stgt_export_size_bytes", "gauge",
 					   "Size of an export as initiators see it."};
+	static const struct metric faults = {"stgt_export_fault_rules", "gauge",
+					     "Rules that spoil an export's answers on purpose."};
 	const json_t *exports = json_object_get(status, "exports"), *export;
-	struct series_list infos = {.failed = false}, sizes = infos;
-	uint64_t bytes;
+	struct series_list infos = {.failed = false}, sizes = infos, rules = infos;
+	uint64_t number;
 	size_t i;
 
 	json_array_foreach (exports, i, export) {
@@ -94,13 +96,18 @@ static void render_exports(const json_t *status, struct text *out)
 		text_label(&labels, "read_only",
 			   json_is_true(json_object_get(export, "read_only")) ? "yes" : "no");
 		series_add(&infos, &labels, 1);
-		if (!document_number(export, "size_bytes", &bytes))
-			continue;
-		document_label_export(&labels, export);
-		series_add(&sizes, &labels, bytes);
+		if (document_number(export, "size_bytes", &number)) {
+			document_label_export(&labels, export);
+			series_add(&sizes, &labels, number);
+		}
+		if (document_number(export, "fault_rules", &number)) {
+			document_label_export(&labels, export);
+			series_add(&rules, &labels, number);
+		}
 	}
 	series_print(&infos, &info, out);
 	series_print(&sizes, &size, out);
+	series_print(&rules, &faults, out);
 }
 
 static void render_disks(const json_t *status, struct text *out)

@@ -142,17 +142,17 @@ static json_t *export_status(const struct target *target, const struct target_ex
 		allow = acl_status(&acl);
 	}
 	aoe_export_settings(export->aoe, &settings);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:b, s:s, s:b, s:o*, s:b, s:o, s:i, s:i}",
-			 "protocol", "aoe", "address", target_address_json(&export->addr), "vlan",
-			 target_vlan_json(export->addr.vlan), "interfaces", interfaces, "disk",
-			 json_text(export->named ? export->named->name : export->disk->name),
-			 "size_bytes",
-			 (json_int_t)(atomic_load(&export->disk->nblocks) * BLK_SECTOR),
-			 "read_only", export->disk->read_only, "cache",
-			 export->lu.durable ? "writethrough" : "writeback", "write_cache_enabled",
-			 atomic_load(&export->lu.write_cache), "allow", allow, "enabled",
-			 export->enabled, "config_string", config_json(&settings), "masked_macs",
-			 (int)settings.masks, "reserved_macs", (int)settings.reserves);
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:I, s:b, s:s, s:b, s:o*, s:b, s:o, s:i, s:i, s:i}",
+		"protocol", "aoe", "address", target_address_json(&export->addr), "vlan",
+		target_vlan_json(export->addr.vlan), "interfaces", interfaces, "disk",
+		json_text(export->named ? export->named->name : export->disk->name), "size_bytes",
+		(json_int_t)(atomic_load(&export->disk->nblocks) * BLK_SECTOR), "read_only",
+		export->disk->read_only, "cache", export->lu.durable ? "writethrough" : "writeback",
+		"write_cache_enabled", atomic_load(&export->lu.write_cache), "allow", allow,
+		"enabled", export->enabled, "config_string", config_json(&settings), "masked_macs",
+		(int)settings.masks, "reserved_macs", (int)settings.reserves, "fault_rules",
+		(int)aoe_faults_count(aoe_export_faults(export->aoe)));
 }
 
 static json_t *disk_status(const struct disk *disk)
