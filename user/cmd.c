@@ -21,3 +21,11 @@ int cmd_usage(const char *command, const char *fmt, ...)
 	fprintf(stderr, " (see 'stgt-xdp %s --help')\n", command);
 	return EXIT_USAGE;
 }
+
+int cmd_not_read(const char *command, int ret, const char *help, const struct error *err)
+{
+	if (ret < 0)
+		return cmd_usage(command, "%s", err->text);
+	fputs(help, stdout);
+	return EXIT_DONE;
+}

@@ -120,48 +120,24 @@ static int capture_run(struct capture *capture, const struct watching_args *args
 	return 0;
 }
 
-enum capture_option {
-	OPT_COUNT = OPTION_FIRST,
-	OPT_SECONDS,
-	OPT_SNAPLEN,
-	OPT_SOCKET,
-	OPT_HELP,
-};
-
-/* 0, 1: help was asked for, or -EINVAL. */
+/* As options_read(). */
 static int capture_parse(int argc, char **argv, struct capture *capture, struct watching_args *args,
 			 struct error *err)
 {
-	static const struct option options[] = {
-		{"count", required_argument, NULL, OPT_COUNT},
-		{"seconds", required_argument, NULL, OPT_SECONDS},
-		{"snaplen", required_argument, NULL, OPT_SNAPLEN},
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{"help", no_argument, NULL, OPT_HELP},
-		{NULL, 0, NULL, 0},
-	};
 	uint64_t snaplen = SNAPLEN_MAX;
-	bool number = true;
-	int option;
+	const struct option_to options[] = {
+		{"count", .read = watching_number, .to = &args->count},
+		{"seconds", .read = watching_number, .to = &args->seconds},
+		{"snaplen", .read = watching_number, .to = &snaplen},
+		{"socket", .text = &args->socket},
+		{.name = NULL},
+	};
+	int ret = options_read(argc, argv, options, err);
 
-	optind = 0;
-	opterr = 0;
-	while (number && (option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (option == OPT_HELP)
-			return 1;
-		else if (option == OPT_COUNT)
-			number = watching_number(optarg, &args->count);
-		else if (option == OPT_SECONDS)
-			number = watching_number(optarg, &args->seconds);
-		else if (option == OPT_SNAPLEN)
-			number = watching_number(optarg, &snaplen);
-		else if (option == OPT_SOCKET)
-			args->socket = optarg;
-		else
-			return option_error(option, argv, err);
-	}
-	if (!number || args->seconds > UINT32_MAX || snaplen > SNAPLEN_MAX)
-		return error_set(err, EINVAL, "'%s' is no number, or too large", optarg);
+	if (ret)
+		return ret;
+	if (snaplen > SNAPLEN_MAX)
+		return error_set(err, EINVAL, "--snaplen wants %u at the most", SNAPLEN_MAX);
 	if (optind + 2 != argc)
 		return error_set(err, EINVAL, "an interface and a file are wanted");
 	capture->interface = argv[optind];
@@ -177,12 +153,8 @@ int cmd_capture(int argc, char **argv)
 	struct error err;
 	int ret = capture_parse(argc, argv, &capture, &args, &err);
 
-	if (ret > 0) {
-		fputs(capture_help, stdout);
-		return EXIT_DONE;
-	}
 	if (ret)
-		return cmd_usage("capture", "%s", err.text);
+		return cmd_not_read("capture", ret, capture_help, &err);
 	ret = capture_run(&capture, &args, &err);
 	return ret ? cmd_failed("capture", &err) : EXIT_DONE;
 }

@@ -204,34 +204,14 @@ static int run_verb(struct config_args *args, int argc, char **argv)
 	return cmd_usage("config", "unknown word: %s", argv[optind]);
 }
 
-enum config_option {
-	OPT_SOCKET = OPTION_FIRST,
-	OPT_HELP,
-};
-
 int cmd_config(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{"help", no_argument, NULL, OPT_HELP},
-		{NULL, 0, NULL, 0},
-	};
 	struct config_args args = {.socket = CONTROL_DEFAULT};
+	const struct option_to options[] = {{"socket", .text = &args.socket}, {.name = NULL}};
 	struct error err;
-	int option;
+	int ret = options_read(argc, argv, options, &err);
 
-	optind = 0;
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (option == OPT_HELP) {
-			fputs(config_help, stdout);
-			return EXIT_DONE;
-		}
-		if (option != OPT_SOCKET) {
-			option_error(option, argv, &err);
-			return cmd_usage("config", "%s", err.text);
-		}
-		args.socket = optarg;
-	}
+	if (ret)
+		return cmd_not_read("config", ret, config_help, &err);
 	return run_verb(&args, argc, argv);
 }

@@ -6,8 +6,6 @@
 #include "service/service.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,51 +26,19 @@ struct daemon_args {
 	const char *config;
 	const char *state_dir;
 	const char *socket;
-	bool help;
-};
-
-enum daemon_option {
-	OPT_CONFIG = OPTION_FIRST,
-	OPT_STATE_DIR,
-	OPT_SOCKET,
-	OPT_HELP,
 };
 
 static int daemon_args_parse(int argc, char **argv, struct daemon_args *args, struct error *err)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, OPT_CONFIG},
-		{"state-dir", required_argument, NULL, OPT_STATE_DIR},
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{"help", no_argument, NULL, OPT_HELP},
-		{NULL, 0, NULL, 0},
+	const struct option_to options[] = {
+		{"config", .text = &args->config},
+		{"state-dir", .text = &args->state_dir},
+		{"socket", .text = &args->socket},
+		{.name = NULL},
 	};
-	int option;
 
 	*args = (struct daemon_args){.config = CONFIG_DEFAULT};
-	optind = 0;
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_CONFIG:
-			args->config = optarg;
-			break;
-		case OPT_STATE_DIR:
-			args->state_dir = optarg;
-			break;
-		case OPT_SOCKET:
-			args->socket = optarg;
-			break;
-		case OPT_HELP:
-			args->help = true;
-			break;
-		default:
-			return option_error(option, argv, err);
-		}
-	}
-	if (optind != argc)
-		return error_set(err, EINVAL, "unexpected word: %s", argv[optind]);
-	return 0;
+	return options_read_all(argc, argv, options, err);
 }
 
 static const char *first_of(const char *a, const char *b, const char *c)
@@ -107,14 +73,10 @@ int cmd_daemon(int argc, char **argv)
 	struct config *config;
 	char *problems = NULL;
 	struct error err;
-	int ret;
+	int ret = daemon_args_parse(argc, argv, &args, &err);
 
-	if (daemon_args_parse(argc, argv, &args, &err))
-		return cmd_usage("daemon", "%s", err.text);
-	if (args.help) {
-		fputs(daemon_help, stdout);
-		return EXIT_DONE;
-	}
+	if (ret)
+		return cmd_not_read("daemon", ret, daemon_help, &err);
 	ret = config_load(args.config, &config, &problems, &err);
 	if (ret == -EINVAL && problems) {
 		fputs(problems, stderr);

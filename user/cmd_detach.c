@@ -40,35 +40,15 @@ static int detach(const char *socket, const char *interface, struct error *err)
 	return error_set(err, ENODEV, "%s is not being served", interface);
 }
 
-enum detach_option {
-	OPT_SOCKET = OPTION_FIRST,
-	OPT_HELP,
-};
-
 int cmd_detach(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{"help", no_argument, NULL, OPT_HELP},
-		{NULL, 0, NULL, 0},
-	};
 	const char *socket = NULL;
+	const struct option_to options[] = {{"socket", .text = &socket}, {.name = NULL}};
 	struct error err;
-	int option;
+	int ret = options_read(argc, argv, options, &err);
 
-	optind = 0;
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (option == OPT_HELP) {
-			fputs(detach_help, stdout);
-			return EXIT_DONE;
-		}
-		if (option != OPT_SOCKET) {
-			option_error(option, argv, &err);
-			return cmd_usage("detach", "%s", err.text);
-		}
-		socket = optarg;
-	}
+	if (ret)
+		return cmd_not_read("detach", ret, detach_help, &err);
 	if (optind + 1 != argc)
 		return cmd_usage("detach", "one interface is wanted");
 	if (detach(socket, argv[optind], &err))

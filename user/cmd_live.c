@@ -156,7 +156,7 @@ struct live_args {
 	const char *socket;
 	const char *allow;
 	json_t *interfaces;
-	bool json, help;
+	bool json;
 };
 
 static void print_usage_line(const struct object *object, const struct verb *verb, FILE *out)
@@ -185,51 +185,26 @@ static void print_help(const struct object *object)
 	printf("\n  --socket PATH   the server's control socket\n");
 }
 
-enum live_option {
-	OPT_SOCKET = OPTION_FIRST,
-	OPT_ALLOW,
-	OPT_INTERFACE,
-	OPT_JSON,
-	OPT_HELP,
-};
+static int add_name(void *names, const char *value, struct error *err)
+{
+	json_array_append_new(names, json_string(value));
+	return 0;
+}
 
+/* As options_read(); args->interfaces is the caller's also after a failure. */
 static int live_args_parse(int argc, char **argv, struct live_args *args, struct error *err)
 {
-	static const struct option options[] = {
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{"allow", required_argument, NULL, OPT_ALLOW},
-		{"interface", required_argument, NULL, OPT_INTERFACE},
-		{"json", no_argument, NULL, OPT_JSON},
-		{"help", no_argument, NULL, OPT_HELP},
-		{NULL, 0, NULL, 0},
+	json_t *interfaces = json_array();
+	const struct option_to options[] = {
+		{"socket", .text = &args->socket},
+		{"allow", .text = &args->allow},
+		{"interface", .read = add_name, .to = interfaces},
+		{"json", .flag = &args->json},
+		{.name = NULL},
 	};
-	int option;
 
-	*args = (struct live_args){.interfaces = json_array()};
-	optind = 0;
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_SOCKET:
-			args->socket = optarg;
-			break;
-		case OPT_ALLOW:
-			args->allow = optarg;
-			break;
-		case OPT_INTERFACE:
-			json_array_append_new(args->interfaces, json_string(optarg));
-			break;
-		case OPT_JSON:
-			args->json = true;
-			break;
-		case OPT_HELP:
-			args->help = true;
-			break;
-		default:
-			return option_error(option, argv, err);
-		}
-	}
-	return 0;
+	*args = (struct live_args){.interfaces = interfaces};
+	return options_read(argc, argv, options, err);
 }
 
 /* ---- lists ---- */
@@ -348,11 +323,11 @@ static int run_object(const struct object *object, int argc, char **argv)
 	const struct verb *verb = object->verbs;
 	struct live_args args;
 	struct error err;
-	int status;
+	int status, ret = live_args_parse(argc, argv, &args, &err);
 
-	if (live_args_parse(argc, argv, &args, &err)) {
+	if (ret < 0) {
 		status = cmd_usage(object->name, "%s", err.text);
-	} else if (args.help) {
+	} else if (ret) {
 		print_help(object);
 		status = EXIT_DONE;
 	} else if (optind == argc) {
@@ -408,22 +383,15 @@ int cmd_log(int argc, char **argv)
 
 int cmd_reload(int argc, char **argv)
 {
-	struct live_args args;
+	static const char help[] =
+		"usage: stgt-xdp reload [--socket PATH]\n\n"
+		"Has the daemon read its configuration file again and apply what changed.\n";
+	const char *socket = NULL;
+	const struct option_to options[] = {{"socket", .text = &socket}, {.name = NULL}};
 	struct error err;
-	int status;
+	int ret = options_read_all(argc, argv, options, &err);
 
-	if (live_args_parse(argc, argv, &args, &err)) {
-		status = cmd_usage("reload", "%s", err.text);
-	} else if (args.help) {
-		printf("usage: stgt-xdp reload [--socket PATH]\n\n"
-		       "Has the daemon read its configuration file again and apply what changed.\n");
-		status = EXIT_DONE;
-	} else if (optind != argc) {
-		status = cmd_usage("reload", "unexpected word: %s", argv[optind]);
-	} else {
-		status = send_request("reload", args.socket,
-				      json_pack("{s:s}", "command", "reload"), false);
-	}
-	json_decref(args.interfaces);
-	return status;
+	if (ret)
+		return cmd_not_read("reload", ret, help, &err);
+	return send_request("reload", socket, json_pack("{s:s}", "command", "reload"), false);
 }

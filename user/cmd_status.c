@@ -8,8 +8,6 @@
 #include "servers.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 static const char status_help[] =
@@ -29,44 +27,21 @@ struct report {
 	void (*print)(const json_t *document, FILE *out);
 };
 
-enum report_option {
-	OPT_JSON = OPTION_FIRST,
-	OPT_SOCKET,
-	OPT_HELP,
-};
-
 static int report_run(const struct report *report, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, OPT_JSON},
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{"help", no_argument, NULL, OPT_HELP},
-		{NULL, 0, NULL, 0},
-	};
 	const char *socket = NULL;
 	bool json = false;
+	const struct option_to options[] = {
+		{"json", .flag = &json},
+		{"socket", .text = &socket},
+		{.name = NULL},
+	};
 	struct error err;
 	json_t *document;
-	int option;
+	int ret = options_read_all(argc, argv, options, &err);
 
-	optind = 0;
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (option == OPT_HELP) {
-			fputs(report->help, stdout);
-			return EXIT_DONE;
-		}
-		if (option == OPT_JSON) {
-			json = true;
-		} else if (option == OPT_SOCKET) {
-			socket = optarg;
-		} else {
-			option_error(option, argv, &err);
-			return cmd_usage(report->name, "%s", err.text);
-		}
-	}
-	if (optind != argc)
-		return cmd_usage(report->name, "unexpected word: %s", argv[optind]);
+	if (ret)
+		return cmd_not_read(report->name, ret, report->help, &err);
 	document = servers_ask_all(socket, report->name, &err);
 	if (!document)
 		return cmd_failed(report->name, &err);

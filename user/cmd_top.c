@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include <errno.h>
-#include <getopt.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,20 +34,10 @@ static const char help[] =
 	"Keys: e n p f choose the view, Tab the next one; i b l a sort by IOPS, MB/s, p99 or\n"
 	"name; arrows, PgUp, PgDn, Home and End scroll; q ends.\n";
 
-enum top_option {
-	OPT_INTERVAL = OPTION_FIRST,
-	OPT_VIEW,
-	OPT_SORT,
-	OPT_ONCE,
-	OPT_BATCH,
-	OPT_SOCKET,
-	OPT_HELP,
-};
-
 struct arguments {
 	struct top_options options;
 	unsigned long batch; /* 0: on the terminal */
-	bool help;
+	bool once;
 };
 
 /* The word's place among the names, which `wants` tells, or -EINVAL. */
@@ -61,8 +50,9 @@ static int word_parse(const char *word, const char *const *names, const char *wa
 	return error_set(err, EINVAL, "%s: %s", wants, word);
 }
 
-static int interval_parse(const char *word, uint64_t *ns, struct error *err)
+static int interval_parse(void *to, const char *word, struct error *err)
 {
+	uint64_t *ns = to;
 	char *end;
 	double seconds = strtod(word, &end);
 
@@ -73,8 +63,9 @@ static int interval_parse(const char *word, uint64_t *ns, struct error *err)
 	return 0;
 }
 
-static int batch_parse(const char *word, unsigned long *count, struct error *err)
+static int batch_parse(void *to, const char *word, struct error *err)
 {
+	unsigned long *count = to;
 	char *end;
 
 	errno = 0;
@@ -84,63 +75,41 @@ static int batch_parse(const char *word, unsigned long *count, struct error *err
 	return 0;
 }
 
-/* 0 or -EINVAL */
-static int option_apply(int option, char *const argv[], struct arguments *args, struct error *err)
+static int view_parse(void *to, const char *word, struct error *err)
 {
-	int ret = 0;
+	int view = word_parse(word, top_view_names,
+			      "--view wants exports, initiators, pairs or interfaces", err);
 
-	switch (option) {
-	case OPT_INTERVAL:
-		return interval_parse(optarg, &args->options.interval_ns, err);
-	case OPT_VIEW:
-		ret = word_parse(optarg, top_view_names,
-				 "--view wants exports, initiators, pairs or interfaces", err);
-		if (ret >= 0)
-			args->options.view = (enum top_view)ret;
-		break;
-	case OPT_SORT:
-		ret = word_parse(optarg, top_sort_names,
-				 "--sort wants iops, bytes, latency or name", err);
-		if (ret >= 0)
-			args->options.sort = (enum top_sort)ret;
-		break;
-	case OPT_ONCE:
-		args->batch = 1;
-		break;
-	case OPT_BATCH:
-		return batch_parse(optarg, &args->batch, err);
-	case OPT_SOCKET:
-		args->options.socket = optarg;
-		break;
-	case OPT_HELP:
-		args->help = true;
-		break;
-	default:
-		return option_error(option, argv, err);
-	}
-	return ret < 0 ? ret : 0;
+	if (view >= 0)
+		*(enum top_view *)to = (enum top_view)view;
+	return view < 0 ? view : 0;
+}
+
+static int sort_parse(void *to, const char *word, struct error *err)
+{
+	int sort =
+		word_parse(word, top_sort_names, "--sort wants iops, bytes, latency or name", err);
+
+	if (sort >= 0)
+		*(enum top_sort *)to = (enum top_sort)sort;
+	return sort < 0 ? sort : 0;
 }
 
 static int arguments_parse(int argc, char **argv, struct arguments *args, struct error *err)
 {
-	static const struct option options[] = {
-		{"interval", required_argument, NULL, OPT_INTERVAL},
-		{"view", required_argument, NULL, OPT_VIEW},
-		{"sort", required_argument, NULL, OPT_SORT},
-		{"once", no_argument, NULL, OPT_ONCE},
-		{"batch", required_argument, NULL, OPT_BATCH},
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{"help", no_argument, NULL, OPT_HELP},
-		{NULL, 0, NULL, 0},
+	const struct option_to options[] = {
+		{"interval", .read = interval_parse, .to = &args->options.interval_ns},
+		{"view", .read = view_parse, .to = &args->options.view},
+		{"sort", .read = sort_parse, .to = &args->options.sort},
+		{"once", .flag = &args->once},
+		{"batch", .read = batch_parse, .to = &args->batch},
+		{"socket", .text = &args->options.socket},
+		{.name = NULL},
 	};
-	int option, ret = 0;
+	int ret = options_read_all(argc, argv, options, err);
 
-	optind = 0;
-	opterr = 0;
-	while (!ret && !args->help && (option = getopt_long(argc, argv, ":", options, NULL)) != -1)
-		ret = option_apply(option, argv, args, err);
-	if (!ret && !args->help && optind != argc)
-		ret = error_set(err, EINVAL, "unexpected word: %s", argv[optind]);
+	if (args->once)
+		args->batch = 1;
 	return ret;
 }
 
@@ -201,14 +170,10 @@ int cmd_top(int argc, char **argv)
 	struct arguments args = {.options = {.interval_ns = CLOCK_NS_PER_S}};
 	struct top_sample *first;
 	struct error err;
-	int ret;
+	int ret = arguments_parse(argc, argv, &args, &err);
 
-	if (arguments_parse(argc, argv, &args, &err))
-		return cmd_usage("top", "%s", err.text);
-	if (args.help) {
-		fputs(help, stdout);
-		return EXIT_DONE;
-	}
+	if (ret)
+		return cmd_not_read("top", ret, help, &err);
 	setlocale(LC_CTYPE, "");
 	first = top_sample_take(args.options.socket, &err);
 	if (!first)

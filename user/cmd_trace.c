@@ -100,7 +100,7 @@ static int trace_off(const struct watching_args *args, json_t *request)
 }
 
 /* FIRST or FIRST-LAST. */
-static int parse_lba(const char *text, json_t *request, struct error *err)
+static int parse_lba(void *request, const char *text, struct error *err)
 {
 	uint64_t first, last;
 	char *end = (char *)text;
@@ -116,14 +116,7 @@ static int parse_lba(const char *text, json_t *request, struct error *err)
 	return 0;
 }
 
-static int parse_number(const char *text, uint64_t *value, struct error *err)
-{
-	if (watching_number(text, value) && *value <= UINT32_MAX)
-		return 0;
-	return error_set(err, EINVAL, "'%s' is no number, or too large", text);
-}
-
-static int parse_initiator(const char *text, json_t *request, struct error *err)
+static int parse_initiator(void *request, const char *text, struct error *err)
 {
 	uint8_t mac[WIRE_MAC_LEN];
 
@@ -133,7 +126,7 @@ static int parse_initiator(const char *text, json_t *request, struct error *err)
 	return 0;
 }
 
-static int parse_export(const char *text, json_t *request, struct error *err)
+static int parse_export(void *request, const char *text, struct error *err)
 {
 	struct aoe_address address;
 
@@ -143,53 +136,21 @@ static int parse_export(const char *text, json_t *request, struct error *err)
 	return 0;
 }
 
-enum trace_option {
-	OPT_INITIATOR = OPTION_FIRST,
-	OPT_EXPORT,
-	OPT_LBA,
-	OPT_COUNT,
-	OPT_SECONDS,
-	OPT_SOCKET,
-	OPT_HELP,
-};
-
-/* 0, 1: help was asked for, or -EINVAL. */
+/* As options_read(). */
 static int trace_parse(int argc, char **argv, struct watching_args *args, json_t *request,
 		       struct error *err)
 {
-	static const struct option options[] = {
-		{"initiator", required_argument, NULL, OPT_INITIATOR},
-		{"export", required_argument, NULL, OPT_EXPORT},
-		{"lba", required_argument, NULL, OPT_LBA},
-		{"count", required_argument, NULL, OPT_COUNT},
-		{"seconds", required_argument, NULL, OPT_SECONDS},
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{"help", no_argument, NULL, OPT_HELP},
-		{NULL, 0, NULL, 0},
+	const struct option_to options[] = {
+		{"initiator", .read = parse_initiator, .to = request},
+		{"export", .read = parse_export, .to = request},
+		{"lba", .read = parse_lba, .to = request},
+		{"count", .read = watching_number, .to = &args->count},
+		{"seconds", .read = watching_number, .to = &args->seconds},
+		{"socket", .text = &args->socket},
+		{.name = NULL},
 	};
-	int option, ret = 0;
 
-	optind = 0;
-	opterr = 0;
-	while (!ret && (option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (option == OPT_HELP)
-			ret = 1;
-		else if (option == OPT_INITIATOR)
-			ret = parse_initiator(optarg, request, err);
-		else if (option == OPT_EXPORT)
-			ret = parse_export(optarg, request, err);
-		else if (option == OPT_LBA)
-			ret = parse_lba(optarg, request, err);
-		else if (option == OPT_COUNT)
-			ret = parse_number(optarg, &args->count, err);
-		else if (option == OPT_SECONDS)
-			ret = parse_number(optarg, &args->seconds, err);
-		else if (option == OPT_SOCKET)
-			args->socket = optarg;
-		else
-			ret = option_error(option, argv, err);
-	}
-	return ret;
+	return options_read(argc, argv, options, err);
 }
 
 int cmd_trace(int argc, char **argv)
@@ -199,11 +160,8 @@ int cmd_trace(int argc, char **argv)
 	struct error err;
 	int status, ret = trace_parse(argc, argv, &args, request, &err);
 
-	if (ret > 0) {
-		fputs(trace_help, stdout);
-		status = EXIT_DONE;
-	} else if (ret) {
-		status = cmd_usage("trace", "%s", err.text);
+	if (ret) {
+		status = cmd_not_read("trace", ret, trace_help, &err);
 	} else if (optind + 1 != argc) {
 		status = cmd_usage("trace", "on or off is wanted");
 	} else if (strcmp(argv[optind], "on") == 0) {

@@ -27,13 +27,16 @@ struct watching {
 	struct watching_result *result;
 };
 
-bool watching_number(const char *text, uint64_t *value)
+int watching_number(void *to, const char *text, struct error *err)
 {
+	uint64_t *value = to;
 	char *end;
 
 	errno = 0;
 	*value = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && !errno && *value;
+	if (*text >= '0' && *text <= '9' && !*end && !errno && *value && *value <= UINT32_MAX)
+		return 0;
+	return error_set(err, EINVAL, "'%s' is no number, or too large", text);
 }
 
 uint64_t watching_now_ns(void)

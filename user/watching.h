@@ -47,7 +47,7 @@ uint64_t watching_now_ns(void);
 int watching_run(const struct watching_args *args, json_t *request, const struct watcher *watcher,
 		 struct watching_result *result, struct error *err);
 
-/* A number of at least 1, decimal. */
-bool watching_number(const char *text, uint64_t *value);
+/* An option's number into the uint64_t at `to`: decimal, 1 to UINT32_MAX. 0 or -EINVAL. */
+int watching_number(void *to, const char *text, struct error *err);
 
 #endif
