@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <term.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -376,6 +377,19 @@ static int screen_open_signals(struct screen *screen, struct error *err)
 	return 0;
 }
 
+/* Known, and able to move its cursor: "dumb" is not. */
+static bool terminal_can_show(void)
+{
+	int status;
+	bool can;
+
+	if (setupterm(NULL, STDOUT_FILENO, &status) != OK)
+		return false;
+	can = cursor_address;
+	del_curterm(cur_term);
+	return can;
+}
+
 static int screen_open(struct screen *screen, struct error *err)
 {
 	int ret;
@@ -386,10 +400,11 @@ static int screen_open(struct screen *screen, struct error *err)
 	ret = screen_open_signals(screen, err);
 	if (ret)
 		return ret;
-	screen->terminal = newterm(NULL, stdout, stdin);
+	screen->terminal = terminal_can_show() ? newterm(NULL, stdout, stdin) : NULL;
 	if (!screen->terminal)
 		return error_set(err, ENOTTY,
-				 "the terminal '%s' is not known; set TERM, or use --batch N",
+				 "the terminal '%s' is not known, or cannot move its cursor; set "
+				 "TERM, or use --batch N",
 				 getenv("TERM") ? getenv("TERM") : "");
 	set_escdelay(ESCAPE_MS);
 	cbreak();

@@ -3,9 +3,11 @@
 
 import itertools
 import os
+import re
 import shlex
 import shutil
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -270,6 +272,17 @@ def test_no_terminal(pair):
     target = pair.serve_disk(pair.lab.disk())
     status, text = refused(pair.lab, "--socket", target.socket)
     assert status == 1 and "--batch" in text
+
+
+@pytest.mark.parametrize("term", ["dumb", "", "no-such-terminal"])
+def test_a_terminal_that_cannot_show_it(pair, term):
+    """Said in a line, with nothing drawn; script(1) makes a terminal."""
+    target = pair.serve_disk(pair.lab.disk())
+    command = shlex.join(map(str, [PROGRAM, "top", "--socket", target.socket]))
+    done = pair.lab.run(["script", "-qec", f"env TERM={term} {command}", "/dev/null"], check=False,
+                        stdin=subprocess.DEVNULL, timeout=20)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"stgt-xdp top: .*'{term}'.*--batch.*\s+", done.stdout), done.stdout
 
 
 @pytest.mark.parametrize("words", [
