@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import os
 import re
 import shutil
 import socket
@@ -208,15 +209,19 @@ def test_slow_answers_are_in_the_slow_buckets(pair):
 # ---- Prometheus ----------------------------------------------------------------------------------
 
 
-def test_promtool_has_no_complaint_under_load(pair):
+def promtool_takes(text):
     need("promtool")
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True,
+                          timeout=30 * SLOW)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_promtool_has_no_complaint_under_load(pair):
     serve(pair)
     with load(pair):
         for _ in range(3):
             text = scrape(pair.storage).text
-            done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
-                                  capture_output=True, timeout=30 * SLOW)
-            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+            promtool_takes(text)
 
 
 def panels():
@@ -225,6 +230,23 @@ def panels():
         for target in panel.get("targets", ()):
             expression = target["expr"].replace("$__rate_interval", "5s")
             yield panel["title"], target, re.sub(r"\$\w+", ".*", expression)
+
+
+@pytest.mark.parametrize("name", ['"quoted"', "back\\slash\\", "new\nline", "größe 磁盘", b"not \xff utf-8",
+                                  "{le='1'} 5", "%s%n"])
+def test_names_of_any_kind(pair, name):
+    """A disk is called as its file is, and files are called anything."""
+    raw = name.encode() if isinstance(name, str) else name
+    path = os.path.join(os.fsencode(pair.lab.path), raw)
+    with open(path, "wb") as file:
+        file.truncate(1 << 20)
+    target = serve(pair, "--aoe", f"7.1={os.fsdecode(path)}", "--allow", "any")
+    got = scrape(pair.storage)
+    promtool_takes(got.text)
+    shown, = (dict(labels)["disk"] for labels in got.of("stgt_export_info"))
+    unescaped = re.sub(r"\\(.)", lambda found: {"n": "\n"}.get(found[1], found[1]), shown)
+    assert unescaped.endswith(name if isinstance(name, str) else "not \\xff utf-8")
+    assert unescaped == target.json("status")["exports"][0]["disk"]
 
 
 def test_prometheus_scrapes_and_answers(pair):

@@ -212,12 +212,13 @@ static const struct queue_metric queue_metrics[] = {
 	 {PLAIN("socket", "tx_frames")}},
 	{{"stgt_dropped_frames_total", "counter",
 	  "Received frames lost at the socket, by reason: the target was too slow (rx_ring_full), "
-	  "the kernel had no place for them (rx_dropped), they came in too many pieces."},
+	  "the kernel had no place for them (rx_dropped), they came in too many pieces "
+	  "(rx_too_many_spans)."},
 	 true,
 	 {NAMED("socket", "rx_dropped", "reason"), NAMED("socket", "rx_ring_full", "reason"),
 	  NAMED("socket", "rx_too_many_spans", "reason")}},
 	{{"stgt_socket_errors_total", "counter",
-	  "Events at the socket that should not be, by kind."},
+	  "Events at the socket by kind; all but rx_fill_ring_empty, which is load, are errors."},
 	 true,
 	 {NAMED("socket", "rx_fill_ring_empty", "kind"),
 	  NAMED("socket", "rx_invalid_descs", "kind"), NAMED("socket", "tx_invalid_descs", "kind"),
