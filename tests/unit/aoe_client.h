@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "aoe_rig.h"
+#include "fixture.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,24 @@ static inline void client_ata(struct rig_frame *frame, const struct rig_ata *ata
 			      uint32_t len)
 {
 	client_frame(frame, AOE_CMD_ATA);
+	rig_ata(frame, ata);
+	rig_put(frame, data, len);
+}
+
+/* Makes it a frame of another initiator: the last two bytes of the MAC. */
+static inline void client_host(struct rig_frame *frame, unsigned int host)
+{
+	frame->data[10] = (uint8_t)(host >> 8);
+	frame->data[11] = (uint8_t)host;
+}
+
+/* As client_ata(), of that initiator and with that tag. */
+static inline void client_ata_of(struct rig_frame *frame, unsigned int host, uint32_t tag,
+				 const struct rig_ata *ata, const void *data, uint32_t len)
+{
+	rig_eth(frame, rig_mac, rig_host, 0);
+	client_host(frame, host);
+	rig_aoe(frame, CLIENT_SHELF, CLIENT_SLOT, AOE_CMD_ATA, tag);
 	rig_ata(frame, ata);
 	rig_put(frame, data, len);
 }
@@ -160,5 +179,36 @@ static inline int rig_teardown(void **state)
 }
 
 #define rig_test(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+
+/* A rig whose export 7.1 is a disk that holds requests until the test lets them end. */
+struct held_rig {
+	struct rig rig;
+	struct fixture_disk *disk;
+};
+
+static inline void held_open(struct held_rig *held, const struct rig_config *config)
+{
+	held->disk = fixture_disk_open(2048, 2048);
+	rig_open(&held->rig, config);
+	rig_export_disk(&held->rig, "7.1", "any", NULL, &held->disk->disk);
+	held->disk->hold = true;
+}
+
+/* For a cmocka teardown function: 0 when nothing was left over. */
+static inline int held_close(struct held_rig *held)
+{
+	bool idle = rig_idle(&held->rig);
+
+	rig_close(&held->rig);
+	fixture_disk_close(held->disk);
+	return idle ? 0 : -1;
+}
+
+/* All requests end, and their answers are on the wire. */
+static inline void held_release(struct held_rig *held)
+{
+	fixture_disk_release(held->disk);
+	rig_tx_complete(&held->rig);
+}
 
 #endif

@@ -28,7 +28,7 @@ static void send_read_of(struct rig *rig, uint8_t host, uint64_t lba)
 		.command = ATA_READ_SECTORS_EXT, .aflags = AOE_ATA_LBA48, .count = 2, .lba = lba};
 
 	client_ata(&frame, &ata, NULL, 0);
-	frame.data[11] = host;
+	client_host(&frame, host);
 	assert_int_equal(rig_rx(rig, &frame), 0);
 }
 

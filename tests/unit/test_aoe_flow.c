@@ -35,14 +35,8 @@ static void request_of(unsigned int host, uint32_t tag, bool write)
 				    .lba = tag * 2};
 	static uint8_t data[1024];
 
-	rig_eth(&frame, rig_mac, rig_host, 0);
-	frame.data[10] = (uint8_t)(host >> 8);
-	frame.data[11] = (uint8_t)host;
-	rig_aoe(&frame, CLIENT_SHELF, CLIENT_SLOT, AOE_CMD_ATA, tag);
-	rig_ata(&frame, &ata);
 	memset(data, (int)tag, sizeof(data));
-	if (write)
-		rig_put(&frame, data, sizeof(data));
+	client_ata_of(&frame, host, tag, &ata, data, write ? sizeof(data) : 0);
 }
 
 /* Eight initiators with 64 requests each: all accepted at once, each answered once. */
@@ -148,8 +142,7 @@ static void test_initiators_are_bounded(void **state)
 	assert_int_equal(rig_rx(&rig, &frame), 0);
 	for (unsigned int host = 0; host < 3000; host++) {
 		client_config(&frame, AOE_CONFIG_READ, "");
-		frame.data[10] = (uint8_t)(host >> 8);
-		frame.data[11] = (uint8_t)host;
+		client_host(&frame, host);
 		assert_int_equal(rig_rx(&rig, &frame), 0);
 	}
 	while (aoe_port_initiator(rig.port, n)) {

@@ -53,10 +53,7 @@ static void send_read(struct rig *rig, uint8_t host, uint32_t tag)
 {
 	const struct rig_ata ata = {.command = ATA_READ_SECTORS, .count = READ_SECTORS, .lba = 8};
 
-	rig_eth(&frame, rig_mac, rig_host, 0);
-	frame.data[11] = host;
-	rig_aoe(&frame, CLIENT_SHELF, CLIENT_SLOT, AOE_CMD_ATA, tag);
-	rig_ata(&frame, &ata);
+	client_ata_of(&frame, host, tag, &ata, NULL, 0);
 	assert_int_equal(rig_rx(rig, &frame), 0);
 }
 
@@ -67,7 +64,7 @@ static void send_write(struct rig *rig, uint8_t host, uint8_t fill)
 
 	memset(data, fill, sizeof(data));
 	client_ata(&frame, &ata, data, sizeof(data));
-	frame.data[11] = host;
+	client_host(&frame, host);
 	assert_int_equal(rig_rx(rig, &frame), 0);
 }
 
@@ -382,8 +379,7 @@ static void test_outlives_the_table(void **state)
 	for (unsigned int host = 0; host < 3000; host++) {
 		client_config(&frame, AOE_CONFIG_READ, "");
 		frame.data[9] = 1;
-		frame.data[10] = (uint8_t)(host >> 8);
-		frame.data[11] = (uint8_t)host;
+		client_host(&frame, host);
 		assert_int_equal(rig_rx(&b.rig, &frame), 0);
 		assert_true(rig_take(&b.rig, &frame));
 	}

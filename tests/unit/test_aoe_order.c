@@ -5,36 +5,23 @@
  */
 #include "aoe_client.h"
 
-#include "fixture.h"
-
 static struct rig_frame frame;
-
-struct bench {
-	struct rig rig;
-	struct fixture_disk *disk;
-};
 
 static int setup(void **state)
 {
-	struct bench *b = calloc(1, sizeof(*b));
+	struct held_rig *b = calloc(1, sizeof(*b));
 
-	b->disk = fixture_disk_open(2048, 2048);
-	rig_open(&b->rig, NULL);
-	rig_export_disk(&b->rig, "7.1", "any", NULL, &b->disk->disk);
-	b->disk->hold = true;
+	held_open(b, NULL);
 	*state = b;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct bench *b = *state;
-	bool idle = rig_idle(&b->rig);
+	int ret = held_close(*state);
 
-	rig_close(&b->rig);
-	fixture_disk_close(b->disk);
-	free(b);
-	return idle ? 0 : -1;
+	free(*state);
+	return ret;
 }
 
 /* A write of `count` sectors full of `fill` by the host whose MAC ends in `host`. */
@@ -47,13 +34,13 @@ static void write_frame(uint8_t host, uint32_t vlan, uint32_t tag, uint64_t lba,
 
 	memset(data, fill, count * 512u);
 	rig_eth(&frame, rig_mac, rig_host, vlan);
-	frame.data[11] = host;
+	client_host(&frame, host);
 	rig_aoe(&frame, CLIENT_SHELF, CLIENT_SLOT, AOE_CMD_ATA, tag);
 	rig_ata(&frame, &write);
 	rig_put(&frame, data, count * 512u);
 }
 
-static void send_write(struct bench *b, uint8_t host, uint32_t tag, uint64_t lba, uint8_t count,
+static void send_write(struct held_rig *b, uint8_t host, uint32_t tag, uint64_t lba, uint8_t count,
 		       uint8_t fill)
 {
 	write_frame(host, 0, tag, lba, count, fill);
@@ -61,13 +48,12 @@ static void send_write(struct bench *b, uint8_t host, uint32_t tag, uint64_t lba
 }
 
 /* Lets what the disk holds end, then expects replies with exactly these tags, in this order. */
-static void expect_tags(struct bench *b, const uint32_t *tags, unsigned int count)
+static void expect_tags(struct held_rig *b, const uint32_t *tags, unsigned int count)
 {
 	struct rig_reply reply;
 
 	expect_silence(&b->rig);
-	fixture_disk_release(b->disk);
-	rig_tx_complete(&b->rig);
+	held_release(b);
 	for (unsigned int i = 0; i < count; i++) {
 		expect_reply(&b->rig, &frame, &reply);
 		assert_int_equal(reply.tag, tags[i]);
@@ -76,13 +62,13 @@ static void expect_tags(struct bench *b, const uint32_t *tags, unsigned int coun
 	expect_silence(&b->rig);
 }
 
-static void expect_on_disk(const struct bench *b, uint64_t lba, uint8_t fill)
+static void expect_on_disk(const struct held_rig *b, uint64_t lba, uint8_t fill)
 {
 	for (unsigned int i = 0; i < 512; i++)
 		assert_int_equal(b->disk->data[lba * 512 + i], fill);
 }
 
-static uint64_t retransmits(struct bench *b)
+static uint64_t retransmits(struct held_rig *b)
 {
 	struct aoe_export *export;
 
@@ -95,7 +81,7 @@ static uint64_t retransmits(struct bench *b)
 /* While A is in flight its retransmission is not executed again; both tags are answered. */
 static void test_retransmission_in_flight(void **state)
 {
-	struct bench *b = *state;
+	struct held_rig *b = *state;
 
 	send_write(b, 0x0a, 1, 0, 2, 'A');
 	send_write(b, 0x0a, 2, 0, 2, 'A');
@@ -110,7 +96,7 @@ static void test_retransmission_in_flight(void **state)
 /* A, A again, then B over it: B is last on the disk. */
 static void test_retransmission_before_the_overlap(void **state)
 {
-	struct bench *b = *state;
+	struct held_rig *b = *state;
 
 	send_write(b, 0x0a, 1, 0, 2, 'A');
 	send_write(b, 0x0a, 2, 0, 2, 'A');
@@ -131,7 +117,7 @@ static void test_retransmission_before_the_overlap(void **state)
  */
 static void test_retransmission_behind_the_overlap(void **state)
 {
-	struct bench *b = *state;
+	struct held_rig *b = *state;
 
 	send_write(b, 0x0a, 1, 0, 2, 'A');
 	send_write(b, 0x0a, 2, 1, 2, 'B');
@@ -153,7 +139,7 @@ static void test_retransmission_behind_the_overlap(void **state)
 /* After A was answered nothing is remembered of it: the same bytes are a new write. */
 static void test_retransmission_after_completion(void **state)
 {
-	struct bench *b = *state;
+	struct held_rig *b = *state;
 
 	send_write(b, 0x0a, 1, 0, 2, 'A');
 	expect_tags(b, TAGS(1));
@@ -171,7 +157,7 @@ static void test_retransmission_after_completion(void **state)
 /* What is alike but is no retransmission: another sender, other bytes. */
 static void test_not_a_retransmission(void **state)
 {
-	struct bench *b = *state;
+	struct held_rig *b = *state;
 
 	send_write(b, 0x0a, 1, 0, 1, 'A');
 	send_write(b, 0x0b, 1, 0, 1, 'A');
@@ -189,7 +175,7 @@ static void test_not_a_retransmission(void **state)
 /* The same MAC on another VLAN is another station. */
 static void test_same_mac_on_another_vlan(void **state)
 {
-	struct bench *b = *state;
+	struct held_rig *b = *state;
 
 	rig_export_disk(&b->rig, "5:7.1", "any", NULL, &b->disk->disk);
 	send_write(b, 0x0a, 1, 0, 1, 'A');
@@ -205,7 +191,7 @@ static void test_same_mac_on_another_vlan(void **state)
 /* A read behind a write of the same place sees it; one elsewhere does not wait. */
 static void test_read_after_write(void **state)
 {
-	struct bench *b = *state;
+	struct held_rig *b = *state;
 	const struct rig_ata there = {.command = ATA_READ_SECTORS, .count = 1, .lba = 0};
 	const struct rig_ata elsewhere = {.command = ATA_READ_SECTORS, .count = 1, .lba = 100};
 	struct rig_reply reply;
@@ -220,8 +206,7 @@ static void test_read_after_write(void **state)
 	expect_reply(&b->rig, &frame, &reply);
 	expect_reply(&b->rig, &frame, &reply);
 	expect_silence(&b->rig);
-	fixture_disk_release(b->disk);
-	rig_tx_complete(&b->rig);
+	held_release(b);
 	expect_reply(&b->rig, &frame, &reply);
 	assert_int_equal(reply.body[sizeof(struct wire_aoe_ata)], 'A');
 }
@@ -229,7 +214,7 @@ static void test_read_after_write(void **state)
 /* Payload stays in the received frames until the disk has it, and goes back then. */
 static void test_frames_are_held_for_the_write_only(void **state)
 {
-	struct bench *b = *state;
+	struct held_rig *b = *state;
 	uint32_t free_frames = b->rig.arena.nfree_frames;
 
 	b->rig.config.keep_tx = true;
@@ -246,7 +231,7 @@ static void test_frames_are_held_for_the_write_only(void **state)
 /* Durable before the reply unless the unit's cache is on. */
 static void test_writes_are_durable(void **state)
 {
-	struct bench *b = *state;
+	struct held_rig *b = *state;
 
 	send_write(b, 0x0a, 1, 0, 1, 'A');
 	assert_true(b->disk->log[0].flags & BLK_FUA);
@@ -255,14 +240,13 @@ static void test_writes_are_durable(void **state)
 
 static void test_medium_errors(void **state)
 {
-	struct bench *b = *state;
+	struct held_rig *b = *state;
 	struct rig_reply reply;
 
 	b->disk->fail[BLK_READ] = BLK_EIO;
 	client_ata(&frame, &(struct rig_ata){.command = ATA_READ_SECTORS, .count = 1}, NULL, 0);
 	assert_int_equal(rig_rx(&b->rig, &frame), 0);
-	fixture_disk_release(b->disk);
-	rig_tx_complete(&b->rig);
+	held_release(b);
 	expect_reply(&b->rig, &frame, &reply);
 	assert_int_equal(reply.aoe.ver_flags & AOE_FLAG_ERROR, 0);
 	assert_int_equal(reply.body[3], ATA_BAD);

@@ -19,8 +19,7 @@ static void send_ata(struct rig *rig, unsigned int host, uint8_t slot, uint8_t c
 	static const uint8_t data[1024];
 
 	rig_eth(&frame, rig_mac, rig_host, 0);
-	frame.data[10] = (uint8_t)(host >> 8);
-	frame.data[11] = (uint8_t)host;
+	client_host(&frame, host);
 	rig_aoe(&frame, CLIENT_SHELF, slot, AOE_CMD_ATA, host);
 	rig_ata(&frame, &ata);
 	if (command == ATA_WRITE_SECTORS)

@@ -3,13 +3,10 @@
 #include "aoe/trace.h"
 #include "aoe_client.h"
 
-#include "fixture.h"
-
 #define MAX 64
 
 struct bench {
-	struct rig rig;
-	struct fixture_disk *disk;
+	struct held_rig held;
 	struct aoe_step steps[MAX];
 	unsigned int n, seen; /* those before `seen` were looked at */
 };
@@ -27,12 +24,9 @@ static int setup(void **state)
 	const struct rig_config config = {.keep_tx = true};
 	struct bench *b = calloc(1, sizeof(*b));
 
-	b->disk = fixture_disk_open(2048, 2048);
-	rig_open(&b->rig, &config);
-	rig_export_disk(&b->rig, "7.1", "any", NULL, &b->disk->disk);
-	rig_export(&b->rig, "7.2", "any", NULL);
-	b->disk->hold = true;
-	b->rig.now = 1000;
+	held_open(&b->held, &config);
+	rig_export(&b->held.rig, "7.2", "any", NULL);
+	b->held.rig.now = 1000;
 	*state = b;
 	return 0;
 }
@@ -40,20 +34,18 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct bench *b = *state;
-	bool idle = rig_idle(&b->rig);
+	int ret = held_close(&b->held);
 
-	rig_close(&b->rig);
-	fixture_disk_close(b->disk);
 	free(b);
-	return idle ? 0 : -1;
+	return ret;
 }
 
 static void trace(struct bench *b, const struct aoe_trace_filter *filter)
 {
 	const struct aoe_trace_config config = {.filter = *filter, .step = told, .ctx = b};
 
-	assert_int_equal(aoe_port_trace(b->rig.port, &config), 0);
-	assert_int_equal(aoe_port_trace(b->rig.port, &config), -EBUSY);
+	assert_int_equal(aoe_port_trace(b->held.rig.port, &config), 0);
+	assert_int_equal(aoe_port_trace(b->held.rig.port, &config), -EBUSY);
 }
 
 static struct aoe_step *expect(struct bench *b, enum aoe_trace_point point)
@@ -75,13 +67,7 @@ static void send_read(struct bench *b, uint64_t lba, uint8_t count, uint8_t afla
 	static struct rig_frame frame;
 
 	client_ata(&frame, &read, NULL, 0);
-	assert_int_equal(rig_rx(&b->rig, &frame), 0);
-}
-
-static void finish(struct bench *b)
-{
-	fixture_disk_release(b->disk);
-	rig_tx_complete(&b->rig);
+	assert_int_equal(rig_rx(&b->held.rig, &frame), 0);
 }
 
 static void test_steps_of_a_read(void **state)
@@ -92,8 +78,8 @@ static void test_steps_of_a_read(void **state)
 	trace(b, &(struct aoe_trace_filter){0});
 	send_read(b, 20, 2, 0);
 	step = expect(b, AOE_TRACE_RECEIVED);
-	assert_int_equal(step->ns, b->rig.now);
-	assert_int_equal(step->taken_ns, b->rig.now);
+	assert_int_equal(step->ns, b->held.rig.now);
+	assert_int_equal(step->taken_ns, b->held.rig.now);
 	assert_memory_equal(step->mac, rig_host, 6);
 	assert_int_equal(step->shelf, CLIENT_SHELF);
 	assert_int_equal(step->slot, CLIENT_SLOT);
@@ -105,11 +91,11 @@ static void test_steps_of_a_read(void **state)
 	assert_int_equal(expect(b, AOE_TRACE_PARSED)->ns, 0);
 	assert_int_equal(expect(b, AOE_TRACE_SUBMITTED)->status, 0);
 	expect_no_more(b);
-	fixture_disk_release(b->disk);
+	fixture_disk_release(b->held.disk);
 	assert_int_equal(expect(b, AOE_TRACE_COMPLETED)->status, ATA_OK);
 	expect(b, AOE_TRACE_SENT);
 	expect_no_more(b);
-	rig_tx_complete(&b->rig);
+	rig_tx_complete(&b->held.rig);
 	step = expect(b, AOE_TRACE_RELEASED);
 	assert_int_equal(step->lba, 20);
 	assert_int_equal(step->tag, CLIENT_TAG);
@@ -126,10 +112,10 @@ static void test_only_what_touches_the_range(void **state)
 	send_read(b, 110, 8, 0);
 	send_read(b, 1ull << 40 | 100, 1, AOE_ATA_LBA48);
 	client_config(&frame, AOE_CONFIG_READ, "");
-	assert_int_equal(rig_rx(&b->rig, &frame), 0);
+	assert_int_equal(rig_rx(&b->held.rig, &frame), 0);
 	client_ata(&frame, &(struct rig_ata){.command = ATA_FLUSH_EXT, .lba = 100}, NULL, 0);
-	assert_int_equal(rig_rx(&b->rig, &frame), 0);
-	finish(b);
+	assert_int_equal(rig_rx(&b->held.rig, &frame), 0);
+	held_release(&b->held);
 	expect_no_more(b);
 	send_read(b, 99, 2, 0);
 	assert_int_equal(expect(b, AOE_TRACE_RECEIVED)->lba, 99);
@@ -137,7 +123,7 @@ static void test_only_what_touches_the_range(void **state)
 	/* Registers of 28 bits: what is above them is not part of the address. */
 	send_read(b, 1ull << 40 | 109, 1, 0);
 	assert_int_equal(expect(b, AOE_TRACE_RECEIVED)->lba, 109);
-	finish(b);
+	held_release(&b->held);
 }
 
 static void test_only_the_export_and_the_initiator(void **state)
@@ -155,9 +141,9 @@ static void test_only_the_export_and_the_initiator(void **state)
 		rig_eth(&frame, rig_mac, i ? rig_host : stranger, 0);
 		rig_aoe(&frame, CLIENT_SHELF, AOE_SLOT_ANY, AOE_CMD_CONFIG, 5 + i);
 		rig_config(&frame, AOE_CONFIG_READ, "", 0);
-		assert_int_equal(rig_rx(&b->rig, &frame), 0);
+		assert_int_equal(rig_rx(&b->held.rig, &frame), 0);
 	}
-	finish(b);
+	held_release(&b->held);
 	assert_int_equal(expect(b, AOE_TRACE_RECEIVED)->slot, 2);
 	assert_int_equal(expect(b, AOE_TRACE_PARSED)->command, AOE_CMD_CONFIG);
 	assert_int_equal(expect(b, AOE_TRACE_SENT)->tag, 6);
@@ -172,18 +158,18 @@ static void test_refusal_and_silence(void **state)
 
 	trace(b, &(struct aoe_trace_filter){0});
 	client_frame(&frame, 0x42);
-	assert_int_equal(rig_rx(&b->rig, &frame), 0);
+	assert_int_equal(rig_rx(&b->held.rig, &frame), 0);
 	expect(b, AOE_TRACE_RECEIVED);
 	expect(b, AOE_TRACE_PARSED);
 	assert_int_equal(expect(b, AOE_TRACE_SENT)->aoe_error, AOE_ERR_COMMAND);
 	expect_no_more(b);
 	client_config(&frame, AOE_CONFIG_TEST, "no such string");
-	assert_int_equal(rig_rx(&b->rig, &frame), 0);
+	assert_int_equal(rig_rx(&b->held.rig, &frame), 0);
 	expect(b, AOE_TRACE_RECEIVED);
 	assert_int_equal(expect(b, AOE_TRACE_PARSED)->aoe_error, 0);
 	expect(b, AOE_TRACE_DROPPED);
 	/* The first one's. */
-	finish(b);
+	held_release(&b->held);
 	expect(b, AOE_TRACE_RELEASED);
 	expect_no_more(b);
 }
@@ -197,11 +183,11 @@ static void test_short_frame(void **state)
 	trace(b, &(struct aoe_trace_filter){0});
 	client_frame(&frame, AOE_CMD_ATA);
 	frame.data[14] = 0x20;
-	assert_int_equal(rig_rx(&b->rig, &frame), 0);
+	assert_int_equal(rig_rx(&b->held.rig, &frame), 0);
 	assert_int_equal(expect(b, AOE_TRACE_RECEIVED)->count, 0);
 	expect(b, AOE_TRACE_PARSED);
 	assert_int_equal(expect(b, AOE_TRACE_SENT)->aoe_error, AOE_ERR_VERSION);
-	finish(b);
+	held_release(&b->held);
 }
 
 /* Nothing is told after the end, and nothing old when somebody else traces. */
@@ -213,12 +199,12 @@ static void test_end_with_requests_in_flight(void **state)
 	trace(b, &(struct aoe_trace_filter){0});
 	send_read(b, 2, 1, 0);
 	b->seen = b->n;
-	aoe_port_untrace(b->rig.port);
-	aoe_port_untrace(b->rig.port);
+	aoe_port_untrace(b->held.rig.port);
+	aoe_port_untrace(b->held.rig.port);
 	trace(b, &(struct aoe_trace_filter){0});
-	finish(b);
+	held_release(&b->held);
 	expect_no_more(b);
-	aoe_port_untrace(b->rig.port);
+	aoe_port_untrace(b->held.rig.port);
 }
 
 int main(void)
