@@ -298,3 +298,11 @@ def test_systemd_is_told(pair):
         assert b"READY=1" in notify.recv(4096)
         target.stop()
         assert b"STOPPING=1" in notify.recv(4096)
+
+
+def test_reload_is_the_daemons(pair):
+    """`stgt-xdp reload` tries one server after the other: this one must not say that it is done."""
+    target = pair.serve_disk(pair.lab.disk())
+    done = target.control("reload", check=False)
+    assert done.returncode == 1 and "configuration file" in done.stderr
+    assert pair.client().read(0, 1) == pattern(0, 1)

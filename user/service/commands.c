@@ -110,7 +110,14 @@ static json_t *run_config(void *ctx, const json_t *request, struct error *err)
 
 static json_t *run_reload(void *ctx, const json_t *request, struct error *err)
 {
-	return done(service_reload(ctx, err));
+	struct service *service = ctx;
+
+	/* `reload` goes on to the next server: the daemon may be behind a later socket. */
+	if (!service->config_path) {
+		error_set(err, EOPNOTSUPP, "no daemon runs that follows a configuration file");
+		return NULL;
+	}
+	return done(service_reload(service, err));
 }
 
 static json_t *run_attach(void *ctx, const json_t *request, struct error *err)
