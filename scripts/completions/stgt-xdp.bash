@@ -24,6 +24,10 @@ _stgt_xdp()
 		else
 			case ${COMP_WORDS[1]} in
 			attach | detach | capture) words=$(ls /sys/class/net) ;;
+			*)
+				[ "$COMP_CWORD" -ne 2 ] || words=$(stgt-xdp "${COMP_WORDS[1]}" --help 2>/dev/null |
+					sed -n "s/.*stgt-xdp ${COMP_WORDS[1]} \([a-z][a-z]*\).*/\1/p")
+				;;
 			esac
 		fi
 		;;

@@ -18,5 +18,10 @@ elif [[ ${words[CURRENT]} == -* ]]; then
 elif [[ ${words[2]} == (attach|detach|capture) ]]; then
 	compadd -- /sys/class/net/*(N:t)
 else
-	_files
+	found=()
+	if (( CURRENT == 3 )); then
+		found=(${(fu)"$(stgt-xdp ${words[2]} --help 2>/dev/null |
+			sed -n "s/.*stgt-xdp ${words[2]} \([a-z][a-z]*\).*/\1/p")"})
+	fi
+	if (( $#found )); then compadd -- $found; else _files; fi
 fi

@@ -117,3 +117,6 @@ def test_completion_of_commands_and_options(completed):
     assert {"--json"} <= completed("status", "--")
     assert {"generic"} <= completed("attach", "--xdp", "g")
     assert {"lo"} <= completed("attach", "")
+    assert completed("disk", "re") >= {"remove", "resize"}
+    assert {"check", "diff", "show"} <= completed("config", "")
+    assert {"on", "off"} <= completed("trace", "")
