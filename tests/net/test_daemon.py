@@ -508,6 +508,20 @@ def test_evicted_initiator_is_out_everywhere(pair, daemon):
 # ---- systemd's side ------------------------------------------------------------------------------
 
 
+NO_JOURNAL = '[ ! -d /run/systemd ] || mount -t tmpfs tmpfs /run/systemd; exec "$@"'
+
+
+def test_without_a_journal_lines_go_to_stderr(pair, config):
+    config["log"] = {"to": "journal"}
+    daemon = Daemon(pair.lab, pair.storage, config)
+    daemon.stop(signal.SIGTERM)
+    daemon.argv = ["unshare", "--mount", "sh", "-c", NO_JOURNAL, "sh", *daemon.argv]
+    daemon.start()
+    daemon.configure("disks: 7\n")
+    daemon.hup()
+    wait_until(lambda: "not reloaded" in daemon.output(), 10, "the message")
+
+
 def test_systemd_is_told(pair, config):
     path = pair.lab.path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:

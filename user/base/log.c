@@ -3,9 +3,13 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <systemd/sd-journal.h>
+#include <unistd.h>
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 /* The process's, as stderr is: every thread logs, and passing a logger to each would tell nothing.
  */
@@ -23,6 +27,12 @@ void log_set_level(int level)
 	atomic_store(&log_level, level);
 }
 
+/* libsystemd says that it is done where there is no journal. */
+static bool log_to_journal(int priority, const char *line)
+{
+	return !access(JOURNAL_SOCKET, F_OK) && sd_journal_print(priority, "%s", line) == 0;
+}
+
 void log_write(int priority, const char *fmt, ...)
 {
 	int place = atomic_load(&log_place);
@@ -35,7 +45,7 @@ void log_write(int priority, const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	/* Where there is no journal, a line on stderr is better than none. */
-	if (place == LOG_TO_JOURNAL && sd_journal_print(priority, "%s", line) == 0)
+	if (place == LOG_TO_JOURNAL && log_to_journal(priority, line))
 		return;
 	/* One write a line, so that lines of several threads never mix. */
 	if (place == LOG_TO_AUTO && getenv("JOURNAL_STREAM"))
