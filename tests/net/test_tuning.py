@@ -2,15 +2,16 @@
 """Rate limits, and faults that are injected on purpose."""
 
 import json
+import struct
 import time
 from pathlib import Path
 
 import pytest
 
 from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, READ_EXT, STATUS_DRDY, STATUS_ERR, WRITE_EXT,
-                 AtaReply, ata_body)
+                 AtaReply, ata_body, mac_bytes)
 from conftest import Pair
-from lab import PROGRAM, SLOW, Lab, pattern
+from lab import PINS, PROGRAM, SLOW, Lab, pattern
 from test_load import activity
 
 ERR_UNC = 0x40
@@ -115,6 +116,33 @@ def test_limit_changes_live(pair):
     target.control("limit", "clear", LIMITED)
     assert loop.run(0.3) > 200
     loop.finish()
+
+
+@pytest.mark.parametrize("by", ["evict", "bpftool"])
+def test_no_late_answer_to_who_was_shut_out(pair, by):
+    """Nor does what waits for him keep anybody's memory until a time that may be hours away."""
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    target.control("limit", "set", LIMITED, "bytes=1")
+    target.control("limit", "set", OTHER, "bytes=1")
+    tags = {mac: [next(client.tags) for _ in range(10)] for mac in (LIMITED, OTHER)}
+    for mac in tags:
+        for tag in tags[mac]:
+            client.send(read_frame(client, tag, mac))
+        assert client.reply_to(tags[mac][0])  # saved up
+    if by == "evict":
+        target.control("initiator", "evict", LIMITED)
+        assert reasons(target)["ignored_access"] == 9
+    else:
+        key = struct.pack("=III6sH", 1, 0, 0x701, mac_bytes(LIMITED), 0)
+        pair.lab.run(["bpftool", "map", "update", "pinned", PINS / pair.port / "acl", "key", *map(str, key),
+                      "value", "0", "0", "0", "0"])
+    for mac in tags:
+        target.control("limit", "clear", mac)
+    late = [client.receive() for _ in tags[OTHER][1:]]
+    assert {(reply.dst, reply.tag) for reply in late} == {(OTHER, tag) for tag in tags[OTHER][1:]}
+    assert client.receive(0.3) is None
+    assert reasons(target)["ignored_access"] == 9
 
 
 def test_limit_for_any_holds_each_by_itself(pair):

@@ -241,6 +241,12 @@ void aoe_port_release_limited(struct aoe_port *port, const uint8_t mac[6]);
 /* The export's faults were cleared: what waits for one of them is sent at once. */
 void aoe_port_release_faulty(struct aoe_port *port, const struct aoe_export *export);
 
+/*
+ * The export's access list is another one: it holds from now on, and answers that wait for somebody
+ * whom it does not admit are not sent. What was changed without this call holds a moment later.
+ */
+void aoe_port_access_changed(struct aoe_port *port, const struct aoe_export *export);
+
 /* Broadcasts a configuration response for every export: at start, after a resize or MTU change. */
 void aoe_port_announce(struct aoe_port *port);
 void aoe_port_announce_export(struct aoe_port *port, const struct aoe_export *export);

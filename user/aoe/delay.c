@@ -140,6 +140,29 @@ void aoe_delays_leave(struct aoe_port *port, const struct aoe_export *export)
 	aoe_delays_change(port, release_leaving, export);
 }
 
+static bool is_denied(const struct aoe_request *request, uint64_t now_ns)
+{
+	struct aoe_port *port = request->port;
+
+	return aoe_access_check(&request->served->access, &port->config.access,
+				aoe_export_address(aoe_request_export(request)),
+				request->initiator->stats.mac, now_ns) == STGT_ACCESS_DENY;
+}
+
+static void release_denied(struct aoe_request *request, const void *arg)
+{
+	if (aoe_request_export(request) == arg && is_denied(request, request->port->now_ns))
+		request->due.limit_ns = request->due.fault_ns = 0;
+}
+
+void aoe_port_access_changed(struct aoe_port *port, const struct aoe_export *export)
+{
+	for (unsigned int i = 0; i < port->nserved; i++)
+		if (port->served[i]->export == export)
+			port->served[i]->access = (struct aoe_access_cache){};
+	aoe_delays_change(port, release_denied, export);
+}
+
 uint64_t aoe_port_next_due(const struct aoe_port *port)
 {
 	return port->delays.waiting ? port->delays.heap[0]->due.at_ns : AOE_NOTHING_DUE;
@@ -151,7 +174,13 @@ bool aoe_port_run_due(struct aoe_port *port, uint64_t now_ns)
 	bool any = false;
 
 	while (delays->waiting && delays->heap[0]->due.at_ns <= now_ns) {
-		aoe_request_send(heap_pop(delays));
+		struct aoe_request *request = heap_pop(delays);
+
+		/* Whoever was shut out while it waited gets no answer any more. */
+		if (is_denied(request, now_ns))
+			aoe_request_ignore(request, AOE_IGNORED_ACCESS);
+		else
+			aoe_request_send(request);
 		any = true;
 	}
 	return any;

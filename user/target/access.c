@@ -313,6 +313,11 @@ int target_access_add(struct target_interface *interface, const struct target_ex
 	return ret;
 }
 
+static void port_access_changed(const struct worker_view *view, void *arg)
+{
+	aoe_port_access_changed(view->port, arg);
+}
+
 /* New entries first: who is on both lists is never shut out. */
 static int access_replace(struct target_interface *interface, const struct target_export *export,
 			  const struct aoe_acl *acl)
@@ -321,6 +326,18 @@ static int access_replace(struct target_interface *interface, const struct targe
 
 	if (!ret)
 		access_prune(interface, export, acl);
+	target_interface_run(interface, port_access_changed, export->aoe);
+	return ret;
+}
+
+static int access_set_entry(struct target_interface *interface, const struct target_export *export,
+			    const struct aoe_acl_entry *entry)
+{
+	const struct stgt_acl_key key = access_key(&export->addr, entry->mac);
+	int ret = steer_acl_set(interface->steer, &key, entry->access);
+
+	if (!ret)
+		target_interface_run(interface, port_access_changed, export->aoe);
 	return ret;
 }
 
@@ -443,7 +460,6 @@ int target_acl_set_on(struct target *target, const struct aoe_address *addr, con
 int target_acl_entry(struct target *target, const struct aoe_address *addr,
 		     const struct aoe_acl_entry *entry, struct error *err)
 {
-	const struct stgt_acl_key key = access_key(addr, entry->mac);
 	struct target_export *export = target_export_find(target, addr);
 	struct target_interface *interface;
 	struct aoe_acl wanted;
@@ -457,7 +473,7 @@ int target_acl_entry(struct target *target, const struct aoe_address *addr,
 	/* Other entries stay as they are, which need not be the same everywhere. */
 	list_for_each_entry (interface, &target->interfaces, link) {
 		if (!ret && target_interface_serves(interface, export))
-			ret = steer_acl_set(interface->steer, &key, entry->access);
+			ret = access_set_entry(interface, export, entry);
 	}
 	if (ret) {
 		aoe_acl_fini(&wanted);
