@@ -12,7 +12,7 @@ import pytest
 
 from aoe import AFLAG_LBA48, AFLAG_WRITE, ATA, WRITE_EXT, AoeClient, ata_body
 from daemon import Daemon
-from lab import PINS, PROGRAM, SLOW, inside, pattern, wait_until
+from lab import LOCKS, PINS, PROGRAM, SLOW, inside, pattern, wait_until
 
 STRANGER = "02:00:00:00:00:77"
 MAX_EXPORTS = 1024
@@ -197,9 +197,17 @@ def test_interface_that_was_renamed(pair, second, daemon, config):
     pair.lab.ip(pair.storage, f"link set {old} name {second.port}")
     wait_until(lambda: f"{old} is now called {second.port}" in daemon.output(), 5, "a word about it")
     assert second.client().read(0, 1) == pattern(0, 1)
+    names = [each["name"] for each in daemon.json("status")["interfaces"]]
+    assert names == [pair.port, second.port]
+    for text in json.dumps(daemon.json("stats")), daemon.shown():
+        assert second.port in text and old not in text.replace(second.port, "")
+    # Who looks for its maps finds them, and its old name is free.
+    assert (PINS / second.port / "acl").exists() and not (PINS / old).exists()
+    assert not (LOCKS / f"{old}.lock").exists()
     config["interfaces"][1]["name"] = second.port
     config["aoe"][0]["interfaces"][1] = second.port
     daemon.configure(config)
+    assert daemon.diff() == []
     daemon.control("reload")
     assert second.client().read(0, 1) == pair.client().read(0, 1) == pattern(0, 1)
     assert daemon.diff() == []
@@ -390,3 +398,32 @@ def test_store_gets_another_name_path_and_options_at_once(pair, daemon, config):
     daemon.control("reload")
     assert pair.client().read(3, 1) == pattern(3, 1)
     assert daemon.diff() == []
+
+
+def test_interfaces_that_swapped_their_names(pair, second, daemon, config):
+    """Each goes on with its exports, and the configuration with their names."""
+    third = f"{pair.port}x"
+    pair.lab.undo.callback(pair.lab.forget, [third])
+    for old, new in (pair.port, third), (second.port, pair.port), (third, second.port):
+        pair.lab.ip(pair.storage, f"link set {old} name {new}")
+    pair.port, second.port = second.port, pair.port
+    wait_until(lambda: daemon.output().count("is now called") == 3, 5, "three words about it")
+    assert pair.client().discover(0.3) == [(7, 1), (7, 2)]
+    assert second.client().discover(0.3) == [(7, 1)]
+    config["aoe"][1]["interface"] = pair.port
+    daemon.configure(config)
+    assert daemon.diff() == []
+    daemon.control("detach", second.port)
+    assert pair.client().read(0, 1) == pattern(0, 1)
+    assert daemon.stop() == 0 and not (PINS / pair.port).exists() and not (PINS / second.port).exists()
+
+
+def test_renamed_to_a_name_whose_pins_are_anothers(pair, second, daemon):
+    taken = f"{second.port}new"
+    pair.lab.undo.callback(pair.lab.forget, [taken])
+    (PINS / taken).mkdir()
+    pair.lab.ip(pair.storage, f"link set {second.port} name {taken}")
+    wait_until(lambda: f"the pins of {taken} stay" in daemon.output(), 5, "a word about it")
+    assert second.client().read(0, 1) == pattern(0, 1)
+    daemon.control("detach", taken)
+    assert (PINS / taken).exists() and not (PINS / second.port).exists()

@@ -62,7 +62,30 @@ static void note_no_interface(struct config *running, const char *name)
 {
 	for (unsigned int i = 0; i < running->naoe; i++)
 		service_drop_interface(&running->aoe[i], name);
-	config_remove_interface(running, config_find_interface(running, name));
+	if (config_find_interface(running, name))
+		config_remove_interface(running, config_find_interface(running, name));
+}
+
+void service_interface_renamed(void *ctx, const char *from, const char *to)
+{
+	struct service *service = ctx;
+	struct config *running = service->running;
+	struct config_interface *interface = running ? config_find_interface(running, from) : NULL;
+	char *name = interface ? strdup(to) : NULL;
+
+	if (!name)
+		return;
+	/* One of that name that is noted is gone: the kernel gives it to one at a time. */
+	note_no_interface(running, to);
+	interface = config_find_interface(running, from);
+	free(interface->name);
+	interface->name = name;
+	for (unsigned int i = 0; i < running->naoe; i++) {
+		struct config_aoe *aoe = &running->aoe[i];
+
+		if (config_aoe_has_interface(aoe, from) && !config_aoe_add_interface(aoe, to))
+			service_drop_interface(aoe, from);
+	}
 }
 
 static int note_export(struct config *running, const struct config_aoe *wanted)

@@ -26,6 +26,8 @@ struct service {
 
 /* apply.c: the export is no longer meant for the interface. */
 void service_drop_interface(struct config_aoe *aoe, const char *name);
+/* An interface was renamed: `ctx` is the service. */
+void service_interface_renamed(void *ctx, const char *from, const char *to);
 
 /* commands.c: what the control socket understands. */
 extern const struct control_command service_commands[];

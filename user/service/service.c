@@ -57,8 +57,12 @@ static int open_daemon(struct service *service, const char *path, struct error *
 
 int service_open(const struct service_options *options, struct service **service, struct error *err)
 {
-	const struct target_options target = {.state_dir = options->state_dir};
 	struct service *s = calloc(1, sizeof(*s));
+	const struct target_options target = {
+		.state_dir = options->state_dir,
+		.renamed = service_interface_renamed,
+		.ctx = s,
+	};
 	int ret;
 
 	if (!s)

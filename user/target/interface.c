@@ -173,20 +173,25 @@ static void set_mac(const struct worker_view *view, void *arg)
 	aoe_port_set_mac(view->port, arg);
 }
 
+void target_interface_renamed(struct target_interface *interface, const char *name)
+{
+	char *now = interface->netif.name;
+	int ret = steer_rename(interface->steer, name);
+
+	log_warning("interface %s is now called %s: change its name in the configuration, too", now,
+		    name);
+	if (ret)
+		log_warning("the pins of %s stay under the name %s: %s", name, now, strerror(-ret));
+	memmove(now, name, strlen(name) + 1);
+}
+
 void target_interface_changed(struct target_interface *interface, const struct netif_event *event)
 {
 	struct netif *netif = &interface->netif;
 	bool mtu = event->mtu != netif->mtu;
 	bool mac = memcmp(event->mac, netif->mac, sizeof(netif->mac)) != 0;
 	bool came_up = event->up && !netif->up;
-	const char *last = interface->renamed[0] ? interface->renamed : netif->name;
 
-	if (strcmp(event->name, last)) {
-		strcpy(interface->renamed, event->name);
-		log_warning("interface %s is now called %s: change its name in the configuration, "
-			    "too",
-			    last, event->name);
-	}
 	netif->up = event->up;
 	if (mtu) {
 		netif->mtu = event->mtu;

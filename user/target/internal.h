@@ -31,8 +31,7 @@ struct target_export {
 
 struct target_interface {
 	struct list link;
-	struct netif netif;		  /* its name is what it was called when it was added */
-	char renamed[IF_NAMESIZE];	  /* the name that was last noticed, or empty */
+	struct netif netif;
 	struct interface_request request; /* its name is netif.name */
 	struct steer *steer;
 	int acl; /* the map's descriptor for the workers, which outlive the program */
@@ -88,8 +87,9 @@ int target_interface_guard(struct target_interface *interface, unsigned int fram
 /* One export, or all (NULL). */
 void target_interface_announce(struct target_interface *interface,
 			       const struct target_export *export);
-/* Follows what the kernel says changed: MTU, MAC. */
+/* Follows what the kernel says changed: MTU, MAC; or its name. */
 void target_interface_changed(struct target_interface *interface, const struct netif_event *event);
+void target_interface_renamed(struct target_interface *interface, const char *name);
 
 /* ---- serving.c: an export on an interface ---- */
 

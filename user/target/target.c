@@ -178,6 +178,19 @@ void target_close(struct target *target)
 
 /* ---- what changes while serving ---- */
 
+static void interface_follow_name(struct target *target, struct target_interface *interface,
+				  const char *name)
+{
+	char before[IF_NAMESIZE];
+
+	if (!*name || !strcmp(interface->netif.name, name))
+		return;
+	strcpy(before, interface->netif.name);
+	target_interface_renamed(interface, name);
+	if (target->options.renamed)
+		target->options.renamed(target->options.ctx, before, name);
+}
+
 static void interface_event(void *ctx, const struct netif_event *event)
 {
 	struct target *target = ctx;
@@ -190,6 +203,7 @@ static void interface_event(void *ctx, const struct netif_event *event)
 			log_error("interface %s is gone", interface->netif.name);
 			interface_remove(target, interface);
 		} else {
+			interface_follow_name(target, interface, event->name);
 			target_interface_changed(interface, event);
 		}
 	}

@@ -20,6 +20,9 @@ struct target_export;
 
 struct target_options {
 	const char *state_dir; /* where exports keep what they must remember */
+	/* An interface was renamed; from target_monitor_dispatch(). May be NULL. */
+	void (*renamed)(void *ctx, const char *from, const char *to);
+	void *ctx;
 };
 
 /* An AoE export as asked for; everything is copied. */
@@ -132,7 +135,7 @@ int target_add_interface(struct target *target, const struct interface_request *
 /* Detaches: new frames pass to the kernel at once, what is in flight ends. -ENODEV: not ours. */
 int target_remove_interface(struct target *target, const char *name, struct error *err);
 unsigned int target_interfaces(const struct target *target);
-/* By the name that it was added with, or by whatever name it has now. */
+/* By its name, which may have changed since it was added, or by its index. */
 bool target_has_interface(const struct target *target, const char *name);
 bool target_has_ifindex(const struct target *target, unsigned int ifindex);
 /* Lets go of interfaces that somebody took our program off: they are to be added again. */

@@ -152,6 +152,30 @@ void pins_unlock(const char *name, int fd)
 	lockfile_release(path, fd);
 }
 
+/* Never onto what is there: it may be an interface's of another network namespace. */
+static int move(const char *from, const char *to)
+{
+	return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
+int pins_rename(const char *from, const char *to)
+{
+	char lock[2][PINS_PATH_MAX], pins[2][PINS_PATH_MAX];
+	int ret;
+
+	lock_path(lock[0], from);
+	lock_path(lock[1], to);
+	pins_path(pins[0], from, NULL);
+	pins_path(pins[1], to, NULL);
+	ret = move(lock[0], lock[1]);
+	if (ret)
+		return ret;
+	ret = move(pins[0], pins[1]);
+	if (ret)
+		move(lock[1], lock[0]);
+	return ret;
+}
+
 int pins_hold(const char *name, struct error *err)
 {
 	char path[PINS_PATH_MAX];

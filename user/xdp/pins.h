@@ -44,6 +44,9 @@ void pins_remove(const char *name);
 int pins_lock(const char *name, struct error *err);
 void pins_unlock(const char *name, int fd);
 
+/* Pins and lock of an interface that was renamed go with it; on failure both stay. */
+int pins_rename(const char *from, const char *to);
+
 /*
  * Locks the interface's directory as well, if there is one: root may delete the lock file while the
  * interface is served, but cannot delete this without the pins. A file descriptor that stands for

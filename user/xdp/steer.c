@@ -535,6 +535,15 @@ int steer_xsk_clear(struct steer *steer, unsigned int queue)
 	return map_del(steer->program.xsks, &queue);
 }
 
+int steer_rename(struct steer *steer, const char *name)
+{
+	int ret = pins_rename(steer->netif.name, name);
+
+	if (!ret)
+		strcpy(steer->netif.name, name);
+	return ret;
+}
+
 int steer_port_update(struct steer *steer, const uint8_t mac[6])
 {
 	memcpy(steer->netif.mac, mac, sizeof(steer->netif.mac));

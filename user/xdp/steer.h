@@ -91,6 +91,9 @@ int steer_acl_del(struct steer *steer, const struct stgt_acl_key *key);
 int steer_xsk_set(struct steer *steer, unsigned int queue, int fd);
 int steer_xsk_clear(struct steer *steer, unsigned int queue);
 
+/* The interface was renamed: pins and lock go with it. On failure they stay; all else goes on. */
+int steer_rename(struct steer *steer, const char *name);
+
 /* The interface's MAC address changed. */
 int steer_port_update(struct steer *steer, const uint8_t mac[6]);
 
