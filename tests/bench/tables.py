@@ -41,7 +41,7 @@ def uncertain_row(facts, name, what, goal, note=""):
     if value is None:
         return [what, "-", f"{goal}", "the machine was busy"]
     unclear = abs(value - goal) < 2 * error
-    return [what, f"{value:.1f} ± {error:.1f}{note}", f"{goal}",
+    return [what, f"{value:.2f} ± {error:.2f}{note}", f"{goal}",
             "cannot tell" if unclear else verdict(value <= goal)]
 
 
