@@ -16,34 +16,35 @@ static struct fixture_scsi_command *command_of(struct command *cmd)
 
 /* ---- the transport ---- */
 
-/* `len` bytes of fresh runs, in the spans of one direction. */
+/* `len` bytes in the runs of one direction, which are used anew; nothing beyond what was announced.
+ */
 static void take(struct fixture_scsi_command *fc, unsigned int direction, uint32_t len,
 		 struct sgl *sgl)
 {
-	uint32_t n = 0, left = len;
+	uint32_t n = 0;
 
-	while (left) {
+	for (uint32_t left = len; left; n++) {
 		uint32_t piece = left < RUN ? left : RUN;
-		uint32_t run = arena_run_get(&fc->fs->arena);
 
-		assert(run != ARENA_NONE && n < BLK_MAX_SPANS);
-		assert(fc->nruns < sizeof(fc->runs) / sizeof(fc->runs[0]));
-		fc->runs[fc->nruns++] = run;
-		fc->spans[direction][n++] = (struct span){.addr = run, .len = piece};
+		assert(n < BLK_MAX_SPANS);
+		if (n == fc->nruns[direction]) {
+			fc->runs[direction][n] = arena_run_get(&fc->fs->arena);
+			assert(fc->runs[direction][n] != ARENA_NONE);
+			fc->nruns[direction]++;
+		}
+		fc->spans[direction][n] =
+			(struct span){.addr = fc->runs[direction][n], .len = piece};
 		left -= piece;
 	}
+	if (len > fc->took[direction])
+		fc->took[direction] = len;
+	assert(fc->took[0] + fc->took[1] <= fc->announced);
 	*sgl = (struct sgl){.spans = fc->spans[direction], .nspans = n, .len = len};
 }
 
-/* Memory is used anew, unless more is wanted than there was: then both pieces are kept. */
 static int place(struct command *cmd, uint32_t len, struct sgl *data_in)
 {
-	struct fixture_scsi_command *fc = command_of(cmd);
-
-	if (cmd->data_in.len < len)
-		take(fc, 0, len, data_in);
-	else
-		data_in->len = len;
+	take(command_of(cmd), 0, len, data_in);
 	return 0;
 }
 
@@ -76,9 +77,7 @@ void fixture_scsi_answer_solicit(struct fixture_scsi_command *fc)
 
 	assert(done && fc->wait_off + fc->wait_len <= fc->cmd.scsi.out_len);
 	fc->waiting = NULL;
-	if (fc->cmd.data_out.len < fc->wait_len)
-		take(fc, 1, fc->wait_len, &fc->cmd.data_out);
-	fc->cmd.data_out.len = fc->wait_len;
+	take(fc, 1, fc->wait_len, &fc->cmd.data_out);
 	sgl_copy_in(&fc->fs->arena, &fc->cmd.data_out, 0, fc->out + fc->wait_off, fc->wait_len);
 	done(&fc->cmd);
 }
@@ -152,15 +151,17 @@ void fixture_scsi_start(struct fixture_scsi *fs, struct fixture_scsi_command *fc
 	fc->cmd.scsi.lun = lun;
 	fc->cmd.scsi.out_len = out_len;
 	fc->cmd.scsi.in_len = in_len;
-	assert(scsi_memory(fs->nexus[n], &fc->cmd) <= SCSI_MEMORY_MAX);
+	fc->announced = scsi_memory(fs->nexus[n], &fc->cmd);
+	assert(fc->announced <= SCSI_MEMORY_MAX);
 	scsi_execute(fs->nexus[n], &fc->cmd);
 }
 
 void fixture_scsi_end(struct fixture_scsi_command *fc)
 {
 	assert(fc->delivered + fc->dropped == 1);
-	while (fc->nruns)
-		arena_run_put(&fc->fs->arena, fc->runs[--fc->nruns]);
+	for (unsigned int d = 0; d < 2; d++)
+		while (fc->nruns[d])
+			arena_run_put(&fc->fs->arena, fc->runs[d][--fc->nruns[d]]);
 }
 
 struct fixture_scsi_answer fixture_scsi_answer_of(const struct fixture_scsi_command *fc)

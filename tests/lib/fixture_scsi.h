@@ -27,8 +27,9 @@ struct fixture_scsi_command {
 	const uint8_t *out; /* data-out, all of it */
 	uint8_t *in;	    /* data-in as it came */
 	uint32_t in_got;
-	uint32_t runs[SCSI_MEMORY_MAX / (64u << 10)], nruns;
+	uint32_t runs[2][BLK_MAX_SPANS], nruns[2]; /* for data-in, and for data-out */
 	struct span spans[2][BLK_MAX_SPANS];
+	uint32_t took[2], announced; /* bytes: each may have most, and what scsi_memory() said */
 	bool hold_out; /* data-out does not come until fixture_scsi_answer_solicit() */
 	void (*waiting)(struct command *cmd); /* in solicit() */
 	uint32_t wait_off, wait_len;

@@ -28,7 +28,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	for (unsigned int i = 0; i < 8; i++)
-		if (fc[i].fs && fc[i].nruns)
+		if (fc[i].fs)
 			fixture_scsi_end(&fc[i]);
 	fixture_scsi_close(&fs);
 	return 0;

@@ -24,6 +24,11 @@ struct backstore_ops {
 	int64_t (*size)(struct disk *disk, struct error *err);
 	/* Makes the store larger; NULL: it cannot be. 0 or negative errno. Control thread. */
 	int (*grow)(struct disk *disk, uint64_t size, struct error *err);
+	/*
+	 * Whether the sector at `lba` takes space, and in *n how many from there, at most `limit`,
+	 * are alike. NULL: all do. Any thread.
+	 */
+	bool (*mapped)(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n);
 	/* Starts the request; ends in one blk_complete(), perhaps before it returns. */
 	void (*submit)(struct disk *disk, struct blk_io *io);
 };

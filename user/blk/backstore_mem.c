@@ -12,11 +12,57 @@ struct mem_disk {
 	struct disk disk;
 	uint8_t *base;
 	uint64_t size;
+	_Atomic uint64_t *written; /* a bit for each page of MEM_PAGE bytes; mapped like base */
 };
+
+#define MEM_PAGE 4096u
 
 static struct mem_disk *mem_disk(struct disk *disk)
 {
 	return container_of(disk, struct mem_disk, disk);
+}
+
+/* ---- which pages take space ---- */
+
+static size_t map_bytes(const struct mem_disk *mem)
+{
+	return (mem->size / MEM_PAGE / 64 + 1) * sizeof(uint64_t);
+}
+
+static void note_written(struct mem_disk *mem, uint64_t from, uint64_t to)
+{
+	for (uint64_t page = from / MEM_PAGE; page * MEM_PAGE < to; page++) {
+		uint64_t bit = 1ull << page % 64;
+
+		/* Mostly it is known: a look costs less than the bus does. */
+		if (!(atomic_load_explicit(&mem->written[page / 64], memory_order_relaxed) & bit))
+			atomic_fetch_or(&mem->written[page / 64], bit);
+	}
+}
+
+static void note_freed(struct mem_disk *mem, uint64_t from, uint64_t to)
+{
+	for (uint64_t page = (from + MEM_PAGE - 1) / MEM_PAGE; (page + 1) * MEM_PAGE <= to; page++)
+		atomic_fetch_and(&mem->written[page / 64], ~(1ull << page % 64));
+}
+
+static bool page_written(const struct mem_disk *mem, uint64_t page)
+{
+	return atomic_load(&mem->written[page / 64]) >> page % 64 & 1;
+}
+
+static bool mem_mapped(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n)
+{
+	const struct mem_disk *mem = mem_disk(disk);
+	uint64_t page = (lba << BLK_SECTOR_SHIFT) / MEM_PAGE;
+	uint64_t end = (lba + limit) << BLK_SECTOR_SHIFT;
+	bool mapped = page_written(mem, page);
+
+	do
+		page++;
+	while (page * MEM_PAGE < end && page_written(mem, page) == mapped);
+	*n = (page * MEM_PAGE < end ? page * MEM_PAGE >> BLK_SECTOR_SHIFT : lba + limit) - lba;
+	return mapped;
 }
 
 /*
@@ -68,6 +114,12 @@ static int mem_open(struct disk *disk, struct error *err)
 	ret = mem_map(mem, disk->spec.prealloc, err);
 	if (ret)
 		return ret;
+	mem->written = mmap(NULL, map_bytes(mem), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mem->written == MAP_FAILED) {
+		munmap(mem->base, mem->size);
+		return error_set(err, errno, "no memory for a map of the disk");
+	}
 	disk->nblocks = mem->size >> BLK_SECTOR_SHIFT;
 	disk->physical_block = disk->spec.block_size ? disk->spec.block_size : 4096;
 	disk->read_only = disk->spec.read_only;
@@ -80,6 +132,7 @@ static void mem_close(struct disk *disk)
 {
 	struct mem_disk *mem = mem_disk(disk);
 
+	munmap((void *)mem->written, map_bytes(mem));
 	munmap(mem->base, mem->size);
 }
 
@@ -112,11 +165,13 @@ static void mem_submit(struct disk *disk, struct blk_io *io)
 		sgl_copy_in(io->queue->arena, &io->sgl, 0, mem->base + from, io->sgl.len);
 		break;
 	case BLK_WRITE:
+		note_written(mem, from, from + len);
 		sgl_copy_out(io->queue->arena, &io->sgl, 0, mem->base + from, io->sgl.len);
 		break;
 	case BLK_UNMAP:
 	case BLK_WRITE_ZEROES:
 		mem_zero(mem, from, from + len);
+		note_freed(mem, from, from + len);
 		break;
 	case BLK_FLUSH:
 		break;
@@ -130,5 +185,6 @@ const struct backstore_ops backstore_mem = {
 	.open = mem_open,
 	.close = mem_close,
 	.size = mem_size,
+	.mapped = mem_mapped,
 	.submit = mem_submit,
 };

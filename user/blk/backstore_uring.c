@@ -333,5 +333,6 @@ const struct backstore_ops backstore_uring = {
 	.unmake = uring_unmake,
 	.size = uring_size,
 	.grow = uring_grow,
+	.mapped = uring_mapped,
 	.submit = uring_submit,
 };

@@ -206,6 +206,12 @@ struct disk *disk_hold(struct disk *disk);
  */
 int disk_grow(struct disk *disk, uint64_t size, struct error *err);
 
+/*
+ * Whether the sector at `lba` takes space in the store, and in *n how many from there on, at most
+ * `limit`, are alike: one at least. Any thread.
+ */
+bool disk_mapped(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n);
+
 /* Reads the store's size anew. 1: it changed, 0: it did not, negative errno. Control thread. */
 int disk_resize(struct disk *disk, struct error *err);
 

@@ -165,6 +165,12 @@ int disk_grow(struct disk *disk, uint64_t size, struct error *err)
 	return ret ? error_prefix(err, -ret, "disk '%s'", disk->name) : 0;
 }
 
+bool disk_mapped(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n)
+{
+	*n = limit;
+	return !disk->ops->mapped || disk->ops->mapped(disk, lba, limit, n);
+}
+
 int disk_resize(struct disk *disk, struct error *err)
 {
 	uint64_t before = atomic_load(&disk->nblocks);

@@ -32,6 +32,7 @@ void uring_close(struct disk *disk);
 void uring_unmake(struct disk *disk);
 int64_t uring_size(struct disk *disk, struct error *err);
 int uring_grow(struct disk *disk, uint64_t size, struct error *err);
+bool uring_mapped(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n);
 
 /* The bytes of the store that a transfer covers. */
 struct uring_extent {

@@ -423,3 +423,19 @@ int uring_grow(struct disk *disk, uint64_t size, struct error *err)
 		disk->spec.size = size;
 	return ret;
 }
+
+/* Where the file has holes. A block device does not say. */
+bool uring_mapped(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n)
+{
+	int fd = uring_disk(disk)->fd;
+	off_t at = (off_t)(lba << BLK_SECTOR_SHIFT), end = at + (off_t)(limit << BLK_SECTOR_SHIFT);
+	off_t data = disk->spec.kind == DISK_FILE ? lseek(fd, at, SEEK_DATA) : at;
+	bool mapped = data == at || (data < 0 && errno != ENXIO);
+	off_t next = mapped && disk->spec.kind == DISK_FILE ? lseek(fd, at, SEEK_HOLE) : data;
+
+	/* A hole that begins within the sector leaves it mapped. */
+	if (next < 0 || next > end || (mapped && disk->spec.kind != DISK_FILE))
+		next = end;
+	*n = (uint64_t)(next - at + (mapped ? BLK_SECTOR - 1 : 0)) >> BLK_SECTOR_SHIFT;
+	return mapped;
+}

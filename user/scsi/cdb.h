@@ -69,6 +69,7 @@ struct scsi_command {
 	uint64_t total, moved;
 	uint64_t lba, blocks; /* logical blocks of the whole command */
 	uint32_t piece;
+	uint8_t step; /* of a request of several */
 	void (*resume)(struct command *cmd);
 };
 

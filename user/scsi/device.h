@@ -231,6 +231,44 @@ void scsi_cdb_extent(const struct scsi_command *scsi, uint64_t *lba, uint64_t *b
 /* False, with the command ended: it reaches beyond the unit. */
 bool scsi_extent_ok(struct scsi_device *dev, struct command *cmd, uint64_t lba, uint64_t blocks);
 
+/* Submits a FLUSH for a command that does something more in `done`. */
+void scsi_flush(struct scsi_device *dev, struct command *cmd, void (*done)(struct blk_io *io));
+
+/* ---- block_pages.c: VPD pages B0 to B2, without their headers ---- */
+
+uint16_t scsi_vpd_block_limits(struct scsi_device *dev, const struct scsi_nexus *nexus,
+			       uint8_t *out);
+uint16_t scsi_vpd_block_characteristics(struct scsi_device *dev, const struct scsi_nexus *nexus,
+					uint8_t *out);
+uint16_t scsi_vpd_provisioning(struct scsi_device *dev, const struct scsi_nexus *nexus,
+			       uint8_t *out);
+
+/* ---- compare.c ---- */
+
+#define SCSI_CAW_MAX (128u << 10) /* bytes that COMPARE AND WRITE compares */
+void scsi_verify(struct scsi_device *dev, struct command *cmd);
+void scsi_write_and_verify(struct scsi_device *dev, struct command *cmd);
+void scsi_orwrite(struct scsi_device *dev, struct command *cmd);
+void scsi_compare_and_write(struct scsi_device *dev, struct command *cmd);
+uint64_t scsi_compare_memory(const struct scsi_device *dev, const struct command *cmd);
+uint64_t scsi_verify_memory(const struct scsi_device *dev, const struct command *cmd);
+uint64_t scsi_caw_memory(const struct scsi_device *dev, const struct command *cmd);
+
+/* ---- same.c ---- */
+
+#define SCSI_UNMAP_RANGES 256u /* in one list */
+void scsi_write_same(struct scsi_device *dev, struct command *cmd);
+void scsi_unmap(struct scsi_device *dev, struct command *cmd);
+uint64_t scsi_same_memory(const struct scsi_device *dev, const struct command *cmd);
+
+/* ---- medium_state.c ---- */
+
+void scsi_start_stop_unit(struct scsi_device *dev, struct command *cmd);
+void scsi_prevent_allow(struct scsi_device *dev, struct command *cmd);
+void scsi_get_lba_status(struct scsi_device *dev, struct command *cmd);
+void scsi_read_defect_data(struct scsi_device *dev, struct command *cmd);
+void scsi_pre_fetch(struct scsi_device *dev, struct command *cmd);
+
 /* ---- inquiry.c, vpd.c, luns.c ---- */
 
 #define SCSI_VPD_MAX 1024u /* bytes of a page without its header */

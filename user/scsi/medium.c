@@ -206,6 +206,18 @@ void scsi_write(struct scsi_device *dev, struct command *cmd)
 
 /* ---- the cache ---- */
 
+void scsi_flush(struct scsi_device *dev, struct command *cmd, void (*done)(struct blk_io *io))
+{
+	cmd->io.op = BLK_FLUSH;
+	cmd->io.flags = 0;
+	cmd->io.lba = 0;
+	cmd->io.nblocks = 0;
+	cmd->io.sgl = (struct sgl){};
+	cmd->io.next = NULL;
+	cmd->io.done = done;
+	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
+}
+
 static void flush_done(struct blk_io *io)
 {
 	struct command *cmd = container_of(io, struct command, io);
@@ -221,14 +233,7 @@ void scsi_synchronize_cache(struct scsi_device *dev, struct command *cmd)
 	scsi_cdb_extent(scsi, &scsi->lba, &scsi->blocks);
 	if (!scsi_extent_ok(dev, cmd, scsi->lba, scsi->blocks))
 		return;
-	cmd->io.op = BLK_FLUSH;
-	cmd->io.flags = 0;
-	cmd->io.lba = 0;
-	cmd->io.nblocks = 0;
-	cmd->io.sgl = (struct sgl){};
-	cmd->io.next = NULL;
-	cmd->io.done = flush_done;
-	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
+	scsi_flush(dev, cmd, flush_done);
 }
 
 /* ---- size ---- */

@@ -7,112 +7,90 @@
 
 #define ACTION_MASK 0x1f
 
+/* clang-format off: a line or two an entry */
+
 /* The bits of READ's and WRITE's CDBs; the group number and the protection field are not used. */
-#define USAGE_6(flags)                                    \
-	{                                                 \
-		0, (flags) | 0x1f, 0xff, 0xff, 0xff, 0x04 \
+#define CDB_6(flags)  0, (flags) | 0x1f, 0xff, 0xff, 0xff, 0x04
+#define CDB_10(flags) 0, flags, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0x04
+#define CDB_12(flags) 0, flags, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04
+#define CDB_16(flags) \
+	0, flags, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04
+
+#define OP(code, len, flags, name, execute, memory, ...)                 \
+	{                                                                \
+		code, SCSI_NO_ACTION, len, flags, name, execute, memory, \
+		{                                                        \
+			__VA_ARGS__                                      \
+		}                                                        \
 	}
-#define USAGE_10(flags)                                               \
-	{                                                             \
-		0, flags, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0x04 \
-	}
-#define USAGE_12(flags)                                                           \
-	{                                                                         \
-		0, flags, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04 \
-	}
-#define USAGE_16(flags)                                                                           \
-	{                                                                                         \
-		0, flags, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, \
-			0, 0x04                                                                   \
+#define ACTION(code, action, len, flags, name, execute, memory, ...) \
+	{                                                            \
+		code, action, len, flags, name, execute, memory,     \
+		{                                                    \
+			__VA_ARGS__                                  \
+		}                                                    \
 	}
 
+#define LOOK   (SCSI_PAST_UA | SCSI_ANY_LUN | SCSI_PAST_ALUA)
+#define READS  (SCSI_READS | SCSI_MEDIUM)
+#define WRITES (SCSI_WRITES | SCSI_MEDIUM)
+#define SHY    (SCSI_SHY | SCSI_MEDIUM)
+
 const struct scsi_opcode scsi_opcodes[] = {
-	{0x00,
-	 SCSI_NO_ACTION,
-	 6,
-	 SCSI_MEDIUM,
-	 "TEST UNIT READY",
-	 scsi_test_unit_ready,
-	 NULL,
-	 {0, 0, 0, 0, 0, 0x04}},
-	{0x03,
-	 SCSI_NO_ACTION,
-	 6,
-	 SCSI_PAST_UA | SCSI_ANY_LUN | SCSI_PAST_ALUA,
-	 "REQUEST SENSE",
-	 scsi_request_sense,
-	 NULL,
-	 {0, 0x01, 0, 0, 0xff, 0x04}},
-	{0x08, SCSI_NO_ACTION, 6, SCSI_READS | SCSI_MEDIUM, "READ(6)", scsi_read,
-	 scsi_transfer_memory, USAGE_6(0)},
-	{0x0a, SCSI_NO_ACTION, 6, SCSI_WRITES | SCSI_MEDIUM, "WRITE(6)", scsi_write,
-	 scsi_transfer_memory, USAGE_6(0)},
-	{0x12,
-	 SCSI_NO_ACTION,
-	 6,
-	 SCSI_PAST_UA | SCSI_ANY_LUN | SCSI_PAST_ALUA,
-	 "INQUIRY",
-	 scsi_inquiry,
-	 NULL,
-	 {0, 0x01, 0xff, 0xff, 0xff, 0x04}},
-	{0x25,
-	 SCSI_NO_ACTION,
-	 10,
-	 SCSI_MEDIUM,
-	 "READ CAPACITY(10)",
-	 scsi_read_capacity_10,
-	 NULL,
-	 {0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0x01, 0x04}},
-	{0x28, SCSI_NO_ACTION, 10, SCSI_READS | SCSI_MEDIUM, "READ(10)", scsi_read,
-	 scsi_transfer_memory, USAGE_10(0xf8)},
-	{0x2a, SCSI_NO_ACTION, 10, SCSI_WRITES | SCSI_MEDIUM, "WRITE(10)", scsi_write,
-	 scsi_transfer_memory, USAGE_10(0xf8)},
-	{0x35, SCSI_NO_ACTION, 10, SCSI_MEDIUM | SCSI_SHY, "SYNCHRONIZE CACHE(10)",
-	 scsi_synchronize_cache, NULL, USAGE_10(0x02)},
-	{0x88, SCSI_NO_ACTION, 16, SCSI_READS | SCSI_MEDIUM, "READ(16)", scsi_read,
-	 scsi_transfer_memory, USAGE_16(0xf8)},
-	{0x8a, SCSI_NO_ACTION, 16, SCSI_WRITES | SCSI_MEDIUM, "WRITE(16)", scsi_write,
-	 scsi_transfer_memory, USAGE_16(0xf8)},
-	{0x91, SCSI_NO_ACTION, 16, SCSI_MEDIUM | SCSI_SHY, "SYNCHRONIZE CACHE(16)",
-	 scsi_synchronize_cache, NULL, USAGE_16(0x02)},
-	{0x9e,
-	 0x10,
-	 16,
-	 SCSI_MEDIUM,
-	 "READ CAPACITY(16)",
-	 scsi_read_capacity_16,
-	 NULL,
-	 {0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
-	  0x04}},
-	{0xa0,
-	 SCSI_NO_ACTION,
-	 12,
-	 SCSI_PAST_UA | SCSI_ANY_LUN | SCSI_PAST_ALUA,
-	 "REPORT LUNS",
-	 scsi_report_luns,
-	 NULL,
-	 {0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04}},
-	{0xa3,
-	 0x0c,
-	 12,
-	 SCSI_LOOKS,
-	 "REPORT SUPPORTED OPERATION CODES",
-	 scsi_report_opcodes,
-	 NULL,
-	 {0, 0, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04}},
-	{0xa3,
-	 0x0d,
-	 12,
-	 SCSI_LOOKS,
-	 "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
-	 scsi_report_tmfs,
-	 NULL,
-	 {0, 0, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04}},
-	{0xa8, SCSI_NO_ACTION, 12, SCSI_READS | SCSI_MEDIUM, "READ(12)", scsi_read,
-	 scsi_transfer_memory, USAGE_12(0xf8)},
-	{0xaa, SCSI_NO_ACTION, 12, SCSI_WRITES | SCSI_MEDIUM, "WRITE(12)", scsi_write,
-	 scsi_transfer_memory, USAGE_12(0xf8)},
+	OP(0x00, 6, SCSI_MEDIUM, "TEST UNIT READY", scsi_test_unit_ready, NULL, 0, 0, 0, 0, 0,
+	   0x04),
+	OP(0x03, 6, LOOK, "REQUEST SENSE", scsi_request_sense, NULL, 0, 0x01, 0, 0, 0xff, 0x04),
+	OP(0x08, 6, READS, "READ(6)", scsi_read, scsi_transfer_memory, CDB_6(0)),
+	OP(0x0a, 6, WRITES, "WRITE(6)", scsi_write, scsi_transfer_memory, CDB_6(0)),
+	OP(0x12, 6, LOOK, "INQUIRY", scsi_inquiry, NULL, 0, 0x01, 0xff, 0xff, 0xff, 0x04),
+	OP(0x1b, 6, SCSI_SHY, "START STOP UNIT", scsi_start_stop_unit, NULL, 0, 0x01, 0, 0x0f, 0xf7,
+	   0x04),
+	OP(0x1e, 6, SCSI_SHY, "PREVENT ALLOW MEDIUM REMOVAL", scsi_prevent_allow, NULL, 0, 0, 0, 0,
+	   0x03, 0x04),
+	OP(0x25, 10, SCSI_MEDIUM, "READ CAPACITY(10)", scsi_read_capacity_10, NULL, 0, 0, 0xff,
+	   0xff, 0xff, 0xff, 0, 0, 0x01, 0x04),
+	OP(0x28, 10, READS, "READ(10)", scsi_read, scsi_transfer_memory, CDB_10(0xf8)),
+	OP(0x2a, 10, WRITES, "WRITE(10)", scsi_write, scsi_transfer_memory, CDB_10(0xf8)),
+	OP(0x2e, 10, WRITES, "WRITE AND VERIFY(10)", scsi_write_and_verify, scsi_compare_memory,
+	   CDB_10(0xf6)),
+	OP(0x2f, 10, READS, "VERIFY(10)", scsi_verify, scsi_verify_memory, CDB_10(0xf6)),
+	OP(0x34, 10, SHY, "PRE-FETCH(10)", scsi_pre_fetch, NULL, CDB_10(0x02)),
+	OP(0x35, 10, SHY, "SYNCHRONIZE CACHE(10)", scsi_synchronize_cache, NULL, CDB_10(0x02)),
+	OP(0x37, 10, SCSI_MEDIUM, "READ DEFECT DATA(10)", scsi_read_defect_data, NULL, 0, 0, 0x1f,
+	   0, 0, 0, 0, 0xff, 0xff, 0x04),
+	OP(0x41, 10, WRITES, "WRITE SAME(10)", scsi_write_same, scsi_same_memory, CDB_10(0xf8)),
+	OP(0x42, 10, WRITES, "UNMAP", scsi_unmap, NULL, 0, 0x01, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
+	OP(0x88, 16, READS, "READ(16)", scsi_read, scsi_transfer_memory, CDB_16(0xf8)),
+	OP(0x89, 16, WRITES, "COMPARE AND WRITE", scsi_compare_and_write, scsi_caw_memory, 0, 0xf8,
+	   0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0xff, 0, 0x04),
+	OP(0x8a, 16, WRITES, "WRITE(16)", scsi_write, scsi_transfer_memory, CDB_16(0xf8)),
+	OP(0x8b, 16, WRITES, "ORWRITE(16)", scsi_orwrite, scsi_compare_memory, CDB_16(0xf8)),
+	OP(0x8e, 16, WRITES, "WRITE AND VERIFY(16)", scsi_write_and_verify, scsi_compare_memory,
+	   CDB_16(0xf6)),
+	OP(0x8f, 16, READS, "VERIFY(16)", scsi_verify, scsi_verify_memory, CDB_16(0xf6)),
+	OP(0x90, 16, SHY, "PRE-FETCH(16)", scsi_pre_fetch, NULL, CDB_16(0x02)),
+	OP(0x91, 16, SHY, "SYNCHRONIZE CACHE(16)", scsi_synchronize_cache, NULL, CDB_16(0x02)),
+	OP(0x93, 16, WRITES, "WRITE SAME(16)", scsi_write_same, scsi_same_memory, CDB_16(0xf9)),
+	ACTION(0x9e, 0x10, 16, SCSI_MEDIUM, "READ CAPACITY(16)", scsi_read_capacity_16, NULL, 0, 0,
+	       0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x04),
+	ACTION(0x9e, 0x12, 16, SCSI_MEDIUM, "GET LBA STATUS", scsi_get_lba_status, NULL, 0, 0, 0xff,
+	       0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
+	OP(0xa0, 12, LOOK, "REPORT LUNS", scsi_report_luns, NULL, 0, 0, 0xff, 0, 0, 0, 0xff, 0xff,
+	   0xff, 0xff, 0, 0x04),
+	ACTION(0xa3, 0x0c, 12, SCSI_LOOKS, "REPORT SUPPORTED OPERATION CODES", scsi_report_opcodes,
+	       NULL, 0, 0, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
+	ACTION(0xa3, 0x0d, 12, SCSI_LOOKS, "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
+	       scsi_report_tmfs, NULL, 0, 0, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
+	OP(0xa8, 12, READS, "READ(12)", scsi_read, scsi_transfer_memory, CDB_12(0xf8)),
+	OP(0xaa, 12, WRITES, "WRITE(12)", scsi_write, scsi_transfer_memory, CDB_12(0xf8)),
+	OP(0xae, 12, WRITES, "WRITE AND VERIFY(12)", scsi_write_and_verify, scsi_compare_memory,
+	   CDB_12(0xf6)),
+	OP(0xaf, 12, READS, "VERIFY(12)", scsi_verify, scsi_verify_memory, CDB_12(0xf6)),
+	OP(0xb7, 12, SCSI_MEDIUM, "READ DEFECT DATA(12)", scsi_read_defect_data, NULL, 0, 0x1f, 0,
+	   0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
 };
+
+/* clang-format on */
 
 const unsigned int scsi_nopcodes = sizeof(scsi_opcodes) / sizeof(scsi_opcodes[0]);
 

@@ -127,10 +127,10 @@ static const struct {
 	uint8_t code;
 	uint16_t (*fill)(struct scsi_device *dev, const struct scsi_nexus *nexus, uint8_t *out);
 } pages[] = {
-	{0x00, vpd_supported},
-	{0x80, vpd_serial},
-	{0x83, vpd_identification},
-	{0x86, vpd_extended_inquiry},
+	{0x00, vpd_supported},	       {0x80, vpd_serial},
+	{0x83, vpd_identification},    {0x86, vpd_extended_inquiry},
+	{0xb0, scsi_vpd_block_limits}, {0xb1, scsi_vpd_block_characteristics},
+	{0xb2, scsi_vpd_provisioning},
 };
 
 #define NPAGES (sizeof(pages) / sizeof(pages[0]))

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* WRITE SAME, UNMAP, GET LBA STATUS, and a medium that comes and goes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "fixture_scsi.h"
+#include <string.h>
+
+static struct fixture_scsi fs;
+static uint8_t data[64 * 512];
+
+static int setup_with(const struct fixture_scsi_config *config)
+{
+	fixture_scsi_open(&fs, config);
+	memset(fs.disk->data, 0xa5, 4096 * 512);
+	memset(data, 0, sizeof(data));
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with(&(struct fixture_scsi_config){.thin = true});
+}
+
+static int setup_thick(void **state)
+{
+	return setup_with(&(struct fixture_scsi_config){});
+}
+
+static int setup_removable(void **state)
+{
+	return setup_with(&(struct fixture_scsi_config){.removable = true});
+}
+
+static int teardown(void **state)
+{
+	fixture_scsi_close(&fs);
+	return 0;
+}
+
+static bool is(uint32_t lba, uint32_t blocks, uint8_t byte)
+{
+	for (uint32_t i = 0; i < blocks * 512; i++)
+		if (fs.disk->data[lba * 512 + i] != byte)
+			return false;
+	return true;
+}
+
+static struct fixture_scsi_answer write_same(uint8_t flags, uint32_t lba, uint32_t blocks,
+					     uint32_t out_len)
+{
+	uint8_t cdb[16] = {0x93, flags};
+
+	put_be32(cdb + 6, lba);
+	put_be32(cdb + 10, blocks);
+	return fixture_scsi_run(&fs, 0, cdb, 16, data, out_len, 0);
+}
+
+static void test_write_same(void **state)
+{
+	memset(data, 0x3c, 512);
+	assert_int_equal(write_same(0, 7, 2000, 512).status, SCSI_GOOD);
+	assert_true(is(0, 7, 0xa5) && is(7, 2000, 0x3c) && is(2007, 1, 0xa5));
+	/* Zeroes need no copies. */
+	memset(data, 0, 512);
+	assert_int_equal(write_same(0, 7, 2000, 512).status, SCSI_GOOD);
+	assert_true(is(7, 2000, 0) && is(2007, 1, 0xa5));
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_WRITE_ZEROES), 1);
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 0);
+}
+
+static void test_write_same_gives_space_back(void **state)
+{
+	assert_int_equal(write_same(0x08, 0, 100, 512).status, SCSI_GOOD);
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 1);
+	assert_int_equal(write_same(0x09, 100, 100, 0).status, SCSI_GOOD);
+	assert_true(is(0, 200, 0) && is(200, 1, 0xa5));
+	/* What is not zero is written, whatever was asked for. */
+	memset(data, 1, 512);
+	assert_int_equal(write_same(0x08, 0, 10, 512).status, SCSI_GOOD);
+	assert_true(is(0, 10, 1));
+}
+
+static void test_write_same_refused(void **state)
+{
+	assert_int_equal(write_same(0, 0, 0, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(write_same(0x10, 0, 1, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(write_same(0x20, 0, 1, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(write_same(0, 4095, 2, 512).asc, SCSI_ASC_LBA_RANGE);
+	assert_int_equal(write_same(0, 0, UINT32_MAX, 512).asc, SCSI_ASC_LBA_RANGE);
+}
+
+static void test_thick_units_do_not_unmap(void **state)
+{
+	static const uint8_t unmap[10] = {0x42, 0, 0, 0, 0, 0, 0, 0, 24};
+
+	assert_int_equal(write_same(0x08, 0, 1, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(fixture_scsi_run(&fs, 0, unmap, 10, data, 24, 0).asc, SCSI_ASC_OPCODE);
+}
+
+/* ---- UNMAP ---- */
+
+static uint32_t range(uint32_t n, uint64_t lba, uint32_t blocks)
+{
+	put_be64(data + 8 + 16 * n, lba);
+	put_be32(data + 16 + 16 * n, blocks);
+	put_be16(data, (uint16_t)(6 + 16 * (n + 1)));
+	put_be16(data + 2, (uint16_t)(16 * (n + 1)));
+	return 8 + 16 * (n + 1);
+}
+
+static struct fixture_scsi_answer unmap(uint32_t len)
+{
+	uint8_t cdb[10] = {0x42};
+
+	put_be16(cdb + 7, (uint16_t)len);
+	return fixture_scsi_run(&fs, 0, cdb, 10, data, len, 0);
+}
+
+static void test_unmap_ranges(void **state)
+{
+	range(0, 100, 10);
+	range(1, 5, 0);
+	range(2, 10, 20);
+	assert_int_equal(unmap(range(3, 4095, 1)).status, SCSI_GOOD);
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 3);
+	assert_true(is(100, 10, 0) && is(10, 20, 0) && is(4095, 1, 0));
+	assert_true(is(0, 10, 0xa5) && is(30, 70, 0xa5) && is(110, 3985, 0xa5));
+}
+
+static void test_unmap_all_or_nothing(void **state)
+{
+	range(0, 100, 10);
+	assert_int_equal(unmap(range(1, 4090, 7)).asc, SCSI_ASC_LBA_RANGE);
+	assert_int_equal(unmap(range(1, UINT64_MAX, 2)).asc, SCSI_ASC_LBA_RANGE);
+	assert_int_equal(fs.disk->requests, 0);
+	assert_int_equal(unmap(0).status, SCSI_GOOD);
+	assert_int_equal(unmap(7).asc, SCSI_ASC_LIST_LENGTH);
+}
+
+/* The list says more than came: what came counts. */
+static void test_unmap_list_cut_short(void **state)
+{
+	uint32_t len = range(0, 100, 10);
+
+	put_be16(data + 2, 0xfff0);
+	assert_int_equal(unmap(len).status, SCSI_GOOD);
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 1);
+}
+
+/* ---- a medium that comes and goes ---- */
+
+static struct fixture_scsi_answer start_stop(unsigned int n, uint8_t how)
+{
+	const uint8_t cdb[6] = {0x1b, 0, 0, 0, how};
+
+	return fixture_scsi_run(&fs, n, cdb, 6, NULL, 0, 0);
+}
+
+static struct fixture_scsi_answer prevent(unsigned int n, bool on)
+{
+	const uint8_t cdb[6] = {0x1e, 0, 0, 0, on};
+
+	return fixture_scsi_run(&fs, n, cdb, 6, NULL, 0, 0);
+}
+
+static struct fixture_scsi_answer ready(unsigned int n)
+{
+	static const uint8_t cdb[6];
+
+	return fixture_scsi_run(&fs, n, cdb, 6, NULL, 0, 0);
+}
+
+static void test_eject_and_load(void **state)
+{
+	assert_int_equal(start_stop(0, 0x02).status, SCSI_GOOD);
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 1);
+	assert_int_equal(ready(1).asc, SCSI_ASC_MEDIUM_NOT_PRESENT);
+	assert_int_equal(ready(1).key, SCSI_KEY_NOT_READY);
+	assert_int_equal(start_stop(0, 0x03).status, SCSI_GOOD);
+	assert_int_equal(ready(0).status, SCSI_GOOD);
+	assert_int_equal(ready(1).asc, SCSI_ASC_MEDIUM_CHANGED);
+	assert_int_equal(ready(1).status, SCSI_GOOD);
+}
+
+static void test_removal_prevented(void **state)
+{
+	assert_int_equal(prevent(1, true).status, SCSI_GOOD);
+	assert_int_equal(start_stop(0, 0x02).asc, SCSI_ASC_REMOVAL_PREVENTED);
+	assert_int_equal(prevent(1, false).status, SCSI_GOOD);
+	assert_int_equal(start_stop(0, 0x02).status, SCSI_GOOD);
+}
+
+static void test_stop_and_start(void **state)
+{
+	assert_int_equal(start_stop(0, 0).status, SCSI_GOOD);
+	assert_int_equal(ready(0).asc, SCSI_ASC_NOT_READY_INITIALIZE);
+	assert_int_equal(start_stop(0, 1).status, SCSI_GOOD);
+	assert_int_equal(ready(0).status, SCSI_GOOD);
+	assert_int_equal(start_stop(0, 2).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(prevent(0, true).asc, SCSI_ASC_OPCODE);
+}
+
+#define TEST(name, up) cmocka_unit_test_setup_teardown(name, up, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_write_same, setup),
+		TEST(test_write_same_gives_space_back, setup),
+		TEST(test_write_same_refused, setup),
+		TEST(test_thick_units_do_not_unmap, setup_thick),
+		TEST(test_unmap_ranges, setup),
+		TEST(test_unmap_all_or_nothing, setup),
+		TEST(test_unmap_list_cut_short, setup),
+		TEST(test_eject_and_load, setup_removable),
+		TEST(test_removal_prevented, setup_removable),
+		TEST(test_stop_and_start, setup_thick),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

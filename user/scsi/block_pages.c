@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the vital product data says of blocks (SBC-4 6.6): limits, rotation, provisioning. */
+#include "scsi/device.h"
+
+#include <string.h>
+
+#define BLOCK_LIMITS_LEN    60u
+#define CHARACTERISTICS_LEN 60u
+#define PROVISIONING_LEN    4u
+#define WSNZ		    0x01
+#define NON_ROTATING	    1u
+#define LBPU		    0x80
+#define LBPWS		    0x40
+#define LBPWS10		    0x20
+#define LBPRZ_ZEROES	    0x04
+#define THIN		    0x02
+
+/* `page` points behind the header, so its bytes are the standard's less 4. */
+uint16_t scsi_vpd_block_limits(struct scsi_device *dev, const struct scsi_nexus *nexus,
+			       uint8_t *page)
+{
+	uint32_t physical = dev->lu->disk->physical_block >> dev->block_shift;
+	uint32_t caw = SCSI_CAW_MAX >> dev->block_shift;
+
+	memset(page, 0, BLOCK_LIMITS_LEN);
+	page[0] = WSNZ;
+	page[1] = caw < 0xff ? (uint8_t)caw : 0xff;
+	put_be16(page + 2, physical ? (uint16_t)physical : 1);
+	/* Any length is taken; pieces of this one are what it is cut into. */
+	put_be32(page + 8, SCSI_PIECE_MAX >> dev->block_shift);
+	if (dev->thin) {
+		put_be32(page + 16, UINT32_MAX);
+		put_be32(page + 20, SCSI_UNMAP_RANGES);
+		put_be32(page + 24, physical ? physical : 1);
+		put_be32(page + 28, 0x80000000u); /* UGAVALID, alignment 0 */
+	}
+	return BLOCK_LIMITS_LEN;
+}
+
+uint16_t scsi_vpd_block_characteristics(struct scsi_device *dev, const struct scsi_nexus *nexus,
+					uint8_t *page)
+{
+	memset(page, 0, CHARACTERISTICS_LEN);
+	put_be16(page, NON_ROTATING);
+	return CHARACTERISTICS_LEN;
+}
+
+uint16_t scsi_vpd_provisioning(struct scsi_device *dev, const struct scsi_nexus *nexus,
+			       uint8_t *page)
+{
+	memset(page, 0, PROVISIONING_LEN);
+	if (dev->thin) {
+		page[1] = LBPU | LBPWS | LBPWS10 | LBPRZ_ZEROES;
+		page[2] = THIN;
+	}
+	return PROVISIONING_LEN;
+}

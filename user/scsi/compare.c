@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Commands that read the medium and look at what they find beside what the initiator sent: VERIFY,
+ * WRITE AND VERIFY, COMPARE AND WRITE, ORWRITE (SBC-4 5). Data-out and what was read are in memory
+ * at the same time, a piece of each.
+ */
+#include "scsi/device.h"
+
+#include <string.h>
+
+#define BYTCHK_SHIFT  1
+#define BYTCHK_MASK   3
+#define BYTCHK_MEDIUM 0 /* only that it can be read */
+#define BYTCHK_ALL    1 /* against data-out */
+#define BYTCHK_ONE    3 /* each block against the one block of data-out */
+#define PROTECT_BITS  0xe0
+#define CHUNK	      4096u
+
+/* ---- memory ---- */
+
+static uint64_t block_bytes(const struct scsi_device *dev)
+{
+	return 1ull << dev->block_shift;
+}
+
+uint64_t scsi_compare_memory(const struct scsi_device *dev, const struct command *cmd)
+{
+	uint64_t piece = cmd->scsi.out_len < SCSI_PIECE_MAX ? cmd->scsi.out_len : SCSI_PIECE_MAX;
+
+	return 2 * ((piece + block_bytes(dev) - 1) & ~(block_bytes(dev) - 1));
+}
+
+uint64_t scsi_verify_memory(const struct scsi_device *dev, const struct command *cmd)
+{
+	return SCSI_MEMORY_MAX;
+}
+
+/* The part of a list from `off` on. */
+static void sgl_part(const struct sgl *from, uint32_t off, uint32_t len,
+		     struct span spans[BLK_MAX_SPANS], struct sgl *part)
+{
+	uint32_t n = 0, left = len;
+
+	for (uint32_t i = 0; left; i++) {
+		struct span span = from->spans[i];
+
+		if (off >= span.len) {
+			off -= span.len;
+			continue;
+		}
+		span.addr += off;
+		span.len -= off;
+		off = 0;
+		if (span.len > left)
+			span.len = left;
+		left -= span.len;
+		spans[n++] = span;
+	}
+	*part = (struct sgl){.spans = spans, .nspans = n, .len = len};
+}
+
+/*
+ * The first byte at which data-out, from its beginning or over and over its first `repeat` bytes,
+ * differs from what was read; `len` when none does.
+ */
+static uint32_t first_difference(const struct command *cmd, uint32_t len, uint32_t repeat)
+{
+	const struct arena *arena = cmd->queue->arena;
+	uint32_t chunk = repeat && repeat < CHUNK ? repeat : CHUNK, at = 0, n;
+	uint8_t out[CHUNK], in[CHUNK];
+
+	for (; at < len; at += n) {
+		n = len - at < chunk ? len - at : chunk;
+		sgl_copy_out(arena, &cmd->data_out, repeat ? at % repeat : at, out, n);
+		sgl_copy_out(arena, &cmd->data_in, at, in, n);
+		if (memcmp(out, in, n) == 0)
+			continue;
+		for (n = 0; out[n] == in[n]; n++)
+			;
+		return at + n;
+	}
+	return len;
+}
+
+static void miscompare(struct command *cmd, uint64_t offset)
+{
+	scsi_fail(cmd, (struct scsi_sense){.key = SCSI_KEY_MISCOMPARE,
+					   .asc = SCSI_ASC_MISCOMPARE,
+					   .has_information = true,
+					   .information = offset});
+}
+
+/* What was read is not sent to anybody. */
+static void forget_data_in(struct command *cmd)
+{
+	cmd->data_in.len = 0;
+}
+
+/* ---- one piece as one request to blk ---- */
+
+static uint64_t piece_sector(const struct scsi_device *dev, const struct command *cmd)
+{
+	return (cmd->scsi.lba << (dev->block_shift - BLK_SECTOR_SHIFT)) +
+	       (cmd->scsi.moved >> BLK_SECTOR_SHIFT);
+}
+
+static uint64_t piece_lba(const struct scsi_device *dev, const struct command *cmd)
+{
+	return cmd->scsi.lba + (cmd->scsi.moved >> dev->block_shift);
+}
+
+/* The step of a request: the whole piece, from or to `sgl`. */
+static bool step(struct blk_io *io, enum blk_op op, const struct sgl *sgl)
+{
+	io->op = op;
+	io->sgl = *sgl;
+	return true;
+}
+
+static void submit(struct command *cmd, enum blk_op op, unsigned int flags,
+		   bool (*next)(struct blk_io *io), void (*done)(struct blk_io *io))
+{
+	struct scsi_device *dev = scsi_device_of(cmd);
+
+	cmd->scsi.step = 0;
+	cmd->io.op = op;
+	cmd->io.flags = flags;
+	cmd->io.lba = piece_sector(dev, cmd);
+	cmd->io.nblocks = cmd->scsi.piece >> BLK_SECTOR_SHIFT;
+	cmd->io.sgl = cmd->data_in;
+	cmd->io.next = next;
+	cmd->io.done = done;
+	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
+}
+
+static bool place_piece(struct command *cmd)
+{
+	if (!cmd->ops->place(cmd, cmd->scsi.piece, &cmd->data_in))
+		return true;
+	scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INSUFFICIENT_RESOURCES);
+	return false;
+}
+
+static unsigned int write_flags(const struct command *cmd)
+{
+	return lu_write_flags(scsi_device_of(cmd)->lu) | (cmd->scsi.cdb[1] & 0x08 ? BLK_FUA : 0);
+}
+
+static struct command *command_of(struct blk_io *io)
+{
+	return container_of(io, struct command, io);
+}
+
+/* ---- the frame of a command: pieces of data-out, one after the other ---- */
+
+static void next_piece(struct command *cmd, void (*fetched)(struct command *cmd))
+{
+	uint64_t left = cmd->scsi.total - cmd->scsi.moved;
+
+	cmd->scsi.piece = left < SCSI_PIECE_MAX ? (uint32_t)left : SCSI_PIECE_MAX;
+	scsi_solicit(cmd, (uint32_t)cmd->scsi.moved, cmd->scsi.piece, fetched);
+}
+
+/* False, with the command ended. */
+static bool begin(struct scsi_device *dev, struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+
+	if (scsi->cdb[1] & PROTECT_BITS) {
+		scsi_bad_cdb(cmd, 1, 7);
+		return false;
+	}
+	scsi_cdb_extent(scsi, &scsi->lba, &scsi->blocks);
+	if (!scsi_extent_ok(dev, cmd, scsi->lba, scsi->blocks))
+		return false;
+	scsi->moved = 0;
+	scsi->total = scsi->blocks << dev->block_shift;
+	scsi->wanted = scsi->total;
+	return true;
+}
+
+/* All of data-out, or what there are whole blocks of. */
+static void limit_to_data_out(struct scsi_device *dev, struct scsi_command *scsi)
+{
+	if (scsi->total > scsi->out_len)
+		scsi->total = scsi->out_len >> dev->block_shift << dev->block_shift;
+}
+
+static void piece_done(struct command *cmd, void (*fetched)(struct command *cmd))
+{
+	forget_data_in(cmd);
+	cmd->scsi.moved += cmd->scsi.piece;
+	if (cmd->scsi.moved < cmd->scsi.total)
+		next_piece(cmd, fetched);
+	else
+		scsi_good(cmd);
+}
+
+/* ---- VERIFY ---- */
+
+static void verify_read(struct command *cmd);
+
+static void verify_done(struct blk_io *io)
+{
+	struct command *cmd = command_of(io);
+	struct scsi_device *dev = scsi_device_of(cmd);
+	uint8_t bytchk = cmd->scsi.cdb[1] >> BYTCHK_SHIFT & BYTCHK_MASK;
+	uint32_t repeat = bytchk == BYTCHK_ONE ? 1u << dev->block_shift : 0, same;
+
+	if (io->status != BLK_OK) {
+		scsi_end_io(cmd, io->status, piece_lba(dev, cmd));
+		return;
+	}
+	same = bytchk == BYTCHK_MEDIUM ? cmd->scsi.piece
+				       : first_difference(cmd, cmd->scsi.piece, repeat);
+	if (same < cmd->scsi.piece) {
+		miscompare(cmd, repeat ? same % repeat : cmd->scsi.moved + same);
+		return;
+	}
+	if (bytchk == BYTCHK_ALL) {
+		piece_done(cmd, verify_read);
+		return;
+	}
+	forget_data_in(cmd);
+	cmd->scsi.moved += cmd->scsi.piece;
+	if (cmd->scsi.moved < cmd->scsi.total)
+		verify_read(cmd);
+	else
+		scsi_good(cmd);
+}
+
+static void verify_read(struct command *cmd)
+{
+	uint64_t left = cmd->scsi.total - cmd->scsi.moved;
+
+	cmd->scsi.piece = left < SCSI_PIECE_MAX ? (uint32_t)left : SCSI_PIECE_MAX;
+	if (scsi_task_aborted(cmd))
+		scsi_end(cmd, SCSI_TASK_ABORTED);
+	else if (place_piece(cmd))
+		submit(cmd, BLK_READ, 0, NULL, verify_done);
+}
+
+void scsi_verify(struct scsi_device *dev, struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+	uint8_t bytchk = scsi->cdb[1] >> BYTCHK_SHIFT & BYTCHK_MASK;
+
+	if (bytchk != BYTCHK_MEDIUM && bytchk != BYTCHK_ALL && bytchk != BYTCHK_ONE) {
+		scsi_bad_cdb(cmd, 1, 2);
+		return;
+	}
+	if (!begin(dev, cmd))
+		return;
+	scsi->wanted = bytchk == BYTCHK_ALL   ? scsi->total
+		       : bytchk == BYTCHK_ONE ? block_bytes(dev)
+					      : 0;
+	if (bytchk == BYTCHK_ALL)
+		limit_to_data_out(dev, scsi);
+	if (!scsi->total)
+		scsi_good(cmd);
+	else if (bytchk == BYTCHK_ALL)
+		next_piece(cmd, verify_read);
+	else if (bytchk == BYTCHK_MEDIUM)
+		verify_read(cmd);
+	else if (scsi->out_len < block_bytes(dev))
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_LIST_LENGTH);
+	else
+		scsi_solicit(cmd, 0, (uint32_t)block_bytes(dev), verify_read);
+}
+
+/* ---- WRITE AND VERIFY ---- */
+
+static void write_verify_fetched(struct command *cmd);
+
+static bool write_verify_next(struct blk_io *io)
+{
+	struct command *cmd = command_of(io);
+
+	switch (cmd->scsi.step++) {
+	case 0:
+		return step(io, BLK_WRITE, &cmd->data_out);
+	case 1:
+		return step(io, BLK_READ, &cmd->data_in);
+	default:
+		return false;
+	}
+}
+
+static void write_verify_done(struct blk_io *io)
+{
+	struct command *cmd = command_of(io);
+	uint32_t same;
+
+	if (io->status != BLK_OK) {
+		scsi_end_io(cmd, io->status, piece_lba(scsi_device_of(cmd), cmd));
+		return;
+	}
+	same = first_difference(cmd, cmd->scsi.piece, 0);
+	if (same < cmd->scsi.piece)
+		miscompare(cmd, cmd->scsi.moved + same);
+	else
+		piece_done(cmd, write_verify_fetched);
+}
+
+/* It promises that the medium has it. */
+static void write_verify_fetched(struct command *cmd)
+{
+	if (place_piece(cmd))
+		submit(cmd, BLK_WRITE, BLK_FUA, write_verify_next, write_verify_done);
+}
+
+void scsi_write_and_verify(struct scsi_device *dev, struct command *cmd)
+{
+	if (cmd->scsi.cdb[1] >> BYTCHK_SHIFT & 2) {
+		scsi_bad_cdb(cmd, 1, 2);
+		return;
+	}
+	if (!begin(dev, cmd))
+		return;
+	limit_to_data_out(dev, &cmd->scsi);
+	if (cmd->scsi.total)
+		next_piece(cmd, write_verify_fetched);
+	else
+		scsi_good(cmd);
+}
+
+/* ---- ORWRITE ---- */
+
+static void orwrite_fetched(struct command *cmd);
+
+static void or_together(struct command *cmd)
+{
+	const struct arena *arena = cmd->queue->arena;
+	uint8_t out[CHUNK], in[CHUNK];
+
+	for (uint32_t at = 0; at < cmd->scsi.piece; at += CHUNK) {
+		uint32_t n = cmd->scsi.piece - at < CHUNK ? cmd->scsi.piece - at : CHUNK;
+
+		sgl_copy_out(arena, &cmd->data_out, at, out, n);
+		sgl_copy_out(arena, &cmd->data_in, at, in, n);
+		for (uint32_t i = 0; i < n; i++)
+			out[i] |= in[i];
+		sgl_copy_in(arena, &cmd->data_out, at, out, n);
+	}
+}
+
+static bool orwrite_next(struct blk_io *io)
+{
+	struct command *cmd = command_of(io);
+
+	switch (cmd->scsi.step++) {
+	case 0:
+		return step(io, BLK_READ, &cmd->data_in);
+	case 1:
+		or_together(cmd);
+		return step(io, BLK_WRITE, &cmd->data_out);
+	default:
+		return false;
+	}
+}
+
+static void orwrite_done(struct blk_io *io)
+{
+	struct command *cmd = command_of(io);
+
+	if (io->status != BLK_OK)
+		scsi_end_io(cmd, io->status, piece_lba(scsi_device_of(cmd), cmd));
+	else
+		piece_done(cmd, orwrite_fetched);
+}
+
+static void orwrite_fetched(struct command *cmd)
+{
+	if (place_piece(cmd))
+		submit(cmd, BLK_WRITE, write_flags(cmd), orwrite_next, orwrite_done);
+}
+
+void scsi_orwrite(struct scsi_device *dev, struct command *cmd)
+{
+	if (!begin(dev, cmd))
+		return;
+	limit_to_data_out(dev, &cmd->scsi);
+	if (cmd->scsi.total)
+		next_piece(cmd, orwrite_fetched);
+	else
+		scsi_good(cmd);
+}
+
+/* ---- COMPARE AND WRITE ---- */
+
+/* Data-out is what must be there, then what is to be there. */
+static bool caw_next(struct blk_io *io)
+{
+	struct command *cmd = command_of(io);
+	struct sgl after;
+
+	switch (cmd->scsi.step++) {
+	case 0:
+		return step(io, BLK_READ, &cmd->data_in);
+	case 1:
+		cmd->scsi.moved = first_difference(cmd, cmd->scsi.piece, 0);
+		if (cmd->scsi.moved < cmd->scsi.piece)
+			return false;
+		sgl_part(&cmd->data_out, cmd->scsi.piece, cmd->scsi.piece, cmd->model.spans,
+			 &after);
+		return step(io, BLK_WRITE, &after);
+	default:
+		return false;
+	}
+}
+
+static void caw_done(struct blk_io *io)
+{
+	struct command *cmd = command_of(io);
+
+	forget_data_in(cmd);
+	if (io->status != BLK_OK)
+		scsi_end_io(cmd, io->status, cmd->scsi.lba);
+	else if (cmd->scsi.moved < cmd->scsi.piece)
+		miscompare(cmd, cmd->scsi.moved);
+	else
+		scsi_good(cmd);
+}
+
+static void caw_fetched(struct command *cmd)
+{
+	cmd->scsi.moved = 0;
+	if (place_piece(cmd))
+		submit(cmd, BLK_WRITE, write_flags(cmd), caw_next, caw_done);
+}
+
+uint64_t scsi_caw_memory(const struct scsi_device *dev, const struct command *cmd)
+{
+	return 3ull * SCSI_CAW_MAX;
+}
+
+void scsi_compare_and_write(struct scsi_device *dev, struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+	uint64_t bytes;
+
+	if (scsi->cdb[1] & PROTECT_BITS) {
+		scsi_bad_cdb(cmd, 1, 7);
+		return;
+	}
+	scsi->lba = get_be64(scsi->cdb + 2);
+	scsi->blocks = scsi->cdb[13];
+	bytes = scsi->blocks << dev->block_shift;
+	if (bytes > SCSI_CAW_MAX) {
+		scsi_bad_cdb(cmd, 13, 7);
+		return;
+	}
+	if (!scsi_extent_ok(dev, cmd, scsi->lba, scsi->blocks))
+		return;
+	scsi->wanted = 2 * bytes;
+	scsi->piece = (uint32_t)bytes;
+	if (!bytes)
+		scsi_good(cmd);
+	else if (scsi->out_len < 2 * bytes)
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_LIST_LENGTH);
+	else
+		scsi_solicit(cmd, 0, 2 * (uint32_t)bytes, caw_fetched);
+}
