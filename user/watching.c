@@ -23,7 +23,8 @@ struct watching {
 	int conn, signals;
 	uint64_t wall_ns; /* add to CLOCK_MONOTONIC */
 	uint64_t until_ns;
-	bool hung_up; /* the server did */
+	uint64_t last_ns; /* what came until then is still wanted; 0: there is no end in sight */
+	bool hung_up;	  /* the server did */
 	struct watching_result *result;
 };
 
@@ -96,7 +97,7 @@ static int cannot_write(int ret, struct error *err)
 	return error_set(err, -ret, "cannot write: %s", strerror(-ret));
 }
 
-/* Hands over what is there, but not an endless stream. How many, or negative errno. */
+/* Hands over what is there, but at most a burst. How many, or negative errno. */
 static int drain(struct watching *w, struct error *err)
 {
 	struct tap_record record;
@@ -106,7 +107,7 @@ static int drain(struct watching *w, struct error *err)
 		ret = tap_watch_next(w->watch, &record);
 		if (ret < 0)
 			return error_set(err, EPROTO, "what the server wrote makes no sense");
-		if (!ret)
+		if (!ret || (w->last_ns && record.ns > w->last_ns))
 			break;
 		ret = w->watcher->seen(w->watcher->ctx, &record, record.ns + w->wall_ns);
 		tap_watch_done(w->watch, &record);
@@ -120,20 +121,21 @@ static int drain(struct watching *w, struct error *err)
 
 static int watch_on(struct watching *w, struct error *err)
 {
-	bool stop = false;
+	bool over = false;
 	int n = 0;
 
-	while (!stop) {
-		bool over = is_over(w);
-
-		stop = !over && look_around(w, n ? 0 : LOOK_AGAIN_MS);
+	do {
+		if (!over && !w->last_ns) {
+			over = is_over(w);
+			if (!over && look_around(w, n ? 0 : LOOK_AGAIN_MS))
+				w->last_ns = clock_now_ns();
+		}
 		n = drain(w, err);
 		if (n < 0)
 			return n;
-		if (is_enough(w))
-			w->result->end = WATCHING_ENOUGH;
-		stop |= is_enough(w) || (over && !n);
-	}
+	} while (!is_enough(w) && (n == BURST || (!over && !w->last_ns)));
+	if (is_enough(w))
+		w->result->end = WATCHING_ENOUGH;
 	return 0;
 }
 

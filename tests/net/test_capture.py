@@ -384,6 +384,30 @@ def test_trace_shows_errors_and_other_commands(pair):
         assert one[2][6] == rest
 
 
+def test_trace_that_sleeps_loses_lines_and_says_how_many(pair):
+    target = pair.serve_disk(pair.lab.disk())
+    client = pair.client()
+    watcher = Watcher(target, "trace", "on")
+    watcher.child.send_signal(signal.SIGSTOP)
+    memory = rss(target)
+    reads = 9000  # more steps than there is memory for
+    for i in range(reads):
+        assert client.read(i % 100, 1) == pattern(i % 100, 1)
+    assert rss(target) - memory < 8 << 10
+    watcher.child.send_signal(signal.SIGCONT)
+    wait_until(lambda: len(watcher.lines()) > reads, 10, "what there was room for")
+    status, said = watcher.end()
+    assert status == 0
+    lost = int(re.fullmatch(r"(\d+) lines lost for lack of room\n", said)[1])
+    # That the last reply has left was perhaps not seen yet.
+    assert len(STEPS) * reads - 1 <= len(watcher.lines()) + lost <= len(STEPS) * reads
+
+
+def rss(target):
+    """KiB of memory in use."""
+    return int(re.search(r"VmRSS:\s*(\d+)", open(f"/proc/{target.pid}/status").read())[1])
+
+
 def test_trace_off_ends_the_trace_of_another(pair):
     target = pair.serve_disk(pair.lab.disk())
     watcher = Watcher(target, "trace", "on")
