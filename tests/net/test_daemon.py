@@ -2,6 +2,7 @@
 """The daemon: what its file says, what changes while it serves, and what a mistake costs: nothing."""
 
 import copy
+import itertools
 import json
 import os
 import signal
@@ -138,6 +139,63 @@ def test_many_reloads_under_load(pair, daemon, config):
             daemon.control("reload")
         assert addresses(daemon) == ["7.1", "7.2"]
     assert load.slowest < 1
+
+
+def test_reloads_signals_and_edits_at_once(pair, daemon, config):
+    """Whatever comes while a change is made comes after it; in the end the file is what runs."""
+    done = threading.Event()
+    failures = []
+
+    def rewrite():
+        for turn in itertools.cycle(range(6)):
+            other = copy.deepcopy(config)
+            for slot in range(turn):
+                other["disks"].append({"name": f"m{slot}", "ram": "1MiB"})
+                other["aoe"].append({"interface": pair.port, "address": f"8.{slot}", "disk": f"m{slot}",
+                                     "allow": ["any"]})
+            if turn == 3:
+                other["interfaces"].append({"name": "nosuch0"})
+            draft = daemon.file.with_suffix(".draft")
+            draft.write_text(json.dumps(other))
+            draft.rename(daemon.file)
+            daemon.hup()
+            yield
+
+    def edit(number):
+        yield from itertools.cycle([
+            lambda: daemon.ask(command="disk-add", name=f"x{number}", disk="ram:1M"),
+            lambda: daemon.ask(command="export-add", address=f"9.{number}", disk=f"x{number}",
+                               interfaces=[pair.port], allow="any"),
+            lambda: daemon.ask(command="reload"),
+            lambda: daemon.ask(command="export-remove", address=f"9.{number}"),
+            lambda: daemon.ask(command="disk-remove", name=f"x{number}"),
+        ])
+
+    def repeat(steps):
+        try:
+            for step in steps:
+                answer = step() if step else None
+                # Refused or done, but answered with a line.
+                assert not answer or "ok" in answer
+                if done.is_set():
+                    break
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=repeat, args=(steps,))
+               for steps in (rewrite(), edit(1), edit(2))]
+    with Load(pair.client()) as load:
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: daemon.output().count("export 8.4: add") >= 3 or failures, 30, "three rounds")
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not failures and load.rounds
+    daemon.configure(config)
+    daemon.control("reload")
+    assert daemon.diff() == [] and addresses(daemon) == ["7.1", "7.2"]
+    assert "cannot undo" not in daemon.output()
 
 
 def test_kill_and_start_again(pair, daemon):

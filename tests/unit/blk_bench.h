@@ -208,4 +208,11 @@ static inline void bench_assert_zero(struct disk *disk, uint64_t lba, uint32_t n
 	assert_memory_equal(bytes, zero, nblocks * BLK_SECTOR);
 }
 
+/* A test, with and without buffers that are registered with the ring. */
+#define BENCH_TESTS(name)                                                 \
+	cmocka_unit_test_setup_teardown(name, bench_open, bench_close),   \
+	{                                                                 \
+#name "_fixed", name, bench_open_fixed, bench_close, NULL \
+	}
+
 #endif

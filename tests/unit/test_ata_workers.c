@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "fixture_ata.h"
-#include <poll.h>
+#include "mailbox_thread.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,15 +35,6 @@ struct worker {
 	pthread_t thread;
 	struct change changes[PARALLEL];
 };
-
-static void mailbox_wait(struct mailbox *box)
-{
-	struct pollfd poll_box = {.fd = box->eventfd, .events = POLLIN};
-
-	if (poll(&poll_box, 1, 10000) != 1)
-		abort();
-	mailbox_drain(box);
-}
 
 static void change_start(struct change *change)
 {
@@ -94,34 +85,14 @@ static void *worker_run(void *arg)
 	return NULL;
 }
 
-struct writer {
-	struct mailbox box;
-	struct message stop;
-	bool stopped;
-};
-
-static void writer_stop(struct message *message)
-{
-	container_of(message, struct writer, stop)->stopped = true;
-}
-
-static void *writer_run(void *arg)
-{
-	struct writer *writer = arg;
-
-	while (!writer->stopped)
-		mailbox_wait(&writer->box);
-	return NULL;
-}
-
-static void serve(struct ata_device *dev, struct lu *lu, struct writer *writer)
+static void serve(struct ata_device *dev, struct lu *lu, struct mailbox_thread *writer)
 {
 	struct worker *workers = calloc(2, sizeof(*workers));
-	pthread_t threads[3];
+	pthread_t threads[2];
 	unsigned int i;
 
 	assert_non_null(workers);
-	pthread_create(&threads[2], NULL, writer_run, writer);
+	mailbox_thread_start(writer);
 	for (i = 0; i < 2; i++) {
 		fixture_open(&workers[i].f);
 		workers[i].dev = dev;
@@ -131,8 +102,7 @@ static void serve(struct ata_device *dev, struct lu *lu, struct writer *writer)
 	}
 	for (i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	mailbox_post(&writer->box, &writer->stop);
-	pthread_join(threads[2], NULL);
+	mailbox_thread_stop(writer);
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(workers[i].ended, LOGS);
 		assert_int_equal(workers[i].failed, 0);
@@ -144,7 +114,7 @@ static void serve(struct ata_device *dev, struct lu *lu, struct writer *writer)
 
 static void test_no_change_is_lost(void **unused)
 {
-	struct writer writer = {.stop.run = writer_stop};
+	struct mailbox_thread writer;
 	struct fixture_disk *disk = fixture_disk_open(1000, 0);
 	char *dir = fixture_dir_make();
 	struct state *state = NULL;
@@ -154,14 +124,14 @@ static void test_no_change_is_lost(void **unused)
 	unsigned int log;
 
 	lu_init(&lu, &disk->disk, true);
-	assert_int_equal(mailbox_open(&writer.box), 0);
+	mailbox_thread_open(&writer);
 	assert_int_equal(state_open(dir, "disk", &writer.box, &state, NULL), 0);
 	assert_int_equal(ata_device_open(&lu, state, &dev, NULL), 0);
 	serve(dev, &lu, &writer);
 	ata_device_close(dev);
 	lu_fini(&lu);
 	state_close(state);
-	mailbox_close(&writer.box);
+	mailbox_thread_close(&writer);
 	fixture_disk_close(disk);
 
 	assert_int_equal(state_open(dir, "disk", NULL, &state, NULL), 0);

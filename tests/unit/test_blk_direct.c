@@ -175,18 +175,15 @@ static void test_where_there_is_none(void **state)
 	close(fd);
 }
 
-#define TEST(name)                                                        \
-	cmocka_unit_test_setup_teardown(name, bench_open, bench_close),   \
-	{                                                                 \
-#name "_fixed", name, bench_open_fixed, bench_close, NULL \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_aligned_goes_straight),      TEST(test_misaligned_is_copied),
-		TEST(test_sectors_within_blocks),      TEST(test_writers_within_one_block),
-		TEST(test_truncated_file_is_an_error), TEST(test_where_there_is_none),
+		BENCH_TESTS(test_aligned_goes_straight),
+		BENCH_TESTS(test_misaligned_is_copied),
+		BENCH_TESTS(test_sectors_within_blocks),
+		BENCH_TESTS(test_writers_within_one_block),
+		BENCH_TESTS(test_truncated_file_is_an_error),
+		BENCH_TESTS(test_where_there_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,25 +278,19 @@ static void test_sequence_of_everything(void **state)
 	disk_put(disk);
 }
 
-#define TEST(name)                                                        \
-	cmocka_unit_test_setup_teardown(name, bench_open, bench_close),   \
-	{                                                                 \
-#name "_fixed", name, bench_open_fixed, bench_close, NULL \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_round_trip),
-		TEST(test_payload_in_pieces),
-		TEST(test_read_into_pieces),
-		TEST(test_more_in_flight_than_the_ring_holds),
-		TEST(test_writes_on_one_place_keep_their_order),
-		TEST(test_unmap_and_zeroes),
-		TEST(test_truncated_file_is_an_error),
-		TEST(test_failing_writes),
-		TEST(test_cached_writes_are_done_at_once),
-		TEST(test_sequence_of_everything),
+		BENCH_TESTS(test_round_trip),
+		BENCH_TESTS(test_payload_in_pieces),
+		BENCH_TESTS(test_read_into_pieces),
+		BENCH_TESTS(test_more_in_flight_than_the_ring_holds),
+		BENCH_TESTS(test_writes_on_one_place_keep_their_order),
+		BENCH_TESTS(test_unmap_and_zeroes),
+		BENCH_TESTS(test_truncated_file_is_an_error),
+		BENCH_TESTS(test_failing_writes),
+		BENCH_TESTS(test_cached_writes_are_done_at_once),
+		BENCH_TESTS(test_sequence_of_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "mailbox_thread.h"
 #include "state/state.h"
-#include <poll.h>
 #include <stdlib.h>
 
 #define SAVES 40u
@@ -31,15 +31,6 @@ struct worker {
 	unsigned int ended;
 	bool in_order, own_thread, all_good;
 };
-
-static void mailbox_wait(struct mailbox *box)
-{
-	struct pollfd poll_box = {.fd = box->eventfd, .events = POLLIN};
-
-	if (poll(&poll_box, 1, 10000) != 1)
-		abort();
-	mailbox_drain(box);
-}
 
 static void save_done(struct state_save *save)
 {
@@ -70,26 +61,6 @@ static void *worker_run(void *arg)
 	return NULL;
 }
 
-struct writer {
-	struct mailbox box;
-	struct message stop;
-	bool stopped;
-};
-
-static void writer_stop(struct message *message)
-{
-	container_of(message, struct writer, stop)->stopped = true;
-}
-
-static void *writer_run(void *arg)
-{
-	struct writer *writer = arg;
-
-	while (!writer->stopped)
-		mailbox_wait(&writer->box);
-	return NULL;
-}
-
 static int number_of(const struct state *state, const char *section)
 {
 	return (int)json_integer_value(json_object_get(state_section(state, section), "number"));
@@ -97,25 +68,24 @@ static int number_of(const struct state *state, const char *section)
 
 static void test_saves_of_two_workers(void **unused)
 {
-	struct writer writer = {.stop.run = writer_stop};
+	struct mailbox_thread writer;
 	struct worker workers[2] = {{.section = "aoe"}, {.section = "ata"}};
 	char *dir = fixture_dir_make();
 	struct state *state = NULL;
-	pthread_t threads[3];
+	pthread_t threads[2];
 	unsigned int i;
 
-	assert_int_equal(mailbox_open(&writer.box), 0);
+	mailbox_thread_open(&writer);
 	assert_int_equal(state_open(dir, "key", &writer.box, &state, NULL), 0);
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(mailbox_open(&workers[i].box), 0);
 		workers[i].state = state;
 		pthread_create(&threads[i], NULL, worker_run, &workers[i]);
 	}
-	pthread_create(&threads[2], NULL, writer_run, &writer);
+	mailbox_thread_start(&writer);
 	for (i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	mailbox_post(&writer.box, &writer.stop);
-	pthread_join(threads[2], NULL);
+	mailbox_thread_stop(&writer);
 	state_close(state);
 
 	for (i = 0; i < 2; i++) {
@@ -128,7 +98,7 @@ static void test_saves_of_two_workers(void **unused)
 	assert_int_equal(number_of(state, "aoe"), SAVES - 1);
 	assert_int_equal(number_of(state, "ata"), SAVES - 1);
 	state_close(state);
-	mailbox_close(&writer.box);
+	mailbox_thread_close(&writer);
 	fixture_dir_remove(dir);
 }
 
