@@ -31,6 +31,7 @@ enum scsi_attribute {
 	SCSI_ACA,
 };
 
+struct scsi_change;
 struct scsi_it_l;
 struct scsi_nexus;
 struct scsi_opcode;
@@ -71,6 +72,7 @@ struct scsi_command {
 	uint32_t piece;
 	uint8_t step; /* of a request of several */
 	void (*resume)(struct command *cmd);
+	const struct scsi_change *change; /* see changes.c */
 };
 
 #endif

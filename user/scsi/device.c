@@ -8,6 +8,7 @@ int scsi_device_open(const struct scsi_device_config *config, struct scsi_device
 		     struct error *err)
 {
 	struct scsi_device *dev;
+	int ret;
 
 	if (config->logical_block != 512 && config->logical_block != 4096)
 		return error_set(err, EINVAL, "a logical block has 512 or 4096 bytes, not %u",
@@ -24,7 +25,13 @@ int scsi_device_open(const struct scsi_device_config *config, struct scsi_device
 	list_init(&dev->it_ls);
 	list_init(&dev->tasks);
 	list_init(&dev->abort_waits);
+	list_init(&dev->changes);
 	atomic_init(&dev->loaded, true);
+	ret = scsi_modes_open(dev, err);
+	if (ret) {
+		scsi_device_close(dev);
+		return ret;
+	}
 	*out = dev;
 	return 0;
 }
@@ -34,6 +41,7 @@ void scsi_device_close(struct scsi_device *dev)
 	if (!dev)
 		return;
 	assert(list_empty(&dev->it_ls) && list_empty(&dev->tasks));
+	scsi_modes_close(dev);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 }

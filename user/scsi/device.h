@@ -76,7 +76,7 @@ struct scsi_it_l {
 };
 
 struct scsi_reservations; /* reserve.c: persistent registrations and RESERVE(6), (10) */
-struct scsi_modes;	  /* mode.c: the mode pages' values */
+struct scsi_modes;	  /* mode.h: the mode pages' values */
 
 struct scsi_device {
 	struct lu *lu;
@@ -93,6 +93,8 @@ struct scsi_device {
 	struct list abort_waits; /* struct abort_wait, tasks.c */
 	struct scsi_reservations *reservations;
 	struct scsi_modes *modes;
+	bool changing;	     /* a command changes what is remembered: changes.c */
+	struct list changes; /* commands that wait for their turn to */
 
 	/* To look at without the lock. */
 	atomic_bool loaded;	      /* the medium, of a removable unit */
@@ -207,6 +209,8 @@ void scsi_tmf_unit_done(struct scsi_tmf *tmf);
 void scsi_start(struct command *cmd);
 /* The task has left the set: delivers or drops it. */
 void scsi_finish(struct command *cmd);
+/* Whether this nexus cannot write, for whatever reason. */
+bool scsi_write_protected(const struct scsi_it_l *it_l);
 
 /* ---- nexuses, nexus.c ---- */
 
@@ -278,6 +282,47 @@ void scsi_inquiry(struct scsi_device *dev, struct command *cmd);
 void scsi_inquiry_vpd(struct scsi_device *dev, struct command *cmd, uint8_t peripheral);
 void scsi_request_sense(struct scsi_device *dev, struct command *cmd);
 void scsi_report_luns(struct scsi_device *dev, struct command *cmd);
+
+/* ---- changes that may be kept, changes.c ---- */
+
+/* What comes of a change: GOOD, CHECK CONDITION with sense data, or another status. */
+struct scsi_verdict {
+	uint8_t status; /* enum scsi_status */
+	struct scsi_sense sense;
+	bool keep; /* it has to be saved first; only where there is a state */
+};
+
+struct scsi_change {
+	const char *section; /* of the unit's state */
+	/* Makes what shall be, or says in the verdict, which is GOOD, why not. */
+	void (*stage)(struct scsi_device *dev, struct command *cmd, struct scsi_verdict *verdict);
+	/* The section with what was staged; NULL: no memory. */
+	json_t *(*describe)(struct scsi_device *dev);
+	/* Makes it valid. True: that is all, and the command ends with GOOD. */
+	bool (*commit)(struct scsi_device *dev, struct command *cmd);
+	/* Otherwise: ends the command, now or later. */
+	void (*finish)(struct scsi_device *dev, struct command *cmd);
+};
+
+/* The command's turn comes when all changes before it have been committed or refused. */
+void scsi_change_start(struct scsi_device *dev, struct command *cmd,
+		       const struct scsi_change *change);
+/* Its turn is there; for changes.c. */
+void scsi_change_turn(struct command *cmd);
+/* Shorthands for verdicts; see scsi_bad_cdb() and scsi_bad_list(). */
+void scsi_verdict_refuse(struct scsi_verdict *verdict, uint16_t asc);
+void scsi_verdict_bad_cdb(struct scsi_verdict *verdict, unsigned int byte, unsigned int bit);
+void scsi_verdict_bad_list(struct scsi_verdict *verdict, unsigned int byte, unsigned int bit);
+
+/* ---- mode parameters, mode_pages.c, mode_sense.c, mode_select.c ---- */
+
+/* With what the state says was saved. */
+int scsi_modes_open(struct scsi_device *dev, struct error *err);
+void scsi_modes_close(struct scsi_device *dev);
+/* Back to what was saved: a reset. The unit's lock is held. */
+void scsi_modes_reset_locked(struct scsi_device *dev);
+void scsi_mode_sense(struct scsi_device *dev, struct command *cmd);
+void scsi_mode_select(struct scsi_device *dev, struct command *cmd);
 
 /* ---- what there is, supported.c ---- */
 

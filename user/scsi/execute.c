@@ -168,7 +168,7 @@ const uint8_t *scsi_list(const struct command *cmd)
 
 /* ---- checks ---- */
 
-static bool write_protected(const struct scsi_it_l *it_l)
+bool scsi_write_protected(const struct scsi_it_l *it_l)
 {
 	return it_l->read_only || it_l->dev->lu->disk->read_only ||
 	       atomic_load_explicit(&it_l->dev->write_protected, memory_order_relaxed);
@@ -226,7 +226,7 @@ void scsi_start(struct command *cmd)
 		scsi_refuse(cmd, SCSI_KEY_UNIT_ATTENTION, attention);
 		return;
 	}
-	if (cmd->scsi.opcode->flags & SCSI_WRITES && write_protected(it_l)) {
+	if (cmd->scsi.opcode->flags & SCSI_WRITES && scsi_write_protected(it_l)) {
 		scsi_refuse(cmd, SCSI_KEY_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED);
 		return;
 	}
