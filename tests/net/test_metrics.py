@@ -29,6 +29,7 @@ RULES = ROOT / "scripts/prometheus-rules.yaml"
 DASHBOARD = ROOT / "scripts/grafana-dashboard.json"
 CLIENTS = 16  # connections at once, as in exporter.h; one more makes the oldest go
 REQUEST_SECONDS = 5  # for sending a request, as there
+PAIRS = 2048  # of export and initiator that a queue keeps apart, as in pairs.h
 SCRAPE_LIMIT = 0.05  # seconds, of a large target
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)",?')
@@ -545,6 +546,28 @@ def test_the_daemon_moves_its_exporter(pair):
     client.read(0, 1)
 
 
+def test_an_exporter_that_cannot_return_comes_back_by_a_reload(pair):
+    """Neither the new address nor, meanwhile, the old one can be had."""
+    pair.lab.ip(pair.storage, "addr add 10.213.9.9/32 dev lo")
+    config = {"interfaces": [{"name": pair.port}], "exporter": {"listen": f"10.213.9.9:{PORT}"}}
+    daemon = Daemon(pair.lab, pair.storage, config)
+
+    def answers():
+        with inside(pair.storage), contextlib.suppress(OSError):
+            socket.create_connection(("10.213.9.9", PORT), timeout=5 * SLOW).close()
+            return True
+
+    assert answers()
+    pair.lab.ip(pair.storage, "addr del 10.213.9.9/32 dev lo")
+    daemon.configure({**config, "exporter": {"listen": f"10.213.9.8:{PORT}"}})
+    assert "10.213.9.8" in daemon.control("reload", check=False).stderr
+    pair.lab.ip(pair.storage, "addr add 10.213.9.9/32 dev lo")
+    assert not answers()
+    daemon.configure(config)
+    daemon.control("reload")
+    assert answers()
+
+
 def test_nobody_asking_costs_nothing(pair):
     target = serve(pair)
     scrape(pair.storage)
@@ -599,6 +622,25 @@ def test_a_large_scrape_is_quick(pair):
     best = min(cpu for cpu, _ in took)
     print(f"{len(text)} bytes: {best * 1e3:.1f} ms of CPU, {min(wall for _, wall in took) * 1e3:.1f} ms")
     assert best < SCRAPE_LIMIT * SLOW
+
+
+def test_made_up_addresses_make_no_series_without_end(pair):
+    """Who is known stays known, whatever number of others come, and none is counted twice."""
+    serve(pair)
+    client, strangers = pair.client(), 2100
+    body = ata_body(READ_EXT, 0, 1, aflags=AFLAG_LBA48)
+    client.read(0, 1)
+    for i in range(strangers):
+        tag = next(client.tags)
+        client.send(client.frame(ATA, body, tag=tag, src=f"02:00:00:01:{i >> 8:02x}:{i & 255:02x}"))
+        assert client.reply_to(tag)
+    client.read(0, 1)
+    got = scrape(pair.storage)
+    counts = got.of("stgt_request_duration_seconds_count")
+    assert len(counts) == PAIRS + 1
+    assert got.value("stgt_request_duration_seconds_count", initiator=client.mac) == 2
+    assert got.value("stgt_request_duration_seconds_count", initiator="other") == strangers + 1 - PAIRS
+    assert sum(counts.values()) == strangers + 2
 
 
 # ---- the page ------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "service/internal.h"
 
+#include "base/log.h"
 #include "metrics/exporter.h"
+#include <stdlib.h>
 
 static json_t *export_status(void *ctx)
 {
@@ -44,13 +46,18 @@ static int start(struct service *service, const char *listen, struct error *err)
 int service_export(struct service *service, const char *listen, struct error *err)
 {
 	const char *before = service->running ? service->running->listen : NULL;
+	struct error again;
 	int ret;
 
 	/* First: the old address and the new one may exclude each other. */
 	exporter_close(service->exporter);
 	service->exporter = NULL;
 	ret = listen ? start(service, listen, err) : 0;
-	if (ret && before)
-		start(service, before, NULL);
+	if (ret && before && start(service, before, &again)) {
+		log_error("%s: nobody answers there until a reload", again.text);
+		/* What runs, so that a reload sees a difference. */
+		free(service->running->listen);
+		service->running->listen = NULL;
+	}
 	return ret;
 }
