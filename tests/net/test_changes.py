@@ -13,6 +13,7 @@ import pytest
 from aoe import AFLAG_LBA48, AFLAG_WRITE, ATA, WRITE_EXT, AoeClient, ata_body
 from daemon import Daemon
 from lab import LOCKS, PINS, PROGRAM, SLOW, inside, pattern, wait_until
+from test_attach import attach_foreign
 
 STRANGER = "02:00:00:00:00:77"
 MAX_EXPORTS = 1024
@@ -22,7 +23,7 @@ class Second:
     """Another link between the same namespaces, with names for both ends."""
 
     def __init__(self, pair):
-        self.pair = pair
+        self.pair, self.lab, self.storage = pair, pair.lab, pair.storage
         self.port, self.nic = pair.lab.veth(pair.storage, pair.initiator)
         self.mac = pair.lab.mac(pair.storage, self.port)
 
@@ -188,6 +189,23 @@ def test_program_taken_off_is_put_back_by_a_reload(pair, second, daemon):
     daemon.control("reload")
     assert second.client().read(0, 1) == pair.client().read(0, 1) == pattern(0, 1)
     assert mode() == before and daemon.diff() == []
+
+
+def test_program_replaced_by_a_stranger_holds_up_nothing_else(pair, second, daemon, config):
+    """What was served there only is gone until the stranger is; all else can be changed meanwhile."""
+    config["aoe"][1]["interface"] = second.port
+    daemon.configure(config)
+    daemon.control("reload")
+    pair.lab.run(["bpftool", "link", "detach", "pinned", PINS / second.port / "link"])
+    attach_foreign(second)
+    assert "another XDP program" in reload_fails(daemon)
+    daemon.control("disk", "add", "new", "ram:1M")
+    assert pair.client().read(0, 1) == pattern(0, 1)
+    assert any("7.2: add" in line for line in daemon.diff()), daemon.diff()
+    pair.lab.ip(pair.storage, f"link set {second.port} xdpdrv off")
+    daemon.control("reload")
+    assert second.client().discover(0.3) == [(7, 1), (7, 2)]
+    assert daemon.diff() == []
 
 
 def test_interface_that_was_renamed(pair, second, daemon, config):

@@ -531,6 +531,19 @@ static void change_back(struct service *s, const struct config *wanted)
 	config_free(before);
 }
 
+/* Exports that are served nowhere any more go, and come with their interface when that is added. */
+static void drop_stranded_exports(struct service *s)
+{
+	struct config *running = s->running;
+
+	for (unsigned int i = running->naoe; i-- > 0;) {
+		struct config_aoe *aoe = &running->aoe[i];
+
+		if (!aoe->ninterfaces && !target_remove_export(s->target, &aoe->addr, NULL))
+			config_remove_aoe(running, aoe);
+	}
+}
+
 /* An interface that went away by itself and is there again is one to be added. */
 static void note_returned_interfaces(struct service *s)
 {
@@ -544,6 +557,7 @@ static void note_returned_interfaces(struct service *s)
 		if (!target_has_interface(s->target, name) && if_nametoindex(name))
 			note_no_interface(running, name);
 	}
+	drop_stranded_exports(s);
 }
 
 /* Nothing to remember where lists are the same everywhere; false: out of memory. */
