@@ -36,7 +36,7 @@ B := build$(patsubst %,/%,$(filter-out gcc,$(notdir $(firstword $(CC)))))$(if $(
 
 # ---- flags ---------------------------------------------------------------------------------
 
-PKGS := libbpf libxdp liburing jansson libsystemd libmicrohttpd libcyaml
+PKGS := libbpf libxdp liburing jansson libsystemd libmicrohttpd libcyaml libisal libcrypto
 VERSION := $(shell cat VERSION)
 # -iquote: "xdp/xsk.h" is ours, <xdp/xsk.h> is libxdp's.
 CPPFLAGS_ALL := -D_GNU_SOURCE -DSTGT_VERSION='"$(VERSION)"' -Iinclude -iquote user -I$(B) $(CPPFLAGS)
@@ -54,7 +54,7 @@ BPF_CFLAGS := -target bpf -g -O2 -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-para
 
 # ---- modules, top layer first ----------------------------------------------------------------
 
-MODULES := service metrics target control config worker xdp aoe ata scsi lu state blk arena tap base
+MODULES := service metrics target control config worker xdp aoe iscsi ata scsi lu state blk arena tap base
 MODULE_LIBS := $(MODULES:%=$(B)/lib/%.a)
 objects = $(patsubst %.c,$(B)/%.o,$(wildcard user/$(1)/*.c))
 MAIN_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard user/*.c))

@@ -20,6 +20,7 @@ links_lu := lu blk arena base
 links_ata := ata lu state blk arena base
 links_aoe := aoe ata lu state blk arena base
 links_scsi := scsi lu state blk arena base
+links_iscsi := iscsi scsi lu state blk arena base
 links_initiator := initiator base
 links_classify :=
 links_target := $(MODULES)
@@ -69,7 +70,7 @@ $(BPF_TESTS:%=%.o): | $(SKEL)
 # tests/fuzz/fuzz_NAME.c becomes build/fuzz/NAME, its corpus is tests/fuzz/corpus/NAME.
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_MODULES := config aoe ata scsi lu state blk arena base initiator
+FUZZ_MODULES := config aoe iscsi ata scsi lu state blk arena base initiator
 FUZZ_SOURCES := $(foreach m,$(FUZZ_MODULES),$(wildcard user/$(m)/*.c)) $(wildcard tests/lib/*.c)
 FUZZ_OBJS := $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
 FUZZ_SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
