@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Sessions: the command window, the order of requests, birth and end. */
+#include "iscsi/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- birth ---- */
+
+/* SPC-5 7.6.4.6: an initiator port's name, NUL-terminated and padded to four bytes. */
+static uint32_t session_transport_id(const struct iscsi_session_id *id,
+				     uint8_t out[SCSI_TRANSPORT_ID_MAX])
+{
+	const uint8_t *isid = id->isid;
+	char *text = (char *)out + 4;
+	uint32_t len;
+
+	memset(out, 0, SCSI_TRANSPORT_ID_MAX);
+	len = (uint32_t)snprintf(text, SCSI_TRANSPORT_ID_MAX - 4, "%s,i,0x%02x%02x%02x%02x%02x%02x",
+				 id->initiator, isid[0], isid[1], isid[2], isid[3], isid[4],
+				 isid[5]);
+	len = (len + 1 + 3) & ~3u;
+	if (len < 20)
+		len = 20;
+	out[0] = 0x45; /* format 1, protocol iSCSI */
+	put_be16(out + 2, (uint16_t)len);
+	return 4 + len;
+}
+
+static int session_open_nexus(struct iscsi_session *session, const struct scsi_lun_mask *mask)
+{
+	uint8_t transport_id[SCSI_TRANSPORT_ID_MAX];
+	struct scsi_nexus_config config = {
+		.nexus = &session->nexus,
+		.queue = session->worker->config.queue,
+		.transport_id = transport_id,
+		.transport_id_len = session_transport_id(&session->id, transport_id),
+		.mask = *mask,
+	};
+
+	session->nexus.id = session->id.nexus;
+	return scsi_nexus_open(session->target->scsi, &config, &session->scsi);
+}
+
+static struct iscsi_session *session_new(struct iscsi_conn *conn, const struct iscsi_session_id *id)
+{
+	struct iscsi_session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return NULL;
+	session->id = *id;
+	session->worker = session->id.worker = conn->worker;
+	session->target = (struct iscsi_target *)id->target;
+	session->params = conn->params;
+	session->queue_depth = session->target ? session->target->settings.queue_depth : 8;
+	session->nexus_closed = !session->target;
+	session->since = session->last = conn->worker->now;
+	list_init(&session->link);
+	list_init(&session->conns);
+	list_init(&session->held);
+	list_init(&session->ready);
+	for (unsigned int i = 0; i < ISCSI_TASK_BUCKETS; i++)
+		list_init(&session->tasks[i]);
+	return session;
+}
+
+int iscsi_session_open(struct iscsi_conn *conn, const struct iscsi_session_id *id,
+		       const struct iscsi_admission *admission, struct iscsi_session **out,
+		       struct iscsi_worker **there)
+{
+	struct iscsi_node *node = conn->worker->config.node;
+	struct iscsi_session *session = session_new(conn, id);
+	int ret;
+
+	if (!session)
+		return -ENOMEM;
+	ret = iscsi_node_register(node, &session->id, there);
+	if (ret) {
+		free(session);
+		return ret;
+	}
+	if (session->target && session_open_nexus(session, &admission->mask)) {
+		iscsi_node_unregister(node, &session->id);
+		free(session);
+		return -ENOMEM;
+	}
+	list_add_tail(&conn->worker->sessions, &session->link);
+	iscsi_session_join(session, conn);
+	*out = session;
+	return 0;
+}
+
+void iscsi_session_join(struct iscsi_session *session, struct iscsi_conn *conn)
+{
+	conn->session = session;
+	list_add_tail(&session->conns, &conn->session_link);
+	session->nconns++;
+}
+
+struct iscsi_session *iscsi_session_find(struct iscsi_worker *worker, uint16_t tsih)
+{
+	struct iscsi_session *session;
+
+	list_for_each_entry (session, &worker->sessions, link)
+		if (session->id.tsih == tsih)
+			return session;
+	return NULL;
+}
+
+struct iscsi_session *iscsi_session_twin(struct iscsi_worker *worker,
+					 const struct iscsi_session_id *id)
+{
+	struct iscsi_session *session;
+
+	list_for_each_entry (session, &worker->sessions, link)
+		if (list_linked(&session->id.link) && iscsi_session_same(&session->id, id))
+			return session;
+	return NULL;
+}
+
+/* ---- end ---- */
+
+static void session_settle(struct iscsi_session *session)
+{
+	struct iscsi_worker *worker = session->worker;
+
+	if (!session->closing || !session->nexus_closed || session->nlive)
+		return;
+	/* From here on another one may have its place. */
+	if (list_linked(&session->id.link)) {
+		iscsi_node_unregister(worker->config.node, &session->id);
+		iscsi_worker_session_gone(worker);
+	}
+	if (session->nconns || session->settling)
+		return;
+	list_del(&session->link);
+	free(session);
+	iscsi_worker_session_gone(worker);
+}
+
+static void session_nexus_closed(void *ctx)
+{
+	struct iscsi_session *session = ctx;
+
+	session->nexus_closed = true;
+	session_settle(session);
+}
+
+static void session_drop_held(struct iscsi_session *session)
+{
+	while (!list_empty(&session->held)) {
+		struct iscsi_held *held =
+			container_of(list_pop(&session->held), struct iscsi_held, link);
+
+		if (held->task)
+			iscsi_task_abort(held->task);
+		free(held);
+	}
+}
+
+void iscsi_session_close(struct iscsi_session *session)
+{
+	struct scsi_nexus *scsi = session->scsi;
+	struct iscsi_conn *conn, *next;
+
+	if (session->closing)
+		return;
+	session->closing = true;
+	/* Held, as the last of what ends here would free it. */
+	session->settling = true;
+	list_for_each_entry_safe (conn, next, &session->conns, session_link)
+		if (conn->state == ISCSI_CONN_FULL)
+			iscsi_conn_drop(conn, NULL);
+	session_drop_held(session);
+	while (!list_empty(&session->ready))
+		iscsi_task_abort(container_of(session->ready.next, struct iscsi_task, ready));
+	session->scsi = NULL;
+	if (scsi)
+		scsi_nexus_close(scsi, session_nexus_closed, session);
+	session->settling = false;
+	session_settle(session);
+}
+
+void iscsi_session_put(struct iscsi_session *session)
+{
+	session->nlive--;
+	session_settle(session);
+}
+
+/* The last connection takes its session along (DefaultTime2Retain is 0). */
+void iscsi_session_leave(struct iscsi_session *session, struct iscsi_conn *conn)
+{
+	list_del(&conn->session_link);
+	conn->session = NULL;
+	session->nconns--;
+	if (session->closing)
+		session_settle(session);
+	else if (!session->nconns)
+		iscsi_session_close(session);
+}
+
+/* ---- the command window (RFC 7143 4.2.2.1) ---- */
+
+void iscsi_session_window(struct iscsi_session *session)
+{
+	uint32_t depth = session->queue_depth;
+	uint32_t free_slots = session->ntasks < depth ? depth - session->ntasks : 0;
+	uint32_t max = session->exp_cmdsn + free_slots - 1;
+
+	if (sn_before(session->max_cmdsn, max))
+		session->max_cmdsn = max;
+}
+
+static bool session_holds(const struct iscsi_session *session, uint32_t cmdsn)
+{
+	const struct iscsi_held *held;
+
+	list_for_each_entry (held, &session->held, link)
+		if (held->cmdsn == cmdsn)
+			return true;
+	return false;
+}
+
+bool iscsi_session_expects(const struct iscsi_session *session, uint32_t cmdsn)
+{
+	return !sn_before(cmdsn, session->exp_cmdsn) && !sn_before(session->max_cmdsn, cmdsn) &&
+	       !session_holds(session, cmdsn);
+}
+
+/* Every one of `held` has its number within the window, so the list is no longer than that. */
+static bool session_hold(struct iscsi_session *session, struct iscsi_conn *conn, uint32_t cmdsn,
+			 const uint8_t *bhs, const uint8_t *data, uint32_t len,
+			 struct iscsi_task *task)
+{
+	struct iscsi_held *held, *other;
+	struct list *before = &session->held;
+
+	if (task)
+		len = 0;
+	held = calloc(1, sizeof(*held) + len);
+	if (!held)
+		return false;
+	held->cmdsn = cmdsn;
+	held->conn = conn;
+	held->task = task;
+	held->len = len;
+	if (conn)
+		memcpy(held->bhs, bhs, sizeof(held->bhs));
+	if (len)
+		memcpy(held->data, data, len);
+	list_for_each_entry (other, &session->held, link)
+		if (sn_before(cmdsn, other->cmdsn)) {
+			before = &other->link;
+			break;
+		}
+	list_add_tail(before, &held->link);
+	return true;
+}
+
+/* Those whose turn has come. */
+static void session_release(struct iscsi_session *session)
+{
+	while (!list_empty(&session->held) && !session->closing) {
+		struct iscsi_held *held = container_of(session->held.next, struct iscsi_held, link);
+
+		if (held->cmdsn != session->exp_cmdsn)
+			return;
+		session->exp_cmdsn++;
+		list_del(&held->link);
+		if (held->conn)
+			iscsi_request(held->conn, held->bhs, held->data, held->len, held->task);
+		free(held);
+	}
+}
+
+void iscsi_session_deliver(struct iscsi_session *session, struct iscsi_conn *conn,
+			   const uint8_t *bhs, const uint8_t *data, uint32_t len,
+			   struct iscsi_task *task)
+{
+	uint32_t cmdsn = get_be32(bhs + ISCSI_AT_CMDSN);
+
+	/* Another connection may have brought the same number since the header came. */
+	if (!iscsi_session_expects(session, cmdsn)) {
+		if (task)
+			iscsi_task_abort(task);
+		return;
+	}
+	if (cmdsn != session->exp_cmdsn) {
+		if (!session_hold(session, conn, cmdsn, bhs, data, len, task))
+			iscsi_conn_drop(conn, "no memory for a request");
+		return;
+	}
+	session->exp_cmdsn++;
+	iscsi_request(conn, bhs, data, len, task);
+	session_release(session);
+}
+
+bool iscsi_session_fill(struct iscsi_session *session, uint32_t cmdsn)
+{
+	if (!iscsi_session_expects(session, cmdsn))
+		return false;
+	if (!session_hold(session, NULL, cmdsn, NULL, NULL, 0, NULL))
+		return false;
+	session_release(session);
+	return true;
+}

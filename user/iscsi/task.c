@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A SCSI command between a connection and the device server: its memory, its data, its end. */
+#include "iscsi/internal.h"
+
+#include "scsi/sense.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPARE_TASKS 256u /* kept for the next commands */
+
+static struct iscsi_task *task_of(struct command *cmd)
+{
+	return container_of(cmd, struct iscsi_task, cmd);
+}
+
+static struct list *task_bucket(struct iscsi_session *session, uint32_t itt)
+{
+	return &session->tasks[(itt ^ itt >> 8 ^ itt >> 16) % ISCSI_TASK_BUCKETS];
+}
+
+struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt)
+{
+	struct iscsi_task *task;
+
+	list_for_each_entry (task, task_bucket(session, itt), bucket)
+		if (task->itt == itt)
+			return task;
+	return NULL;
+}
+
+static bool task_build(struct iscsi_conn *conn, struct iscsi_tx *tx);
+static bool r2t_build(struct iscsi_conn *conn, struct iscsi_tx *tx);
+
+static struct iscsi_task *task_alloc(struct iscsi_worker *worker)
+{
+	struct iscsi_task *task;
+
+	if (list_empty(&worker->free_tasks))
+		return calloc(1, sizeof(*task));
+	task = container_of(list_pop(&worker->free_tasks), struct iscsi_task, bucket);
+	worker->nfree_tasks--;
+	memset(task, 0, sizeof(*task));
+	return task;
+}
+
+struct iscsi_task *iscsi_task_new(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	struct iscsi_session *session = conn->session;
+	struct iscsi_task *task = task_alloc(conn->worker);
+
+	if (!task)
+		return NULL;
+	task->session = session;
+	task->conn = conn;
+	task->itt = get_be32(bhs + ISCSI_AT_ITT);
+	task->cmdsn = get_be32(bhs + ISCSI_AT_CMDSN);
+	task->immediate = bhs[ISCSI_AT_OPCODE] & ISCSI_IMMEDIATE;
+	task->flags = bhs[ISCSI_AT_FLAGS];
+	task->cmd.ops = &iscsi_task_ops;
+	task->cmd.nexus = &session->nexus;
+	task->cmd.queue = conn->worker->config.queue;
+	task->tx.build = task_build;
+	task->r2t_tx.build = r2t_build;
+	list_add_tail(task_bucket(session, task->itt), &task->bucket);
+	list_add_tail(&conn->tasks, &task->conn_link);
+	task->counted = true;
+	if (task->immediate)
+		session->nimmediate++;
+	else
+		session->ntasks++;
+	session->nlive++;
+	return task;
+}
+
+/* It takes no room in the session's window any more. */
+static void task_uncount(struct iscsi_task *task)
+{
+	if (!task->counted)
+		return;
+	task->counted = false;
+	if (task->immediate)
+		task->session->nimmediate--;
+	else
+		task->session->ntasks--;
+}
+
+static void task_receiving(struct iscsi_task *task, bool receiving)
+{
+	if (task->receiving == receiving)
+		return;
+	task->receiving = receiving;
+	if (task->conn)
+		task->conn->owed += receiving ? 1 : -1u;
+}
+
+static void task_free(struct iscsi_task *task)
+{
+	struct iscsi_session *session = task->session;
+	struct iscsi_worker *worker = session->worker;
+
+	iscsi_pool_cancel(&worker->pool, &task->waiter);
+	if (task->reserved)
+		iscsi_pool_put(&worker->pool, task->runs, task->nruns);
+	if (worker->nfree_tasks < SPARE_TASKS) {
+		worker->nfree_tasks++;
+		list_add_head(&worker->free_tasks, &task->bucket);
+	} else {
+		free(task);
+	}
+	iscsi_session_put(session);
+}
+
+/* Nothing of it is to be done any more; what looks at it may be left. */
+static void task_over(struct iscsi_task *task)
+{
+	task->state = ISCSI_TASK_OVER;
+	task_uncount(task);
+	task_receiving(task, false);
+	if (list_linked(&task->tx.link))
+		list_del(&task->tx.link);
+	if (list_linked(&task->r2t_tx.link))
+		list_del(&task->r2t_tx.link);
+	if (list_linked(&task->ready))
+		list_del(&task->ready);
+	if (list_linked(&task->conn_link))
+		list_del(&task->conn_link);
+	if (list_linked(&task->bucket))
+		list_del(&task->bucket);
+	iscsi_pool_cancel(&task->session->worker->pool, &task->waiter);
+	task->conn = NULL;
+	if (!task->pins)
+		task_free(task);
+}
+
+void iscsi_task_pin(struct iscsi_task *task)
+{
+	task->pins++;
+}
+
+void iscsi_task_unpin(struct iscsi_task *task)
+{
+	task->pins--;
+	if (!task->pins && task->state == ISCSI_TASK_OVER)
+		task_free(task);
+}
+
+/* ---- memory ---- */
+
+unsigned int iscsi_task_spans(const struct iscsi_task *task, uint32_t off, uint32_t len,
+			      struct span *spans)
+{
+	unsigned int n = 0;
+
+	assert(off <= iscsi_task_room(task) && len <= iscsi_task_room(task) - off);
+	while (len) {
+		uint32_t at = off % ISCSI_RUN_BYTES, left = ISCSI_RUN_BYTES - at;
+		uint32_t piece = left < len ? left : len;
+
+		assert(n < ISCSI_TASK_SPANS);
+		spans[n++] = (struct span){task->runs[off / ISCSI_RUN_BYTES] + at, piece};
+		off += piece;
+		len -= piece;
+	}
+	return n;
+}
+
+bool iscsi_task_reserve(struct iscsi_task *task, void (*granted)(struct iscsi_waiter *waiter))
+{
+	struct iscsi_worker *worker = task->session->worker;
+	uint32_t memory = scsi_memory(task->session->scsi, &task->cmd);
+
+	task->nruns = (memory + ISCSI_RUN_BYTES - 1) / ISCSI_RUN_BYTES;
+	task->reserved = iscsi_pool_take(&worker->pool, task->runs, task->nruns) || !task->nruns;
+	if (task->reserved)
+		return true;
+	worker->stats.memory_waits++;
+	task->waiter.runs = task->nruns;
+	task->waiter.into = task->runs;
+	task->waiter.granted = granted;
+	iscsi_pool_wait(&worker->pool, &task->waiter);
+	return false;
+}
+
+/* Where `len` bytes of data-in lie: behind the data-out, if there is any. */
+static uint32_t task_place(const struct iscsi_task *task, uint32_t len)
+{
+	uint32_t at = iscsi_task_room(task) - len;
+	uint32_t out = task->cmd.data_out.nspans ? task->base + task->cmd.data_out.len : 0;
+
+	if (!task->cmd.scsi.out_len)
+		return 0;
+	/* Aligned for the disk's sake, as far as there is room. */
+	if ((at & ~(ARENA_FRAME_SIZE - 1)) >= out)
+		return at & ~(ARENA_FRAME_SIZE - 1);
+	return (at & ~(BLK_SECTOR - 1)) >= out ? at & ~(BLK_SECTOR - 1) : at;
+}
+
+static int task_ops_place(struct command *cmd, uint32_t len, struct sgl *data_in)
+{
+	struct iscsi_task *task = task_of(cmd);
+
+	if (len > iscsi_task_room(task))
+		return -EMSGSIZE;
+	data_in->nspans = iscsi_task_spans(task, task_place(task, len), len, task->in_spans);
+	data_in->spans = task->in_spans;
+	data_in->len = len;
+	return 0;
+}
+
+/* ---- data-out ---- */
+
+/* Makes room behind unsolicited data from `from` on: it moves to the start of the memory. */
+static void task_shift(struct iscsi_task *task, uint32_t from, uint32_t len)
+{
+	struct arena *arena = task->session->worker->pool.arena;
+
+	for (uint32_t i = 0; i < len; i++) {
+		uint32_t a = from + i;
+		uint8_t *to = arena_ptr(arena, task->runs[i / ISCSI_RUN_BYTES]);
+		uint8_t *at = arena_ptr(arena, task->runs[a / ISCSI_RUN_BYTES]);
+
+		to[i % ISCSI_RUN_BYTES] = at[a % ISCSI_RUN_BYTES];
+	}
+}
+
+/* All that was solicited is there. */
+static void task_out_complete(struct iscsi_task *task)
+{
+	void (*done)(struct command * cmd) = task->solicited;
+	struct sgl *out = &task->cmd.data_out;
+
+	out->nspans = iscsi_task_spans(task, task->base, task->want_len, task->out_spans);
+	out->spans = task->out_spans;
+	out->len = task->want_len;
+	task->solicited = NULL;
+	task_receiving(task, false);
+	done(&task->cmd);
+}
+
+/* The next sequence of what was solicited, or its end. */
+static void task_out_next(struct iscsi_task *task)
+{
+	uint32_t left = task->want_len - task->want_got;
+	uint32_t burst = task->session->params.value[ISCSI_MAX_BURST];
+
+	if (!left) {
+		task_out_complete(task);
+		return;
+	}
+	task->r2t_off = task->want_off + task->want_got;
+	task->r2t_len = left < burst ? left : burst;
+	task->received = 0;
+	task->data_sn_out = 0;
+	do
+		task->ttt = ++task->session->last_ttt;
+	while (task->ttt == ISCSI_NO_TAG);
+	task_receiving(task, true);
+	if (task->conn)
+		iscsi_conn_queue(task->conn, &task->r2t_tx);
+}
+
+static bool r2t_build(struct iscsi_conn *conn, struct iscsi_tx *tx)
+{
+	struct iscsi_task *task = container_of(tx, struct iscsi_task, r2t_tx);
+	uint8_t bhs[ISCSI_BHS] = {ISCSI_R2T, ISCSI_FINAL};
+
+	put_be64(bhs + ISCSI_AT_LUN, task->cmd.scsi.lun);
+	put_be32(bhs + ISCSI_AT_ITT, task->itt);
+	put_be32(bhs + ISCSI_AT_TTT, task->ttt);
+	put_be32(bhs + ISCSI_DATA_AT_SN, task->data_sn);
+	put_be32(bhs + ISCSI_DATA_AT_OFFSET, task->r2t_off);
+	put_be32(bhs + ISCSI_R2T_AT_LENGTH, task->r2t_len);
+	if (!iscsi_batch_pdu(conn, bhs, NULL, 0, false, true))
+		return false;
+	task->data_sn++;
+	return true;
+}
+
+/* What is wanted is in memory already as far as it came unsolicited. */
+static void task_out_begin(struct iscsi_task *task)
+{
+	uint32_t there = task->first > task->want_off ? task->first - task->want_off : 0;
+
+	task->want_got = there < task->want_len ? there : task->want_len;
+	task->base = there ? task->want_off : 0;
+	if (task->base && task->want_len > iscsi_task_room(task) - task->base) {
+		task_shift(task, task->base, task->want_got);
+		task->base = 0;
+	}
+	task_out_next(task);
+}
+
+static void task_ops_solicit(struct command *cmd, uint32_t off, uint32_t len,
+			     void (*done)(struct command *cmd))
+{
+	struct iscsi_task *task = task_of(cmd);
+
+	task->want_off = off;
+	task->want_len = len;
+	task->solicited = done;
+	assert(len <= iscsi_task_room(task));
+	if (!task->unsolicited)
+		task_out_begin(task);
+	else
+		task_receiving(task, true);
+}
+
+void iscsi_task_data_arrived(struct iscsi_task *task)
+{
+	if (!task->solicited || task->unsolicited)
+		return;
+	if (!task->r2t_len) {
+		task_out_begin(task);
+	} else if (task->received == task->r2t_len) {
+		task->want_got += task->r2t_len;
+		task->r2t_len = 0;
+		task_out_next(task);
+	}
+}
+
+void iscsi_task_data_ends(struct iscsi_task *task)
+{
+	task_receiving(task, false);
+}
+
+/* ---- data-in and status ---- */
+
+static bool task_collapses(const struct iscsi_task *task)
+{
+	return task->final && task->cmd.scsi.status == SCSI_GOOD && !task->cmd.scsi.sense_len;
+}
+
+static void task_put_residual(const struct iscsi_task *task, uint8_t *bhs)
+{
+	uint64_t expected =
+		task->flags & (ISCSI_COMMAND_READ | ISCSI_COMMAND_WRITE) ? task->expected : 0;
+	uint64_t wanted = task->cmd.scsi.wanted, residual;
+
+	if (wanted == expected)
+		return;
+	bhs[ISCSI_AT_FLAGS] |= wanted > expected ? ISCSI_OVERFLOW : ISCSI_UNDERFLOW;
+	residual = wanted > expected ? wanted - expected : expected - wanted;
+	put_be32(bhs + ISCSI_RESPONSE_AT_RESIDUAL,
+		 residual > UINT32_MAX ? UINT32_MAX : (uint32_t)residual);
+}
+
+/* One Data-In (RFC 7143 11.7); false: there is no room for it. */
+static bool data_in_build(struct iscsi_conn *conn, struct iscsi_task *task)
+{
+	uint32_t burst = conn->session->params.value[ISCSI_MAX_BURST] - task->in_burst;
+	uint32_t left = task->cmd.data_in.len - task->in_sent, n = left;
+	uint8_t bhs[ISCSI_BHS] = {ISCSI_DATA_IN};
+	bool last;
+
+	if (n > conn->params.value[ISCSI_MAX_RECV])
+		n = conn->params.value[ISCSI_MAX_RECV];
+	if (n > burst)
+		n = burst;
+	last = n == left && task_collapses(task);
+	if (n == left || n == burst)
+		bhs[ISCSI_AT_FLAGS] = ISCSI_FINAL;
+	put_be32(bhs + ISCSI_AT_ITT, task->itt);
+	put_be32(bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
+	put_be32(bhs + ISCSI_DATA_AT_SN, task->data_sn);
+	put_be32(bhs + ISCSI_DATA_AT_OFFSET, task->in_off + task->in_sent);
+	if (last) {
+		bhs[ISCSI_AT_FLAGS] |= ISCSI_DATA_STATUS;
+		bhs[ISCSI_DATA_AT_STATUS] = task->cmd.scsi.status;
+		task_put_residual(task, bhs);
+		task_uncount(task);
+	}
+	if (!iscsi_batch_data(conn, bhs, &task->cmd.data_in, task->in_sent, n, last))
+		return false;
+	task->data_sn++;
+	task->in_sent += n;
+	task->in_burst = bhs[ISCSI_AT_FLAGS] & ISCSI_FINAL ? 0 : task->in_burst + n;
+	if (!list_linked(&task->batch)) {
+		list_add_tail(&conn->batch.tasks, &task->batch);
+		iscsi_task_pin(task);
+	}
+	return true;
+}
+
+static bool response_build(struct iscsi_conn *conn, struct iscsi_task *task)
+{
+	uint8_t bhs[ISCSI_BHS] = {ISCSI_RESPONSE, ISCSI_FINAL}, data[2 + SCSI_SENSE_MAX];
+	uint32_t len = task->cmd.scsi.sense_len;
+
+	bhs[ISCSI_RESPONSE_AT_STATUS] = task->cmd.scsi.status;
+	put_be32(bhs + ISCSI_AT_ITT, task->itt);
+	put_be32(bhs + ISCSI_RESPONSE_AT_EXPDATASN, task->data_sn);
+	task_put_residual(task, bhs);
+	if (len) {
+		put_be16(data, (uint16_t)len);
+		memcpy(data + 2, task->cmd.scsi.sense, len);
+		len += 2;
+	}
+	task_uncount(task);
+	return iscsi_batch_pdu(conn, bhs, data, len, true, true);
+}
+
+static bool task_build(struct iscsi_conn *conn, struct iscsi_tx *tx)
+{
+	struct iscsi_task *task = container_of(tx, struct iscsi_task, tx);
+
+	while (task->in_sent < task->cmd.data_in.len)
+		if (!data_in_build(conn, task))
+			return false;
+	if (!task->final) {
+		task->in_built = true;
+		return true;
+	}
+	if (!(task->cmd.data_in.len && task_collapses(task)) && !response_build(conn, task))
+		return false;
+	task_over(task);
+	return true;
+}
+
+void iscsi_task_sent(struct iscsi_task *task)
+{
+	void (*pushed)(struct command * cmd) = task->pushed;
+
+	if (pushed && task->in_built) {
+		task->pushed = NULL;
+		pushed(&task->cmd);
+	}
+	iscsi_task_unpin(task);
+}
+
+static void task_queue_data(struct iscsi_task *task)
+{
+	struct sgl *in = &task->cmd.data_in;
+	uint32_t left = task->cmd.scsi.in_len - task->in_off;
+
+	if (in->len > left)
+		in->len = left;
+	task->in_sent = 0;
+	task->in_built = false;
+	iscsi_conn_queue(task->conn, &task->tx);
+}
+
+static void task_ops_push(struct command *cmd, void (*done)(struct command *cmd))
+{
+	struct iscsi_task *task = task_of(cmd);
+
+	/* Without a connection, or data, there is nothing to wait for. */
+	if (!task->conn || !cmd->data_in.len) {
+		done(cmd);
+		return;
+	}
+	task->in_off += task->in_built ? task->in_sent : 0;
+	task->pushed = done;
+	task_queue_data(task);
+}
+
+static void task_count_answer(const struct iscsi_task *task)
+{
+	struct iscsi_session *session = task->session;
+	struct iscsi_worker_stats *stats = &session->worker->stats;
+	const struct scsi_command *scsi = &task->cmd.scsi;
+	uint64_t moved = scsi->wanted < task->expected ? scsi->wanted : task->expected;
+
+	stats->commands++;
+	stats->status[scsi->status]++;
+	session->count.commands++;
+	session->count.errors += scsi->status == SCSI_CHECK_CONDITION;
+	if (task->flags & ISCSI_COMMAND_READ) {
+		session->count.reads++;
+		session->count.read_bytes += moved;
+		stats->read_bytes += moved;
+	} else if (task->flags & ISCSI_COMMAND_WRITE) {
+		session->count.writes++;
+		session->count.write_bytes += moved;
+		stats->write_bytes += moved;
+	}
+}
+
+void iscsi_task_answer(struct iscsi_task *task)
+{
+	struct scsi_command *scsi = &task->cmd.scsi;
+
+	if (task->failed) {
+		struct scsi_sense sense = {.key = task->failed_key, .asc = task->failed_asc};
+
+		scsi->status = SCSI_CHECK_CONDITION;
+		scsi->sense_len = scsi_sense_format(&sense, false, scsi->sense);
+		scsi->wanted = 0;
+		task->cmd.data_in.len = 0;
+	}
+	if (!task->conn) {
+		task_over(task);
+		return;
+	}
+	task_receiving(task, false);
+	if (list_linked(&task->r2t_tx.link))
+		list_del(&task->r2t_tx.link);
+	task_count_answer(task);
+	task->state = ISCSI_TASK_ANSWERING;
+	task->in_off += task->in_built ? task->in_sent : 0;
+	task->final = true;
+	task_queue_data(task);
+}
+
+static void task_ops_deliver(struct command *cmd)
+{
+	iscsi_task_answer(task_of(cmd));
+}
+
+/* ---- aborting ---- */
+
+static void task_ops_drop(struct command *cmd)
+{
+	struct iscsi_task *task = task_of(cmd);
+
+	if (task->failed)
+		iscsi_task_answer(task);
+	else
+		task_over(task);
+}
+
+/* Called for every aborted command, also for one that does not wait for us. */
+static void task_ops_cancel(struct command *cmd)
+{
+	struct iscsi_task *task = task_of(cmd);
+	void (*done)(struct command * cmd) = task->solicited ? task->solicited : task->pushed;
+
+	if (!done)
+		return;
+	task->solicited = task->pushed = NULL;
+	task->r2t_len = 0;
+	task_receiving(task, false);
+	if (list_linked(&task->tx.link))
+		list_del(&task->tx.link);
+	if (list_linked(&task->r2t_tx.link))
+		list_del(&task->r2t_tx.link);
+	task->cmd.data_out = (struct sgl){};
+	done(cmd);
+}
+
+const struct transport_ops iscsi_task_ops = {
+	.place = task_ops_place,
+	.deliver = task_ops_deliver,
+	.solicit = task_ops_solicit,
+	.push = task_ops_push,
+	.cancel = task_ops_cancel,
+	.drop = task_ops_drop,
+};
+
+static void abort_done(struct scsi_tmf *tmf)
+{
+	iscsi_task_unpin(container_of(tmf, struct iscsi_task, abort));
+}
+
+/* The device server lets go of it soon, by drop or deliver. */
+static void task_revoke(struct iscsi_task *task)
+{
+	if (task->aborting || !task->session->scsi)
+		return;
+	task->aborting = true;
+	task->abort = (struct scsi_tmf){.function = SCSI_ABORT_TASK,
+					.lun = task->cmd.scsi.lun,
+					.task = &task->cmd,
+					.done = abort_done};
+	iscsi_task_pin(task);
+	scsi_task_management(task->session->scsi, &task->abort);
+}
+
+void iscsi_task_abort(struct iscsi_task *task)
+{
+	if (task->state == ISCSI_TASK_EXECUTING)
+		task_revoke(task);
+	else if (task->state != ISCSI_TASK_OVER)
+		task_over(task);
+}
+
+void iscsi_task_orphan(struct iscsi_task *task)
+{
+	task_receiving(task, false);
+	if (task->state != ISCSI_TASK_EXECUTING) {
+		task_over(task);
+		return;
+	}
+	if (list_linked(&task->tx.link))
+		list_del(&task->tx.link);
+	if (list_linked(&task->r2t_tx.link))
+		list_del(&task->r2t_tx.link);
+	list_del(&task->conn_link);
+	task->conn = NULL;
+	task_revoke(task);
+}
+
+void iscsi_task_fail(struct iscsi_task *task, uint8_t key, uint16_t asc)
+{
+	if (task->failed)
+		return;
+	task->failed = true;
+	task->failed_key = key;
+	task->failed_asc = asc;
+	task->unsolicited = false;
+	if (task->state == ISCSI_TASK_READY) {
+		list_del(&task->ready);
+		iscsi_pool_cancel(&task->session->worker->pool, &task->waiter);
+		iscsi_task_answer(task);
+	} else if (task->state == ISCSI_TASK_EXECUTING) {
+		task_revoke(task);
+	}
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Task management (RFC 7143 11.5, 11.6; RFC 7144). */
+#include "iscsi/internal.h"
+
+#include <stdlib.h>
+
+/* A function that the device server carries out. */
+struct tmf_request {
+	struct scsi_tmf tmf;
+	struct iscsi_session *session;
+	struct iscsi_task *task; /* pinned, or NULL */
+	uint16_t cid;		 /* of the connection to answer on */
+	uint32_t itt;
+	bool close; /* the session ends with the answer */
+};
+
+static void tmf_answer(struct iscsi_conn *conn, uint32_t itt, uint8_t response)
+{
+	struct iscsi_reply *reply = iscsi_reply_new(ISCSI_TMF_RESPONSE, itt, 0);
+
+	if (reply)
+		reply->bhs[ISCSI_TMF_AT_RESPONSE] = response;
+	iscsi_conn_reply(conn, reply);
+}
+
+static uint8_t tmf_response(enum scsi_tmf_response response)
+{
+	switch (response) {
+	case SCSI_TMF_COMPLETE:
+		return ISCSI_TMF_COMPLETE;
+	case SCSI_TMF_SUCCEEDED:
+		return ISCSI_TMF_SUCCEEDED;
+	case SCSI_TMF_NO_TASK:
+		return ISCSI_TMF_NO_TASK;
+	case SCSI_TMF_NO_LUN:
+		return ISCSI_TMF_NO_LUN;
+	default:
+		return ISCSI_TMF_REJECTED;
+	}
+}
+
+static struct iscsi_conn *tmf_conn(const struct tmf_request *request)
+{
+	struct iscsi_conn *conn;
+
+	list_for_each_entry (conn, &request->session->conns, session_link)
+		if (conn->cid == request->cid && conn->state == ISCSI_CONN_FULL)
+			return conn;
+	return NULL;
+}
+
+static void tmf_done(struct scsi_tmf *tmf)
+{
+	struct tmf_request *request = container_of(tmf, struct tmf_request, tmf);
+	struct iscsi_session *session = request->session;
+	struct iscsi_conn *conn = tmf_conn(request);
+
+	if (conn) {
+		tmf_answer(conn, request->itt, tmf_response(tmf->response));
+		if (request->close)
+			iscsi_conn_finish(conn);
+	}
+	if (request->close)
+		iscsi_session_close(session);
+	if (request->task)
+		iscsi_task_unpin(request->task);
+	free(request);
+	iscsi_session_put(session);
+}
+
+static void tmf_execute(struct iscsi_conn *conn, const uint8_t *bhs,
+			enum scsi_tmf_function function, struct iscsi_task *task)
+{
+	struct tmf_request *request = calloc(1, sizeof(*request));
+
+	if (!request) {
+		tmf_answer(conn, get_be32(bhs + ISCSI_AT_ITT), ISCSI_TMF_REJECTED);
+		return;
+	}
+	request->session = conn->session;
+	request->cid = conn->cid;
+	request->itt = get_be32(bhs + ISCSI_AT_ITT);
+	request->close = (bhs[ISCSI_AT_FLAGS] & 0x7f) == ISCSI_COLD_RESET;
+	request->task = task;
+	request->tmf = (struct scsi_tmf){.function = function,
+					 .lun = get_be64(bhs + ISCSI_AT_LUN),
+					 .task = task ? &task->cmd : NULL,
+					 .done = tmf_done};
+	if (task)
+		iscsi_task_pin(task);
+	conn->session->nlive++;
+	scsi_task_management(conn->session->scsi, &request->tmf);
+}
+
+/* A command that waits for its turn is taken out of its place, which counts as filled. */
+static void held_forget(struct iscsi_session *session, const struct iscsi_task *task)
+{
+	struct iscsi_held *held;
+
+	list_for_each_entry (held, &session->held, link)
+		if (held->task == task) {
+			held->task = NULL;
+			held->conn = NULL;
+		}
+}
+
+/* Commands that have not reached the device server yet. */
+static void ready_abort(struct iscsi_session *session, uint64_t lun, bool all_luns)
+{
+	struct iscsi_task *task, *next;
+
+	/* The memory that becomes free starts none of them meanwhile. */
+	session->dispatching = true;
+	list_for_each_entry_safe (task, next, &session->ready, ready)
+		if (all_luns || task->cmd.scsi.lun == lun)
+			iscsi_task_abort(task);
+	session->dispatching = false;
+	iscsi_session_dispatch(session);
+}
+
+/* RFC 7143 11.5.5, 11.6.1: what became of the task decides. */
+static void abort_task(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	struct iscsi_session *session = conn->session;
+	struct iscsi_task *task = iscsi_task_find(session, get_be32(bhs + ISCSI_TMF_AT_REFTAG));
+	uint32_t ref = get_be32(bhs + ISCSI_TMF_AT_REFCMDSN);
+	uint32_t itt = get_be32(bhs + ISCSI_AT_ITT);
+	bool lost;
+
+	if (task && task->state == ISCSI_TASK_EXECUTING) {
+		tmf_execute(conn, bhs, SCSI_ABORT_TASK, task);
+	} else if (task && task->state != ISCSI_TASK_ANSWERING) {
+		held_forget(session, task);
+		iscsi_task_abort(task);
+		tmf_answer(conn, itt, ISCSI_TMF_COMPLETE);
+	} else {
+		/* One that has not come: it counts as received now, and aborted. */
+		lost = !task && sn_before(ref, get_be32(bhs + ISCSI_AT_CMDSN)) &&
+		       iscsi_session_fill(session, ref);
+		tmf_answer(conn, itt, lost ? ISCSI_TMF_COMPLETE : ISCSI_TMF_NO_TASK);
+	}
+}
+
+static void query_task(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	struct iscsi_task *task =
+		iscsi_task_find(conn->session, get_be32(bhs + ISCSI_TMF_AT_REFTAG));
+
+	if (task && task->state == ISCSI_TASK_EXECUTING)
+		tmf_execute(conn, bhs, SCSI_QUERY_TASK, task);
+	else
+		tmf_answer(conn, get_be32(bhs + ISCSI_AT_ITT),
+			   task ? ISCSI_TMF_SUCCEEDED : ISCSI_TMF_COMPLETE);
+}
+
+static void tmf_level2(struct iscsi_conn *conn, const uint8_t *bhs, unsigned int function)
+{
+	if (conn->session->params.value[ISCSI_PROTOCOL_LEVEL] < 2)
+		tmf_answer(conn, get_be32(bhs + ISCSI_AT_ITT), ISCSI_TMF_UNSUPPORTED);
+	else if (function == ISCSI_QUERY_TASK)
+		query_task(conn, bhs);
+	else
+		tmf_execute(conn, bhs,
+			    function == ISCSI_QUERY_TASK_SET ? SCSI_QUERY_TASK_SET
+							     : SCSI_QUERY_UNIT_ATTENTION,
+			    NULL);
+}
+
+static void tmf_of_many(struct iscsi_conn *conn, const uint8_t *bhs,
+			enum scsi_tmf_function function)
+{
+	ready_abort(conn->session, get_be64(bhs + ISCSI_AT_LUN), function == SCSI_TARGET_RESET);
+	tmf_execute(conn, bhs, function, NULL);
+}
+
+void iscsi_tmf_request(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	unsigned int function = bhs[ISCSI_AT_FLAGS] & 0x7f;
+	uint32_t itt = get_be32(bhs + ISCSI_AT_ITT);
+
+	conn->worker->stats.tmf[function % 16]++;
+	switch (function) {
+	case ISCSI_ABORT_TASK:
+		abort_task(conn, bhs);
+		break;
+	case ISCSI_ABORT_TASK_SET:
+		tmf_of_many(conn, bhs, SCSI_ABORT_TASK_SET);
+		break;
+	case ISCSI_CLEAR_TASK_SET:
+		tmf_of_many(conn, bhs, SCSI_CLEAR_TASK_SET);
+		break;
+	case ISCSI_LU_RESET:
+		tmf_of_many(conn, bhs, SCSI_LU_RESET);
+		break;
+	case ISCSI_WARM_RESET:
+	case ISCSI_COLD_RESET:
+		tmf_of_many(conn, bhs, SCSI_TARGET_RESET);
+		break;
+	case ISCSI_QUERY_TASK:
+	case ISCSI_QUERY_TASK_SET:
+	case ISCSI_QUERY_ASYNC_EVENT:
+		tmf_level2(conn, bhs, function);
+		break;
+	case ISCSI_REASSIGN:
+		tmf_answer(conn, itt, ISCSI_TMF_NO_REASSIGN);
+		break;
+	default:
+		tmf_answer(conn, itt, ISCSI_TMF_UNSUPPORTED);
+	}
+}
