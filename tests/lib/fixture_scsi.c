@@ -258,6 +258,7 @@ void fixture_scsi_close(struct fixture_scsi *fs)
 	assert(!fs->queue.inflight && fs->arena.nfree_runs == RUNS);
 	scsi_target_close(fs->target);
 	scsi_device_close(fs->dev);
+	lu_fini(&fs->lu);
 	fixture_disk_close(fs->disk);
 	mailbox_close(&fs->mailbox);
 	arena_close(&fs->arena);

@@ -207,6 +207,26 @@ static void test_errors_of_the_medium(void **state)
 	assert_int_equal(a.asc, SCSI_ASC_WRITE_ERROR);
 }
 
+/* The store tells it once; each initiator whose writes it may have lost hears of it. */
+static void test_flush_error_is_told_to_all_who_wrote(void **state)
+{
+	uint8_t write[16], flush[16];
+
+	make_cdb(write, 0x2a, 10, 0, 1);
+	make_cdb(flush, 0x35, 10, 0, 0);
+	for (unsigned int n = 0; n < 2; n++)
+		assert_int_equal(fixture_scsi_run(&fs, n, write, 10, data, 512, 0).status,
+				 SCSI_GOOD);
+	fs.disk->fail[BLK_FLUSH] = BLK_EIO;
+	assert_int_equal(fixture_scsi_run(&fs, 0, flush, 10, NULL, 0, 0).key,
+			 SCSI_KEY_MEDIUM_ERROR);
+	fs.disk->fail[BLK_FLUSH] = BLK_OK;
+	assert_int_equal(fixture_scsi_run(&fs, 0, flush, 10, NULL, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(fixture_scsi_run(&fs, 1, flush, 10, NULL, 0, 0).key,
+			 SCSI_KEY_MEDIUM_ERROR);
+	assert_int_equal(fixture_scsi_run(&fs, 1, flush, 10, NULL, 0, 0).status, SCSI_GOOD);
+}
+
 static void test_read_only(void **state)
 {
 	struct fixture_scsi_answer a = move(0x2a, 10, 0, 1, data, 512, 0);
@@ -222,6 +242,7 @@ static void test_read_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_flush_error_is_told_to_all_who_wrote, setup),
 		TEST(test_what_was_written_is_read, setup),
 		TEST(test_a_transfer_of_many_pieces, setup),
 		TEST(test_six_byte_length_of_zero_is_256, setup),

@@ -141,9 +141,9 @@ static bool place_piece(struct command *cmd)
 	return false;
 }
 
-static unsigned int write_flags(const struct command *cmd)
+static unsigned int write_flags(struct command *cmd)
 {
-	return lu_write_flags(scsi_device_of(cmd)->lu) | (cmd->scsi.cdb[1] & 0x08 ? BLK_FUA : 0);
+	return scsi_write_flags(cmd) | (cmd->scsi.cdb[1] & 0x08 ? BLK_FUA : 0);
 }
 
 static struct command *command_of(struct blk_io *io)

@@ -235,6 +235,10 @@ void scsi_cdb_extent(const struct scsi_command *scsi, uint64_t *lba, uint64_t *b
 /* False, with the command ended: it reaches beyond the unit. */
 bool scsi_extent_ok(struct scsi_device *dev, struct command *cmd, uint64_t lba, uint64_t blocks);
 
+/* BLK_FUA or 0: what a change by this command must carry. To be asked before it is submitted. */
+unsigned int scsi_write_flags(struct command *cmd);
+/* What the initiator is told of the flush that ended: see lu_flush_ended(). */
+enum blk_status scsi_flush_status(struct command *cmd);
 /* Submits a FLUSH for a command that does something more in `done`. */
 void scsi_flush(struct scsi_device *dev, struct command *cmd, void (*done)(struct blk_io *io));
 

@@ -171,12 +171,30 @@ static void write_done(struct blk_io *io)
 		scsi_good(cmd);
 }
 
+static uint64_t initiator(const struct command *cmd)
+{
+	return cmd->scsi.nexus->config.nexus->id;
+}
+
+unsigned int scsi_write_flags(struct command *cmd)
+{
+	struct lu *lu = scsi_device_of(cmd)->lu;
+
+	lu_write_begins(lu, initiator(cmd));
+	return lu_write_flags(lu);
+}
+
+enum blk_status scsi_flush_status(struct command *cmd)
+{
+	return lu_flush_ended(scsi_device_of(cmd)->lu, initiator(cmd), cmd->io.status);
+}
+
 static void write_fetched(struct command *cmd)
 {
 	struct scsi_device *dev = scsi_device_of(cmd);
 	bool fua = cmd->scsi.opcode->cdb_len > 6 && cmd->scsi.cdb[1] & CDB_FUA;
 
-	cmd->io.flags = lu_write_flags(dev->lu) | (fua ? BLK_FUA : 0);
+	cmd->io.flags = scsi_write_flags(cmd) | (fua ? BLK_FUA : 0);
 	piece_io(dev, cmd, BLK_WRITE, &cmd->data_out, write_done);
 }
 
@@ -222,7 +240,7 @@ static void flush_done(struct blk_io *io)
 {
 	struct command *cmd = container_of(io, struct command, io);
 
-	scsi_end_io(cmd, io->status, cmd->scsi.lba);
+	scsi_end_io(cmd, scsi_flush_status(cmd), cmd->scsi.lba);
 }
 
 /* IMMED changes nothing: GOOD means durable here, whoever asks. */

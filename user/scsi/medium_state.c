@@ -71,9 +71,10 @@ static void start_or_stop(struct scsi_device *dev, struct command *cmd)
 static void stop_flushed(struct blk_io *io)
 {
 	struct command *cmd = container_of(io, struct command, io);
+	enum blk_status status = scsi_flush_status(cmd);
 
-	if (io->status != BLK_OK)
-		scsi_end_io(cmd, io->status, 0);
+	if (status != BLK_OK)
+		scsi_end_io(cmd, status, 0);
 	else
 		start_or_stop(scsi_device_of(cmd), cmd);
 }

@@ -151,7 +151,7 @@ static void flush_done(struct blk_io *io)
 {
 	struct command *cmd = container_of(io, struct command, io);
 
-	scsi_end_io(cmd, io->status, 0);
+	scsi_end_io(cmd, scsi_flush_status(cmd), 0);
 }
 
 static bool select_commit(struct scsi_device *dev, struct command *cmd)

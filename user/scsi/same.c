@@ -21,7 +21,7 @@ static void submit(struct scsi_device *dev, struct command *cmd, enum blk_op op,
 		   bool (*next)(struct blk_io *io), void (*done)(struct blk_io *io))
 {
 	cmd->io.op = op;
-	cmd->io.flags = lu_write_flags(dev->lu);
+	cmd->io.flags = scsi_write_flags(cmd);
 	cmd->io.lba = sectors(dev, cmd->scsi.lba);
 	cmd->io.nblocks = sectors(dev, cmd->scsi.blocks);
 	cmd->io.sgl = (struct sgl){};
