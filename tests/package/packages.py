@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Building the packages, and a clean Debian to install them in."""
 
+import functools
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = Path(os.environ.get("STGT_XDP_CACHE", "/var/cache/stgt-xdp"))
 VERSION = (ROOT / "VERSION").read_text().strip()
+NEWER = "999"
 # What administrators take from, below the prefix: source, and where it is installed.
 EXTRAS = {"scripts/grafana-dashboard.json": "share/stgt-xdp/grafana-dashboard.json",
           "scripts/prometheus-rules.yaml": "share/stgt-xdp/prometheus-rules.yaml",
@@ -33,10 +36,24 @@ def files(folder):
             if path.is_symlink() or not path.is_dir()}
 
 
+@functools.lru_cache(maxsize=1)
 def build_deb():
     make("deb")
     architecture = run(["dpkg", "--print-architecture"]).strip()
     return ROOT / f"build/packages/stgt-xdp_{VERSION}_{architecture}.deb"
+
+
+def build_newer_deb(deb, folder):
+    """The package with a higher version and another default configuration, in the folder."""
+    tree = folder / "newer"
+    run(["dpkg-deb", "-R", deb, tree])
+    control = tree / "DEBIAN/control"
+    control.write_text(re.sub(r"^Version: .*", f"Version: {NEWER}", control.read_text(), flags=re.M))
+    with open(tree / "etc/stgt-xdp/stgt-xdp.yaml", "a") as default:
+        default.write("# This version has one more line.\n")
+    run(["dpkg-deb", "--root-owner-group", "-b", tree, folder / "newer.deb"])
+    shutil.rmtree(tree)
+    return folder / "newer.deb"
 
 
 class CleanRoot:

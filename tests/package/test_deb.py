@@ -4,8 +4,9 @@
 import re
 import subprocess
 
-from packages import EXTRAS, ROOT, VERSION, files, run
+from packages import EXTRAS, NEWER, ROOT, VERSION, build_newer_deb, files, run
 
+CONFIG = "etc/stgt-xdp/stgt-xdp.yaml"
 # What package management and the making of users write for themselves.
 NOT_OURS = ("proc/", "var/cache/", "var/log/", "var/lib/apt/", "var/lib/dpkg/", "etc/ld.so.cache",
             "etc/.pwd.lock", "etc/passwd", "etc/group", "etc/shadow", "etc/gshadow")
@@ -39,7 +40,15 @@ def start_and_end(root):
         child.stdout.close()
 
 
-def test_installed_started_purged(deb, root):
+def upgrade(root, deb):
+    """With the answer that apt gives when it may not ask."""
+    build_newer_deb(deb, root.path / "tmp")
+    root.run("dpkg", "--force-confdef", "--force-confold", "-i", "/tmp/newer.deb")
+    (root.path / "tmp/newer.deb").unlink()
+    assert root.run("dpkg-query", "-W", "-f", "${Version}", "stgt-xdp") == NEWER
+
+
+def test_installed_started_upgraded_purged(deb, root):
     before = files(root.path)
     root.install(deb)
     assert root.run("stgt-xdp", "--version") == f"stgt-xdp {VERSION}\n"
@@ -49,14 +58,21 @@ def test_installed_started_purged(deb, root):
     for source, installed in EXTRAS.items():
         assert (root.path / "usr" / installed).read_bytes() == (ROOT / source).read_bytes()
     conffiles = root.run("dpkg-query", "-W", "-f", "${Conffiles}", "stgt-xdp")
-    assert "/etc/stgt-xdp/stgt-xdp.yaml" in conffiles
+    assert f"/{CONFIG}" in conffiles
     start_and_end(root)
 
-    (root.path / "var/lib/stgt-xdp/aoe-7.1.json").write_text("{}")
+    (root.path / CONFIG).write_text("interfaces: []\n")
+    upgrade(root, deb)
+    assert (root.path / CONFIG).read_text() == "interfaces: []\n"
+
+    for name in ("aoe-7.1.json", "disk.img"):
+        (root.path / "var/lib/stgt-xdp" / name).write_text("{}")
     root.run("apt-get", "-qq", "remove", "-y", "stgt-xdp")
     assert (root.path / "var/lib/stgt-xdp/aoe-7.1.json").exists()
     root.run("apt-get", "-qq", "purge", "-y", "--autoremove", "stgt-xdp")
+    # It may be years of work.
+    assert files(root.path / "var/lib/stgt-xdp") == {"disk.img"}
     left = {path for path in files(root.path) - before if not path.startswith(NOT_OURS)}
-    assert left == set()
-    for folder in ("var/lib/stgt-xdp", "run/stgt-xdp", "sys/fs/bpf/stgt-xdp", "etc/stgt-xdp"):
+    assert left == {"var/lib/stgt-xdp/disk.img"}
+    for folder in ("run/stgt-xdp", "sys/fs/bpf/stgt-xdp", "etc/stgt-xdp"):
         assert not (root.path / folder).exists(), folder
