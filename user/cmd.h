@@ -16,6 +16,7 @@ enum exit_status {
 #define STATE_DIR_DEFAULT "/var/lib/stgt-xdp"
 
 int cmd_attach(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 int cmd_daemon(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 int cmd_disk(int argc, char **argv);

@@ -12,6 +12,8 @@ static const struct subcommand {
 } subcommands[] = {
 	{"attach", cmd_attach, "IFACE... --aoe [VLAN:]SHELF.SLOT=DISK --allow LIST|any",
 	 "serve disks on network interfaces until interrupted"},
+	{"serve", cmd_serve, "--iscsi IQN [--portal ADDR[:PORT]] --lun N=DISK --allow LIST|any",
+	 "serve iSCSI targets until interrupted"},
 	{"config", cmd_config, "check FILE | diff FILE | show",
 	 "look at a configuration before it is applied, or at the running one"},
 	{"detach", cmd_detach, "IFACE", "stop serving on an interface"},

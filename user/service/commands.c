@@ -136,7 +136,7 @@ static json_t *run_detach(void *ctx, const json_t *request, struct error *err)
 		return edit_detach(service, name, err);
 	if (target_remove_interface(service->target, name, err))
 		return NULL;
-	service->stop = target_interfaces(service->target) == 0;
+	service->stop = target_idle(service->target);
 	return json_object();
 }
 

@@ -214,7 +214,7 @@ static void say_ready(struct service *service)
 /* Without an interface a daemon waits for new ones; what `attach` began is over. */
 static bool out_of_interfaces(const struct service *service)
 {
-	return !service->config_path && target_interfaces(service->target) == 0;
+	return !service->config_path && target_idle(service->target);
 }
 
 enum {

@@ -42,6 +42,17 @@ int target_add_disk(struct target *target, const char *name, const char *text, s
 	return 0;
 }
 
+int target_disk_open(struct target *target, const char *words, struct disk **disk,
+		     struct error *err)
+{
+	struct target_disk *named = target_disk_find(target, words);
+
+	if (!named)
+		return disk_get(&target->disks, words, disk, err);
+	*disk = disk_hold(named->disk);
+	return 0;
+}
+
 void target_disk_close(struct target_disk *disk)
 {
 	disk_put(disk->disk);
@@ -123,6 +134,7 @@ static int disk_refresh(struct target *target, struct disk *disk, struct error *
 	log_notice("%s: now %llu bytes", disk->name,
 		   (unsigned long long)atomic_load(&disk->nblocks) * BLK_SECTOR);
 	disk_announce(target, disk);
+	target_units_resized(target, disk);
 	return 0;
 }
 

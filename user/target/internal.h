@@ -5,7 +5,9 @@
 
 #include "base/list.h"
 #include "target/target.h"
+#include "tcp/tcp.h"
 #include "worker/worker.h"
+#include <stdio.h>
 
 /* A disk with a name of its own: open for as long as the name exists. */
 struct target_disk {
@@ -29,6 +31,25 @@ struct target_export {
 	unsigned int leaving; /* workers that were told to let go and have not */
 };
 
+/* A disk as SCSI initiators see it. */
+struct target_unit {
+	struct list link;
+	struct disk *disk;
+	struct lu lu;
+	struct state *state;
+	struct scsi_device *device;
+	unsigned int users; /* LUNs that show it */
+};
+
+struct target_iscsi {
+	struct list link;
+	struct scsi_target *scsi;
+	struct iscsi_target *target;
+	struct iscsi_portal *portals; /* that are listened on for it */
+	unsigned int nportals;
+	struct target_unit *units[SCSI_LUNS_MAX]; /* by LUN */
+};
+
 struct target_interface {
 	struct list link;
 	struct netif netif;
@@ -50,6 +71,11 @@ struct target {
 	struct list exports; /* struct target_export */
 	struct list leaving; /* exports that were removed, with requests in flight */
 	struct list interfaces;
+	struct list units;	 /* struct target_unit */
+	struct list iscsi;	 /* struct target_iscsi */
+	struct iscsi_node *node; /* NULL until there is an iSCSI target, as is the next */
+	struct tcp_server *tcp;
+	uint16_t ports;	    /* SCSI target ports that there ever were */
 	struct list limits; /* see tuning.c */
 	struct list taps;   /* see taps.c */
 };
@@ -58,6 +84,28 @@ struct target {
 
 struct target_disk *target_disk_find(const struct target *target, const char *name);
 void target_disk_close(struct target_disk *disk);
+
+/* Opens a disk by its name, or by DISK as the command line spells it; disk_put() it. */
+int target_disk_open(struct target *target, const char *words, struct disk **disk,
+		     struct error *err);
+
+/* ---- units.c ---- */
+
+/* The unit of a disk, by its name or by DISK, with one more user. */
+int target_unit_get(struct target *target, const char *words, struct target_unit **unit,
+		    struct error *err);
+/* Nobody sees it through that user's LUN any more. */
+void target_unit_put(struct target_unit *unit);
+/* Tells initiators. */
+void target_units_resized(struct target *target, const struct disk *disk);
+
+/* ---- iscsi.c, report_iscsi.c ---- */
+
+struct target_iscsi *target_iscsi_find(const struct target *target, const char *name);
+void target_iscsi_close_all(struct target *target);
+void target_iscsi_summary(const struct target *target, const char *separator, FILE *out);
+json_t *target_iscsi_json(const struct target *target);
+json_t *target_sessions_json(const struct target *target);
 
 /* ---- exports.c ---- */
 

@@ -236,6 +236,8 @@ json_t *target_status(struct target *target, enum target_detail detail)
 	status = served_status(target, access, detail);
 	target_access_free(access);
 	json_object_set_new(status, "initiators", initiators_status(target));
+	json_object_set_new(status, "iscsi", target_iscsi_json(target));
+	json_object_set_new(status, "sessions", target_sessions_json(target));
 	json_object_set_new(status, "limits", target_limits_json(target));
 	json_object_set_new(status, "faults", target_faults_json(target));
 	json_object_set_new(status, "taps", target_taps_json(target));
@@ -265,6 +267,7 @@ char *target_summary(const struct target *target)
 		}
 		separator = "; ";
 	}
+	target_iscsi_summary(target, separator, out);
 	fclose(out);
 	return text;
 }

@@ -20,6 +20,8 @@ int target_open(const struct target_options *options, struct target **target, st
 	list_init(&t->exports);
 	list_init(&t->leaving);
 	list_init(&t->interfaces);
+	list_init(&t->units);
+	list_init(&t->iscsi);
 	list_init(&t->limits);
 	list_init(&t->taps);
 	ret = mailbox_open(&t->mailbox);
@@ -156,6 +158,11 @@ unsigned int target_interfaces(const struct target *target)
 	return n;
 }
 
+bool target_idle(const struct target *target)
+{
+	return list_empty(&target->interfaces) && list_empty(&target->iscsi);
+}
+
 void target_close(struct target *target)
 {
 	struct target_interface *interface, *next_interface;
@@ -164,6 +171,7 @@ void target_close(struct target *target)
 
 	list_for_each_entry_safe (interface, next_interface, &target->interfaces, link)
 		interface_remove(target, interface);
+	target_iscsi_close_all(target);
 	/* No worker is left: whoever is still leaving has left by now. */
 	mailbox_drain(&target->mailbox);
 	list_for_each_entry_safe (export, next_export, &target->exports, link)

@@ -12,6 +12,7 @@
 #include "aoe/trace.h"
 #include "base/error.h"
 #include "base/mailbox.h"
+#include "iscsi/iscsi.h"
 #include "xdp/steer.h"
 #include <jansson.h>
 
@@ -135,6 +136,8 @@ int target_add_interface(struct target *target, const struct interface_request *
 /* Detaches: new frames pass to the kernel at once, what is in flight ends. -ENODEV: not ours. */
 int target_remove_interface(struct target *target, const char *name, struct error *err);
 unsigned int target_interfaces(const struct target *target);
+/* It has no interface and no iSCSI target: nobody reaches it. */
+bool target_idle(const struct target *target);
 /* By its name, which may have changed since it was added, or by its index. */
 bool target_has_interface(const struct target *target, const char *name);
 bool target_has_ifindex(const struct target *target, unsigned int ifindex);
@@ -158,6 +161,34 @@ void target_monitor_dispatch(struct target *target);
 
 /* One line for the ready message: what is served where. Caller frees. */
 char *target_summary(const struct target *target);
+
+/* ---- iSCSI ---- */
+
+struct lun_request {
+	uint16_t lun;
+	const char *disk; /* the name of a disk, or DISK as the command line spells it */
+	bool read_only;
+};
+
+/* An iSCSI target as asked for; everything is copied. */
+struct iscsi_request {
+	const char *name; /* the IQN */
+	const struct iscsi_portal *portals;
+	unsigned int nportals;
+	struct iscsi_access access;
+	const struct lun_request *luns;
+	unsigned int nluns;
+};
+
+/*
+ * Opens the disks, and then listens. Removing asks initiators to log out, ends what they do not
+ * end, and returns when it is over. -EEXIST, -ENOENT. LUNs come and go under running commands.
+ */
+int target_add_iscsi(struct target *target, const struct iscsi_request *request, struct error *err);
+int target_remove_iscsi(struct target *target, const char *name, struct error *err);
+int target_add_lun(struct target *target, const char *name, const struct lun_request *request,
+		   struct error *err);
+int target_remove_lun(struct target *target, const char *name, uint16_t lun, struct error *err);
 
 /*
  * Rate limits, for initiators by their MAC, over all interfaces and exports; until the process

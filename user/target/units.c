@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * SCSI logical units: one for each disk that any target port shows, however many do, so that
+ * reservations and unit attentions are the disk's.
+ */
+#include "target/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct target_unit *unit_find(const struct target *target, const struct disk *disk)
+{
+	struct target_unit *unit;
+
+	list_for_each_entry (unit, &target->units, link)
+		if (unit->disk == disk)
+			return unit;
+	return NULL;
+}
+
+/* The state is the disk's, whatever its words are: it is found again by the disk's WWN. */
+static int unit_open_state(struct target *target, struct target_unit *unit, struct error *err)
+{
+	char key[sizeof("scsi-") + 16];
+
+	snprintf(key, sizeof(key), "scsi-%016llx", (unsigned long long)unit->disk->wwn);
+	return state_open(target->options.state_dir, key, &target->mailbox, &unit->state, err);
+}
+
+static int unit_open(struct target *target, struct target_unit *unit, struct error *err)
+{
+	struct scsi_device_config config = {
+		.lu = &unit->lu,
+		.logical_block = 512,
+		.thin = unit->disk->can_unmap,
+	};
+	int ret = unit_open_state(target, unit, err);
+
+	if (ret)
+		return ret;
+	lu_init(&unit->lu, unit->disk, false);
+	config.state = unit->state;
+	ret = scsi_device_open(&config, &unit->device, err);
+	if (ret)
+		state_close(unit->state);
+	return ret;
+}
+
+int target_unit_get(struct target *target, const char *words, struct target_unit **out,
+		    struct error *err)
+{
+	struct target_unit *unit;
+	struct disk *disk;
+	int ret = target_disk_open(target, words, &disk, err);
+
+	if (ret)
+		return ret;
+	unit = unit_find(target, disk);
+	if (unit) {
+		/* The unit holds the disk already. */
+		disk_put(disk);
+		unit->users++;
+		*out = unit;
+		return 0;
+	}
+	unit = calloc(1, sizeof(*unit));
+	if (!unit) {
+		disk_put(disk);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	unit->disk = disk;
+	unit->users = 1;
+	ret = unit_open(target, unit, err);
+	if (ret) {
+		disk_put(disk);
+		free(unit);
+		return ret;
+	}
+	list_add_tail(&target->units, &unit->link);
+	*out = unit;
+	return 0;
+}
+
+void target_unit_put(struct target_unit *unit)
+{
+	if (--unit->users)
+		return;
+	scsi_device_close(unit->device);
+	state_close(unit->state);
+	disk_put(unit->disk);
+	list_del(&unit->link);
+	free(unit);
+}
+
+void target_units_resized(struct target *target, const struct disk *disk)
+{
+	struct target_unit *unit = unit_find(target, disk);
+
+	if (unit)
+		scsi_device_resized(unit->device);
+}
