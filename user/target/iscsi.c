@@ -52,7 +52,7 @@ static int open_server(struct target *target, struct error *err)
 	return ret;
 }
 
-void target_iscsi_close_server(struct target *target)
+static void close_server(struct target *target)
 {
 	if (!target->tcp)
 		return;
@@ -250,5 +250,5 @@ void target_iscsi_close_all(struct target *target)
 
 	list_for_each_entry_safe (iscsi, next, &target->iscsi, link)
 		close_target(target, iscsi);
-	target_iscsi_close_server(target);
+	close_server(target);
 }

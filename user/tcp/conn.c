@@ -164,9 +164,9 @@ static void cancel_done(struct ring_event *ev, int res, unsigned int flags)
 	conn_dirty(conn);
 }
 
-static bool conn_quiet(const struct tcp_conn *conn)
+static bool conn_transferring(const struct tcp_conn *conn)
 {
-	return !conn->receiving && !conn->sending && !conn->cancelling;
+	return conn->receiving || conn->sending || conn->cancelling;
 }
 
 static void conn_arrive(struct message *message)
@@ -207,7 +207,7 @@ static void conn_move(struct tcp_conn *conn)
 		io_uring_prep_cancel(ring_sqe(&conn->worker->ring, &conn->cancel_event),
 				     &conn->rx_event, 0);
 	}
-	if (conn->receiving || conn->sending || conn->cancelling)
+	if (conn_transferring(conn))
 		return;
 	if (!conn_carry(conn)) {
 		tcp_conn_abort(conn);
@@ -236,7 +236,7 @@ static void conn_free(struct tcp_conn *conn)
 /* Transfers end once the socket is shut down. */
 static void conn_close(struct tcp_conn *conn)
 {
-	if (conn->receiving || conn->sending || conn->cancelling)
+	if (conn_transferring(conn))
 		shutdown(conn->fd, SHUT_RDWR);
 	else
 		conn_free(conn);

@@ -188,6 +188,12 @@ static uint64_t worker_sleep_ns(struct tcp_worker *worker)
 	return due_ns > worker->now_ns ? due_ns - worker->now_ns : 1;
 }
 
+static bool worker_must_go_on(const struct tcp_worker *worker)
+{
+	return !worker->stopping || worker->portals || !list_empty(&worker->conns) ||
+	       worker->blk.inflight || iscsi_worker_busy(worker->iscsi);
+}
+
 static void worker_turn(struct tcp_worker *worker)
 {
 	uint64_t sleep_ns;
@@ -198,16 +204,11 @@ static void worker_turn(struct tcp_worker *worker)
 		iscsi_worker_tick(worker->iscsi, worker->now_ns);
 	worker_turns(worker);
 	sleep_ns = worker_sleep_ns(worker);
-	if (list_empty(&worker->dirty))
+	/* What was just done may have been the last there was. */
+	if (list_empty(&worker->dirty) && worker_must_go_on(worker))
 		ring_wait(&worker->ring, sleep_ns);
 	else
 		ring_run(&worker->ring);
-}
-
-static bool worker_must_go_on(const struct tcp_worker *worker)
-{
-	return !worker->stopping || worker->portals || !list_empty(&worker->conns) ||
-	       worker->blk.inflight || iscsi_worker_busy(worker->iscsi);
 }
 
 static void worker_run(struct thread *thread)
