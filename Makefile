@@ -54,7 +54,7 @@ BPF_CFLAGS := -target bpf -g -O2 -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-para
 
 # ---- modules, top layer first ----------------------------------------------------------------
 
-MODULES := service metrics target control config worker xdp aoe iscsi ata scsi lu state blk arena tap base
+MODULES := service metrics target control config tcp worker xdp aoe iscsi ata scsi lu state blk arena tap base
 MODULE_LIBS := $(MODULES:%=$(B)/lib/%.a)
 objects = $(patsubst %.c,$(B)/%.o,$(wildcard user/$(1)/*.c))
 MAIN_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard user/*.c))
