@@ -52,7 +52,7 @@ static void rx_done(struct ring_event *ev, int res, unsigned int flags)
 		if (!conn->staged_len)
 			tcp_staging_put(conn->worker, conn->staging);
 	} else if (conn->direct && res > 0 && conn->state == TCP_OPEN) {
-		iscsi_conn_landed(conn->iscsi, (uint32_t)res, conn->worker->now_ns);
+		iscsi_conn_landed(conn->iscsi, (uint32_t)res, clock_now_ns());
 	}
 	if (res == -ENOBUFS)
 		list_add_tail(&conn->worker->hungry, &conn->hungry);
@@ -132,7 +132,7 @@ static void tx_done(struct ring_event *ev, int res, unsigned int flags)
 	conn->sending = false;
 	conn_dirty(conn);
 	if (res > 0)
-		iscsi_conn_sent(conn->iscsi, (size_t)res, conn->worker->now_ns);
+		iscsi_conn_sent(conn->iscsi, (size_t)res, clock_now_ns());
 	else if (res != -EINTR && res != -EAGAIN)
 		conn_state(conn, TCP_CLOSED);
 }
@@ -176,7 +176,7 @@ static void conn_arrive(struct message *message)
 	conn->worker = conn->to;
 	conn->state = TCP_OPEN;
 	list_add_tail(&conn->worker->conns, &conn->link);
-	iscsi_conn_adopt(conn->iscsi, conn->worker->iscsi, conn->worker->now_ns);
+	iscsi_conn_adopt(conn->iscsi, conn->worker->iscsi, clock_now_ns());
 	if (conn->worker->stopping)
 		tcp_conn_abort(conn);
 	conn_dirty(conn);
