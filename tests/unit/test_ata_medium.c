@@ -349,6 +349,34 @@ static void test_read_only_disk(void **unused)
 	fixture_ata_close(&fa);
 }
 
+/* A SCSI reservation of the disk, made through another unit of it. */
+static void test_what_others_reserved(void **unused)
+{
+	static uint8_t data[512];
+	struct fixture_ata fa;
+	struct lu other;
+
+	open_disk(&fa, STORED);
+	lu_init(&other, &fa.disk->disk, true);
+	lu_exclude(&other, LU_READ_ONLY);
+	for (unsigned int i = 0; i < COUNT(writes); i++)
+		assert_error(run(&fa, writes[i].command, 0, 1, data, 512), ABRT);
+	assert_int_equal(fixture_disk_count(fa.disk, BLK_WRITE), 0);
+	assert_ok(run(&fa, 0x24, 0, 1, NULL, 0));
+	lu_exclude(&other, LU_EXCLUSIVE);
+	for (unsigned int i = 0; i < COUNT(reads); i++)
+		assert_error(run(&fa, reads[i].command, 0, 1, NULL, 0), ABRT);
+	assert_error(run(&fa, 0x42, 0, 1, NULL, 0), ABRT);
+	assert_error(run(&fa, 0x34, 0, 1, data, 512), ABRT);
+	/* What was written before can still be made durable; who it is can still be asked. */
+	assert_ok(run(&fa, 0xea, 0, 0, NULL, 0));
+	assert_ok(run(&fa, 0xec, 0, 0, NULL, 0));
+	lu_exclude(&other, LU_OPEN);
+	assert_ok(run(&fa, 0x34, 0, 1, data, 512));
+	lu_fini(&other);
+	fixture_ata_close(&fa);
+}
+
 static void test_writes_say_who_sent_them(void **unused)
 {
 	struct fixture_ata fa;
@@ -585,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_shrunk_disk),
 		cmocka_unit_test(test_errors_of_the_store),
 		cmocka_unit_test(test_read_only_disk),
+		cmocka_unit_test(test_what_others_reserved),
 		cmocka_unit_test(test_writes_say_who_sent_them),
 		cmocka_unit_test(test_retransmission),
 		cmocka_unit_test(test_durability),

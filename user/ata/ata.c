@@ -154,6 +154,16 @@ enum ata_class ata_command_class(uint8_t command)
 	return entry->execute == ata_flush ? ATA_CLASS_FLUSH : ATA_CLASS_OTHER;
 }
 
+/* A SCSI reservation of the disk stands against it. What was written may still be flushed. */
+static bool excluded(const struct ata_device *dev, const struct ata_command *entry)
+{
+	enum lu_exclusion exclusion = lu_excluded(dev->lu);
+
+	return exclusion != LU_OPEN && (entry->flags & ATA_WRITES ||
+					(exclusion == LU_EXCLUSIVE && entry->flags & ATA_MEDIUM &&
+					 entry->execute != ata_flush));
+}
+
 void ata_execute(struct ata_device *dev, struct command *cmd, unsigned int limit)
 {
 	const struct ata_command *entry = &commands[cmd->ata.command];
@@ -162,6 +172,10 @@ void ata_execute(struct ata_device *dev, struct command *cmd, unsigned int limit
 	cmd->model.device = dev;
 	cmd->model.limit = limit;
 	if (!entry->execute || (entry->flags & ATA_MULTIPLE && !atomic_load(&dev->multiple))) {
+		ata_abort(cmd);
+		return;
+	}
+	if (excluded(dev, entry)) {
 		ata_abort(cmd);
 		return;
 	}

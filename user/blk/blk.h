@@ -166,6 +166,7 @@ struct disk {
 	bool can_unmap;
 	char serial[21]; /* NUL terminated, printable ASCII */
 	uint64_t wwn;
+	atomic_uint exclusion; /* see lu.h */
 	bool undone;   /* see disk_undo() */
 	uint32_t atom; /* sectors that the backstore can only rewrite together: see overlap.h */
 	struct overlap *overlap;

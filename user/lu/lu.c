@@ -109,3 +109,13 @@ enum blk_status lu_flush_ended(struct lu *lu, uint64_t nexus, enum blk_status st
 	pthread_mutex_unlock(&lu->lock);
 	return status;
 }
+
+void lu_exclude(struct lu *lu, enum lu_exclusion exclusion)
+{
+	atomic_store(&lu->disk->exclusion, exclusion);
+}
+
+enum lu_exclusion lu_excluded(const struct lu *lu)
+{
+	return atomic_load_explicit(&lu->disk->exclusion, memory_order_relaxed);
+}

@@ -44,6 +44,19 @@ void lu_fini(struct lu *lu);
 unsigned int lu_write_flags(struct lu *lu);
 
 /*
+ * What those who know nothing of a SCSI reservation of the disk may do meanwhile, through whichever
+ * unit and transport: SCSI's device server says it, other device models heed it. Any thread.
+ */
+enum lu_exclusion {
+	LU_OPEN,
+	LU_READ_ONLY, /* read it */
+	LU_EXCLUSIVE, /* neither */
+};
+
+void lu_exclude(struct lu *lu, enum lu_exclusion exclusion);
+enum lu_exclusion lu_excluded(const struct lu *lu);
+
+/*
  * The kernel tells an error of the write-back once, to whoever flushes first, or whose durable
  * write meets it; but all who wrote have lost data. So each hears of it at the end of a flush of
  * his own, as each open file would under Linux. Any worker.

@@ -27,7 +27,10 @@ int scsi_device_open(const struct scsi_device_config *config, struct scsi_device
 	list_init(&dev->abort_waits);
 	list_init(&dev->changes);
 	atomic_init(&dev->loaded, true);
+	list_init(&dev->shown);
 	ret = scsi_modes_open(dev, err);
+	if (!ret)
+		ret = scsi_reservations_open(dev, err);
 	if (ret) {
 		scsi_device_close(dev);
 		return ret;
@@ -42,6 +45,7 @@ void scsi_device_close(struct scsi_device *dev)
 		return;
 	assert(list_empty(&dev->it_ls) && list_empty(&dev->tasks));
 	scsi_modes_close(dev);
+	scsi_reservations_close(dev);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 }

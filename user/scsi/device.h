@@ -72,6 +72,7 @@ struct scsi_it_l {
 	unsigned int tasks;		  /* not ended; the nexus's thread, with the next two */
 	bool leaving;			  /* hidden or closed: freed with its last task */
 	struct scsi_lun_removal *removal; /* whoever waits for that, or NULL */
+	atomic_uint excluded;		  /* from what others' reservations: reserve.c */
 	bool prevents_removal;		  /* PREVENT ALLOW MEDIUM REMOVAL */
 };
 
@@ -91,6 +92,7 @@ struct scsi_device {
 	unsigned int dormant;	 /* how many wait for others to end */
 	uint64_t abortions;	 /* counts up */
 	struct list abort_waits; /* struct abort_wait, tasks.c */
+	struct list shown;	 /* struct scsi_lun of every target port that shows it */
 	struct scsi_reservations *reservations;
 	struct scsi_modes *modes;
 	bool changing;	     /* a command changes what is remembered: changes.c */
@@ -99,7 +101,6 @@ struct scsi_device {
 	/* To look at without the lock. */
 	atomic_bool loaded;	      /* the medium, of a removable unit */
 	atomic_bool stopped;	      /* START STOP UNIT */
-	atomic_bool reserved;	      /* there is a reservation: reserve.c knows more */
 	atomic_bool descriptor_sense; /* Control mode page, D_SENSE */
 	atomic_bool tell_aborted;     /* Control mode page, TAS */
 	atomic_bool write_protected;  /* Control mode page, SWP */
@@ -122,6 +123,8 @@ struct scsi_nexus {
 struct scsi_lun {
 	struct scsi_device *dev; /* NULL: none */
 	bool read_only;
+	struct scsi_target *target;
+	struct list link; /* in the unit's `shown`; behind the unit's lock */
 };
 
 struct scsi_target {
@@ -221,6 +224,10 @@ void scsi_nexus_begin(struct scsi_nexus *nexus, struct scsi_it_l *it_l);
 /* What began has ended; both may be gone afterwards. */
 void scsi_nexus_end(struct scsi_nexus *nexus, struct scsi_it_l *it_l);
 
+/* The relative identifiers of the ports that show a unit, at most `max`; returns how many. */
+unsigned int scsi_device_ports(struct scsi_device *dev, uint16_t *ports, unsigned int max);
+bool scsi_device_has_port(struct scsi_device *dev, uint16_t port);
+
 /* ---- medium.c ---- */
 
 void scsi_test_unit_ready(struct scsi_device *dev, struct command *cmd);
@@ -317,6 +324,24 @@ void scsi_change_turn(struct command *cmd);
 void scsi_verdict_refuse(struct scsi_verdict *verdict, uint16_t asc);
 void scsi_verdict_bad_cdb(struct scsi_verdict *verdict, unsigned int byte, unsigned int bit);
 void scsi_verdict_bad_list(struct scsi_verdict *verdict, unsigned int byte, unsigned int bit);
+
+/* ---- reservations, reserve*.c ---- */
+
+/* With what the state says was to be kept. */
+int scsi_reservations_open(struct scsi_device *dev, struct error *err);
+void scsi_reservations_close(struct scsi_device *dev);
+/* Whether another's reservation refuses the command. */
+bool scsi_reservation_conflicts(const struct command *cmd);
+/* A nexus comes, goes; the unit is reset. The unit's lock is held. */
+void scsi_reservations_admit_locked(struct scsi_it_l *it_l);
+void scsi_reservations_forget_locked(struct scsi_it_l *it_l);
+void scsi_reservations_reset_locked(struct scsi_device *dev);
+void scsi_pr_in_read_keys(struct scsi_device *dev, struct command *cmd);
+void scsi_pr_in_read_reservation(struct scsi_device *dev, struct command *cmd);
+void scsi_pr_in_report_capabilities(struct scsi_device *dev, struct command *cmd);
+void scsi_pr_in_read_full_status(struct scsi_device *dev, struct command *cmd);
+void scsi_pr_out(struct scsi_device *dev, struct command *cmd);
+void scsi_reserve_simple(struct scsi_device *dev, struct command *cmd);
 
 /* ---- mode parameters, mode_pages.c, mode_sense.c, mode_select.c ---- */
 

@@ -222,6 +222,11 @@ void scsi_start(struct command *cmd)
 	}
 	if (!opcode_ok(cmd))
 		return;
+	/* SAM-5 5.3.3: before what a unit attention would say. */
+	if (scsi_reservation_conflicts(cmd)) {
+		scsi_end(cmd, SCSI_RESERVATION_CONFLICT);
+		return;
+	}
 	if (!(cmd->scsi.opcode->flags & SCSI_PAST_UA) && scsi_attention_take(it_l, &attention)) {
 		scsi_refuse(cmd, SCSI_KEY_UNIT_ATTENTION, attention);
 		return;

@@ -63,6 +63,7 @@ static int it_l_open(struct scsi_nexus *nexus, uint16_t lun, struct scsi_device 
 	pthread_mutex_lock(&dev->lock);
 	list_add_tail(&dev->it_ls, &it_l->link);
 	scsi_attend_one_locked(it_l, SCSI_ASC_POWER_ON);
+	scsi_reservations_admit_locked(it_l);
 	pthread_mutex_unlock(&dev->lock);
 	return 0;
 }
@@ -89,6 +90,7 @@ static void it_l_leave(struct scsi_it_l *it_l, bool told)
 	it_l->leaving = true;
 	pthread_mutex_lock(&dev->lock);
 	scsi_tasks_end_locked(dev, it_l, told);
+	scsi_reservations_forget_locked(it_l);
 	pthread_mutex_unlock(&dev->lock);
 	if (!it_l->tasks)
 		it_l_free(it_l);
@@ -197,6 +199,27 @@ void scsi_nexus_close(struct scsi_nexus *nexus, void (*closed)(void *ctx), void 
 
 /* ---- targets ---- */
 
+/* The target's lock is held. */
+static void lun_show(struct scsi_target *target, uint16_t number, struct scsi_device *dev,
+		     bool read_only)
+{
+	struct scsi_lun *lun = &target->luns[number];
+
+	if (lun->dev) {
+		pthread_mutex_lock(&lun->dev->lock);
+		list_del(&lun->link);
+		pthread_mutex_unlock(&lun->dev->lock);
+	}
+	lun->dev = dev;
+	lun->read_only = read_only;
+	lun->target = target;
+	if (dev) {
+		pthread_mutex_lock(&dev->lock);
+		list_add_tail(&dev->shown, &lun->link);
+		pthread_mutex_unlock(&dev->lock);
+	}
+}
+
 int scsi_target_open(const struct scsi_target_config *config, struct scsi_target **out,
 		     struct error *err)
 {
@@ -221,6 +244,8 @@ void scsi_target_close(struct scsi_target *target)
 {
 	if (!target)
 		return;
+	for (uint16_t lun = 0; lun < SCSI_LUNS_MAX; lun++)
+		lun_show(target, lun, NULL, false);
 	free((char *)target->config.port_name);
 	free((char *)target->config.device_name);
 	free(target);
@@ -313,6 +338,37 @@ static struct lun_change **changes_make(unsigned int n)
 	return changes;
 }
 
+unsigned int scsi_device_ports(struct scsi_device *dev, uint16_t *ports, unsigned int max)
+{
+	const struct scsi_lun *lun;
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&dev->lock);
+	list_for_each_entry (lun, &dev->shown, link) {
+		uint16_t port = lun->target->config.relative_port;
+		bool seen = false;
+
+		for (unsigned int i = 0; i < n; i++)
+			seen |= ports[i] == port;
+		if (!seen && n < max)
+			ports[n++] = port;
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return n;
+}
+
+bool scsi_device_has_port(struct scsi_device *dev, uint16_t port)
+{
+	const struct scsi_lun *lun;
+	bool has = false;
+
+	pthread_mutex_lock(&dev->lock);
+	list_for_each_entry (lun, &dev->shown, link)
+		has |= lun->target->config.relative_port == port;
+	pthread_mutex_unlock(&dev->lock);
+	return has;
+}
+
 /* Tells every nexus that the LUN is another's or nobody's. The target's lock is held. */
 static int lun_change_all(struct scsi_target *target, uint16_t lun, struct scsi_device *dev,
 			  bool read_only, struct scsi_lun_removal *removal)
@@ -338,7 +394,7 @@ static int lun_change_all(struct scsi_target *target, uint16_t lun, struct scsi_
 		mailbox_post(nexus->config.queue->mailbox, &change->message);
 	}
 	free(changes);
-	target->luns[lun] = (struct scsi_lun){.dev = dev, .read_only = read_only};
+	lun_show(target, lun, dev, read_only);
 	return 0;
 }
 

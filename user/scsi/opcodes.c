@@ -31,9 +31,18 @@
 		}                                                    \
 	}
 
+#define PR_IN(action, name, execute)                                                           \
+	ACTION(0x5e, action, 10, SCSI_STANDBY, name, execute, NULL, 0, 0, 0, 0, 0, 0, 0, 0xff, \
+	       0xff, 0x04)
+#define PR_OUT(action, name)                                                                    \
+	ACTION(0x5f, action, 10, SCSI_STANDBY, name, scsi_pr_out, NULL, 0, 0, 0xff, 0, 0, 0xff, \
+	       0xff, 0xff, 0xff, 0x04)
+
 #define LOOK   (SCSI_PAST_UA | SCSI_ANY_LUN | SCSI_PAST_ALUA)
 #define READS  (SCSI_READS | SCSI_MEDIUM)
 #define WRITES (SCSI_WRITES | SCSI_MEDIUM)
+#define LOOKS  (SCSI_LOOKS | SCSI_MEDIUM)
+#define SIZE   (SCSI_MEDIUM | SCSI_PAST_RESERVE | SCSI_STANDBY)
 #define SHY    (SCSI_SHY | SCSI_MEDIUM)
 
 const struct scsi_opcode scsi_opcodes[] = {
@@ -45,29 +54,47 @@ const struct scsi_opcode scsi_opcodes[] = {
 	OP(0x12, 6, LOOK, "INQUIRY", scsi_inquiry, NULL, 0, 0x01, 0xff, 0xff, 0xff, 0x04),
 	OP(0x15, 6, SCSI_SHY | SCSI_STANDBY, "MODE SELECT(6)", scsi_mode_select, NULL, 0, 0x11, 0,
 	   0, 0xff, 0x04),
+	OP(0x16, 6, 0, "RESERVE(6)", scsi_reserve_simple, NULL, 0, 0, 0, 0, 0, 0x04),
+	OP(0x17, 6, SCSI_PAST_RESERVE, "RELEASE(6)", scsi_reserve_simple, NULL, 0, 0, 0, 0, 0,
+	   0x04),
 	OP(0x1a, 6, SCSI_LOOKS | SCSI_STANDBY, "MODE SENSE(6)", scsi_mode_sense, NULL, 0, 0x08,
 	   0xff, 0xff, 0xff, 0x04),
 	OP(0x1b, 6, SCSI_SHY, "START STOP UNIT", scsi_start_stop_unit, NULL, 0, 0x01, 0, 0x0f, 0xf7,
 	   0x04),
 	OP(0x1e, 6, SCSI_SHY, "PREVENT ALLOW MEDIUM REMOVAL", scsi_prevent_allow, NULL, 0, 0, 0, 0,
 	   0x03, 0x04),
-	OP(0x25, 10, SCSI_MEDIUM, "READ CAPACITY(10)", scsi_read_capacity_10, NULL, 0, 0, 0xff,
-	   0xff, 0xff, 0xff, 0, 0, 0x01, 0x04),
+	OP(0x25, 10, SIZE, "READ CAPACITY(10)", scsi_read_capacity_10, NULL, 0, 0, 0xff, 0xff, 0xff,
+	   0xff, 0, 0, 0x01, 0x04),
 	OP(0x28, 10, READS, "READ(10)", scsi_read, scsi_transfer_memory, CDB_10(0xf8)),
 	OP(0x2a, 10, WRITES, "WRITE(10)", scsi_write, scsi_transfer_memory, CDB_10(0xf8)),
 	OP(0x2e, 10, WRITES, "WRITE AND VERIFY(10)", scsi_write_and_verify, scsi_compare_memory,
 	   CDB_10(0xf6)),
 	OP(0x2f, 10, READS, "VERIFY(10)", scsi_verify, scsi_verify_memory, CDB_10(0xf6)),
-	OP(0x34, 10, SHY, "PRE-FETCH(10)", scsi_pre_fetch, NULL, CDB_10(0x02)),
+	OP(0x34, 10, LOOKS, "PRE-FETCH(10)", scsi_pre_fetch, NULL, CDB_10(0x02)),
 	OP(0x35, 10, SHY, "SYNCHRONIZE CACHE(10)", scsi_synchronize_cache, NULL, CDB_10(0x02)),
-	OP(0x37, 10, SCSI_MEDIUM, "READ DEFECT DATA(10)", scsi_read_defect_data, NULL, 0, 0, 0x1f,
-	   0, 0, 0, 0, 0xff, 0xff, 0x04),
+	OP(0x37, 10, LOOKS, "READ DEFECT DATA(10)", scsi_read_defect_data, NULL, 0, 0, 0x1f, 0, 0,
+	   0, 0, 0xff, 0xff, 0x04),
 	OP(0x41, 10, WRITES, "WRITE SAME(10)", scsi_write_same, scsi_same_memory, CDB_10(0xf8)),
 	OP(0x42, 10, WRITES, "UNMAP", scsi_unmap, NULL, 0, 0x01, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
 	OP(0x55, 10, SCSI_SHY | SCSI_STANDBY, "MODE SELECT(10)", scsi_mode_select, NULL, 0, 0x11, 0,
 	   0, 0, 0, 0, 0xff, 0xff, 0x04),
+	OP(0x56, 10, 0, "RESERVE(10)", scsi_reserve_simple, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x04),
+	OP(0x57, 10, SCSI_PAST_RESERVE, "RELEASE(10)", scsi_reserve_simple, NULL, 0, 0, 0, 0, 0, 0,
+	   0, 0, 0, 0x04),
 	OP(0x5a, 10, SCSI_LOOKS | SCSI_STANDBY, "MODE SENSE(10)", scsi_mode_sense, NULL, 0, 0x18,
 	   0xff, 0xff, 0, 0, 0, 0xff, 0xff, 0x04),
+	PR_IN(0, "PERSISTENT RESERVE IN, READ KEYS", scsi_pr_in_read_keys),
+	PR_IN(1, "PERSISTENT RESERVE IN, READ RESERVATION", scsi_pr_in_read_reservation),
+	PR_IN(2, "PERSISTENT RESERVE IN, REPORT CAPABILITIES", scsi_pr_in_report_capabilities),
+	PR_IN(3, "PERSISTENT RESERVE IN, READ FULL STATUS", scsi_pr_in_read_full_status),
+	PR_OUT(0, "PERSISTENT RESERVE OUT, REGISTER"),
+	PR_OUT(1, "PERSISTENT RESERVE OUT, RESERVE"),
+	PR_OUT(2, "PERSISTENT RESERVE OUT, RELEASE"),
+	PR_OUT(3, "PERSISTENT RESERVE OUT, CLEAR"),
+	PR_OUT(4, "PERSISTENT RESERVE OUT, PREEMPT"),
+	PR_OUT(5, "PERSISTENT RESERVE OUT, PREEMPT AND ABORT"),
+	PR_OUT(6, "PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY"),
+	PR_OUT(7, "PERSISTENT RESERVE OUT, REGISTER AND MOVE"),
 	OP(0x88, 16, READS, "READ(16)", scsi_read, scsi_transfer_memory, CDB_16(0xf8)),
 	OP(0x89, 16, WRITES, "COMPARE AND WRITE", scsi_compare_and_write, scsi_caw_memory, 0, 0xf8,
 	   0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0xff, 0, 0x04),
@@ -76,13 +103,13 @@ const struct scsi_opcode scsi_opcodes[] = {
 	OP(0x8e, 16, WRITES, "WRITE AND VERIFY(16)", scsi_write_and_verify, scsi_compare_memory,
 	   CDB_16(0xf6)),
 	OP(0x8f, 16, READS, "VERIFY(16)", scsi_verify, scsi_verify_memory, CDB_16(0xf6)),
-	OP(0x90, 16, SHY, "PRE-FETCH(16)", scsi_pre_fetch, NULL, CDB_16(0x02)),
+	OP(0x90, 16, LOOKS, "PRE-FETCH(16)", scsi_pre_fetch, NULL, CDB_16(0x02)),
 	OP(0x91, 16, SHY, "SYNCHRONIZE CACHE(16)", scsi_synchronize_cache, NULL, CDB_16(0x02)),
 	OP(0x93, 16, WRITES, "WRITE SAME(16)", scsi_write_same, scsi_same_memory, CDB_16(0xf9)),
-	ACTION(0x9e, 0x10, 16, SCSI_MEDIUM, "READ CAPACITY(16)", scsi_read_capacity_16, NULL, 0, 0,
-	       0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x04),
-	ACTION(0x9e, 0x12, 16, SCSI_MEDIUM, "GET LBA STATUS", scsi_get_lba_status, NULL, 0, 0, 0xff,
-	       0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
+	ACTION(0x9e, 0x10, 16, SIZE, "READ CAPACITY(16)", scsi_read_capacity_16, NULL, 0, 0, 0xff,
+	       0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x04),
+	ACTION(0x9e, 0x12, 16, LOOKS, "GET LBA STATUS", scsi_get_lba_status, NULL, 0, 0, 0xff, 0xff,
+	       0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
 	OP(0xa0, 12, LOOK, "REPORT LUNS", scsi_report_luns, NULL, 0, 0, 0xff, 0, 0, 0, 0xff, 0xff,
 	   0xff, 0xff, 0, 0x04),
 	ACTION(0xa3, 0x0c, 12, SCSI_LOOKS, "REPORT SUPPORTED OPERATION CODES", scsi_report_opcodes,

@@ -37,6 +37,7 @@ static void unit_reset_locked(struct scsi_device *dev)
 	list_for_each_entry (it_l, &dev->it_ls, link)
 		it_l->prevents_removal = false;
 	scsi_modes_reset_locked(dev);
+	scsi_reservations_reset_locked(dev);
 	scsi_attend_locked(dev, NULL, SCSI_ASC_RESET_OCCURRED);
 }
 
