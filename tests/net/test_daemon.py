@@ -601,6 +601,10 @@ def test_systemd_is_told(pair, config):
 
         wait_until(told(b"RELOADING=1"), 5, "RELOADING")
         wait_until(told(b"READY=1"), 5, "READY after the reload")
+        # What may take long does not count as hanging.
+        daemon.control("disk", "add", "large", "ram:1M,prealloc")
+        for usec in (b"600000000", b"400000"):
+            wait_until(told(b"WATCHDOG_USEC=" + usec), 5, usec)
         daemon.child.send_signal(signal.SIGTERM)
         wait_until(told(b"STOPPING=1"), 5, "STOPPING")
         assert daemon.wait() == 0

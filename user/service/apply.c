@@ -468,8 +468,16 @@ static int sort_steps(const struct service *s, const struct config *before,
 static int run_step(struct service *s, const struct config_step *step, const struct config *wanted,
 		    struct error *err)
 {
-	int ret = actions[step->kind](s, step, wanted, err);
+	/* Taking hundreds of gigabytes of memory or of a file system takes its time. */
+	bool slow = s->watchdog >= 0 && step->kind == CONFIG_ADD_DISK &&
+		    step->wanted_disk->spec.prealloc;
+	int ret;
 
+	if (slow)
+		watchdog_be_patient(true);
+	ret = actions[step->kind](s, step, wanted, err);
+	if (slow)
+		watchdog_be_patient(false);
 	if (ret)
 		return error_prefix(err, -ret, "%s", step->text);
 	log_notice("%s", step->text);

@@ -62,6 +62,8 @@ struct config *service_running(struct service *service);
 int watchdog_open(struct error *err); /* a descriptor, or -1 when systemd does not watch */
 /* Tells systemd that every worker answers; when one does not, it never returns. */
 void watchdog_pat(int fd, struct target *target);
+/* For as long as `patient`: one step may keep the control thread for ten minutes. */
+void watchdog_be_patient(bool patient);
 
 /* taps.c: who watches */
 json_t *taps_capture(void *ctx, const json_t *request, struct error *err);

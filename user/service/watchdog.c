@@ -8,6 +8,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#define PATIENCE_USEC (600 * 1000000ull)
+
 int watchdog_open(struct error *err)
 {
 	struct itimerspec every = {0};
@@ -34,4 +36,14 @@ void watchdog_pat(int fd, struct target *target)
 	/* While a worker hangs systemd hears nothing, and starts us anew in the end. */
 	if (target_probe(target))
 		sd_notify(0, "WATCHDOG=1");
+}
+
+void watchdog_be_patient(bool patient)
+{
+	uint64_t usec;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0)
+		return;
+	sd_notifyf(0, "WATCHDOG=1\nWATCHDOG_USEC=%llu",
+		   (unsigned long long)(patient ? PATIENCE_USEC : usec));
 }
