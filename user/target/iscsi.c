@@ -88,7 +88,7 @@ static void hide_lun(struct target *target, struct target_iscsi *iscsi, uint16_t
 	if (scsi_target_remove_lun(iscsi->scsi, lun, hidden, &hiding))
 		return;
 	while (!hiding.done)
-		target_await_mail(target, UINT64_MAX);
+		target_await_mail(target, clock_now_ns() + CLOCK_NS_PER_S);
 	target_unit_put(iscsi->units[lun]);
 	iscsi->units[lun] = NULL;
 }
@@ -148,12 +148,12 @@ static int open_target(struct target *target, struct target_iscsi *iscsi,
 	return ret;
 }
 
-static void close_target(struct target *target, struct target_iscsi *iscsi)
+static void close_target(struct target *target, struct target_iscsi *iscsi, uint64_t grace_ns)
 {
 	iscsi_target_hide(iscsi->target);
 	while (iscsi->nportals)
 		tcp_server_unlisten(target->tcp, iscsi->portals[--iscsi->nportals].address);
-	tcp_server_leave_target(target->tcp, iscsi->target, GRACE_NS, &target->mailbox);
+	tcp_server_leave_target(target->tcp, iscsi->target, grace_ns, &target->mailbox);
 	for (uint16_t lun = 0; lun < SCSI_LUNS_MAX; lun++)
 		if (iscsi->units[lun])
 			hide_lun(target, iscsi, lun);
@@ -203,7 +203,7 @@ int target_add_iscsi(struct target *target, const struct iscsi_request *request,
 	if (!ret)
 		ret = listen_portals(target, iscsi, request, err);
 	if (ret) {
-		close_target(target, iscsi);
+		close_target(target, iscsi, 0);
 		return error_prefix(err, -ret, "%s", request->name);
 	}
 	return 0;
@@ -215,7 +215,7 @@ int target_remove_iscsi(struct target *target, const char *name, struct error *e
 
 	if (!iscsi)
 		return error_set(err, ENOENT, "there is no target %s", name);
-	close_target(target, iscsi);
+	close_target(target, iscsi, GRACE_NS);
 	return 0;
 }
 
@@ -248,7 +248,8 @@ void target_iscsi_close_all(struct target *target)
 {
 	struct target_iscsi *iscsi, *next;
 
+	/* Without a goodbye: initiators that lose a connection come back to the next process. */
 	list_for_each_entry_safe (iscsi, next, &target->iscsi, link)
-		close_target(target, iscsi);
+		close_target(target, iscsi, 0);
 	close_server(target);
 }

@@ -31,6 +31,7 @@ struct tcp_portal {
 	socklen_t peer_len;
 	struct __kernel_timespec pause; /* until it accepts again */
 	bool accepting, cancelling, closing;
+	sem_t closed;
 };
 
 enum tcp_conn_state {
@@ -79,7 +80,8 @@ struct tcp_worker {
 	bool mail_armed, stopping;
 	bool ending;	      /* connections may be in TCP_ENDING */
 	unsigned int portals; /* that it accepts from */
-	uint64_t now_ns;      /* of this turn */
+	/* When this turn began; completions come long after, when it slept. */
+	uint64_t now_ns;
 };
 
 struct tcp_server {

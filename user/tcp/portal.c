@@ -55,11 +55,13 @@ static void portal_spread(struct tcp_portal *portal, int fd)
 	mailbox_post(&worker->thread.mailbox, &newcomer->message);
 }
 
-static void portal_free(struct tcp_portal *portal)
+/* No request to the kernel is under way any more: the control thread, which waits for it, goes on.
+ */
+static void portal_closed(struct tcp_portal *portal)
 {
 	portal->worker->portals--;
 	close(portal->fd);
-	free(portal);
+	sem_post(&portal->closed);
 }
 
 static void portal_accept(struct tcp_portal *portal);
@@ -91,7 +93,7 @@ static void portal_accept(struct tcp_portal *portal)
 	portal->accepting = !portal->closing;
 	if (portal->closing) {
 		if (!portal->cancelling)
-			portal_free(portal);
+			portal_closed(portal);
 		return;
 	}
 	portal->peer_len = sizeof(portal->peer);
@@ -106,7 +108,7 @@ static void cancel_done(struct ring_event *ev, int res, unsigned int flags)
 
 	portal->cancelling = false;
 	if (!portal->accepting)
-		portal_free(portal);
+		portal_closed(portal);
 }
 
 static void portal_begin(struct thread *thread, void *arg)
@@ -225,6 +227,7 @@ int tcp_server_listen(struct tcp_server *server, const char *text, uint16_t grou
 		free(portal);
 		return ret;
 	}
+	sem_init(&portal->closed, 0, 0);
 	list_add_tail(&server->portals, &portal->link);
 	thread_call(&portal->worker->thread, portal_begin, portal);
 	return 0;
@@ -234,6 +237,10 @@ void tcp_portal_close(struct tcp_portal *portal)
 {
 	list_del(&portal->link);
 	thread_call(&portal->worker->thread, portal_end, portal);
+	while (sem_wait(&portal->closed))
+		;
+	sem_destroy(&portal->closed);
+	free(portal);
 }
 
 void tcp_server_unlisten(struct tcp_server *server, const char *text)
