@@ -27,7 +27,8 @@ static const char serve_help[] =
 	"\n"
 	"DISK: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE, then options:\n"
 	"  ,ro  ,size=SIZE  ,prealloc  ,cache=writethrough|writeback  ,direct=on|off\n"
-	"  ,block_size=512|4096  ,serial=TEXT  ,wwn=HEX\n"
+	"  ,block_size=512|4096  ,serial=TEXT  ,wwn=HEX  ,removable  ,thin=on|off\n"
+	"  ,logical_block_size=512|4096\n"
 	"\n"
 	"SIGHUP reads the sizes of the disks anew; SIGINT and SIGTERM end it.\n";
 

@@ -39,6 +39,20 @@ static void test_good(void **state)
 		 {.kind = DISK_BLOCK, .path = "/dev/x", .block_size = 512, .direct = -1}},
 		{"ram:512M,block_size=4096",
 		 {.kind = DISK_RAM, .size = 512ull << 20, .block_size = 4096, .direct = -1}},
+		{"/a,removable,thin=off,logical_block_size=4096",
+		 {.kind = DISK_FILE,
+		  .path = "/a",
+		  .removable = true,
+		  .thin = DISK_THIN_OFF,
+		  .logical_block = 4096,
+		  .direct = -1}},
+		{"/a,thin=on,logical_block_size=512,block_size=4096",
+		 {.kind = DISK_FILE,
+		  .path = "/a",
+		  .thin = DISK_THIN_ON,
+		  .logical_block = 512,
+		  .block_size = 4096,
+		  .direct = -1}},
 		{"null:1T,ro",
 		 {.kind = DISK_NULL, .size = 1ull << 40, .read_only = true, .direct = -1}},
 		{"null:1T,serial=a b=c,,~",
@@ -71,6 +85,9 @@ static void test_good(void **state)
 		assert_int_equal(got.block_size, want->block_size);
 		assert_string_equal(got.serial, want->serial);
 		assert_true(got.wwn == want->wwn);
+		assert_int_equal(got.removable, want->removable);
+		assert_int_equal(got.thin, want->thin);
+		assert_int_equal(got.logical_block, want->logical_block);
 		disk_spec_fini(&got);
 	}
 }
@@ -112,6 +129,11 @@ static void test_bad(void **state)
 		{"/a,direct", "direct="},
 		{"ram:1G,direct=on", "direct=on"},
 		{"/a,block_size=1024", "block_size=1024"},
+		{"/a,removable=yes", "'removable' takes no value"},
+		{"/a,thin=maybe", "thin=maybe"},
+		{"/a,thin", "thin="},
+		{"/a,logical_block_size=1024", "logical_block_size=1024"},
+		{"/a,logical_block_size=4096,block_size=512", "block_size=512"},
 		{"/a,serial=", "serial="},
 		{"/a,serial=123456789012345678901", "serial=123456789012345678901"},
 		{"/a,serial=caf\xc3\xa9", "serial=caf"},

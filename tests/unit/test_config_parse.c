@@ -22,7 +22,8 @@ static const char everything[] =
 	"    wwn: 0x50014EE2b5a1c2d3\n"
 	"    cache: writethrough\n"
 	"  - { name: \"on\", ram: 1536, block_size: 4096 }\n"
-	"  - { name: 7.10, null: 10T, block_size: 512 }\n"
+	"  - { name: 7.10, null: 10T, block_size: 512, removable: on, thin: no, "
+	"logical_block_size: 512 }\n"
 	"interfaces:\n"
 	"  - { name: eth1, xdp: native, busy_poll: 50 }\n"
 	"  - { name: eth2, xdp: zerocopy, flood_guard: 200000 }\n"
@@ -52,7 +53,8 @@ static const char as_printed[] =
 	"- {name: vol1, block: /dev/vg0/vol1, ro: true, cache: writethrough, direct: off, "
 	"serial: \"0,1\", wwn: \"50014ee2b5a1c2d3\"}\n"
 	"- {name: \"on\", ram: 1536, block_size: 4096}\n"
-	"- {name: \"7.10\", null: 10TiB, block_size: 512}\n"
+	"- {name: \"7.10\", null: 10TiB, block_size: 512, removable: true, thin: off, "
+	"logical_block_size: 512}\n"
 	"interfaces:\n"
 	"- {name: eth1, xdp: native, busy_poll: 50}\n"
 	"- {name: eth2, xdp: zerocopy, flood_guard: 200000}\n"
@@ -106,6 +108,10 @@ static void test_reads_every_key(void **state)
 	assert_string_equal(spec->serial, "0,1");
 	assert_int_equal(spec->wwn, 0x50014ee2b5a1c2d3);
 	assert_int_equal(config->disks[2].spec.size, 1536);
+	assert_int_equal(config->disks[2].spec.thin, DISK_THIN_DEFAULT);
+	assert_true(config->disks[3].spec.removable);
+	assert_int_equal(config->disks[3].spec.thin, DISK_THIN_OFF);
+	assert_int_equal(config->disks[3].spec.logical_block, 512);
 	assert_int_equal(config->interfaces[0].busy_poll_us, 50);
 	assert_int_equal(config->interfaces[0].flood_guard, 0);
 	assert_int_equal(config->interfaces[1].xdp, STEER_ZEROCOPY);

@@ -125,6 +125,12 @@ enum disk_kind {
 	DISK_NULL,
 };
 
+enum disk_thin {
+	DISK_THIN_DEFAULT, /* if the store gives space back */
+	DISK_THIN_OFF,
+	DISK_THIN_ON,
+};
+
 /* A disk as its administrator describes it; what 0, NULL or "default" mean is said per field. */
 struct disk_spec {
 	enum disk_kind kind;
@@ -142,6 +148,10 @@ struct disk_spec {
 			      */
 	char serial[21];     /* empty: derived from what is stored, stable over restarts */
 	uint64_t wwn;	     /* NAA; 0: derived likewise */
+	/* What SCSI initiators see; ATA has neither. */
+	bool removable;		/* a medium that can be ejected and loaded */
+	enum disk_thin thin;	/* whether space can be given back, and asked about */
+	uint32_t logical_block; /* 512 or 4096; 0: 512 */
 };
 
 struct backstore_ops;
@@ -167,7 +177,7 @@ struct disk {
 	char serial[21]; /* NUL terminated, printable ASCII */
 	uint64_t wwn;
 	atomic_uint exclusion; /* see lu.h */
-	bool undone;   /* see disk_undo() */
+	bool undone;	       /* see disk_undo() */
 	uint32_t atom; /* sectors that the backstore can only rewrite together: see overlap.h */
 	struct overlap *overlap;
 	struct disk_store store;
@@ -178,8 +188,9 @@ struct disk {
 /*
  * Parses DISK as the command line spells it: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE,
  * each with ",opt=value" options (ro, prealloc, size=, cache=, direct=, block_size=, serial=,
- * wwn=). SIZE takes K, M, G, T and KiB, MiB, GiB, TiB, all powers of 1024. A comma in a path is
- * written ",,". -EINVAL with the offending word named. disk_spec_fini() frees what it holds.
+ * wwn=, removable, thin=, logical_block_size=). SIZE takes K, M, G, T and KiB, MiB, GiB, TiB, all
+ * powers of 1024. A comma in a path is written ",,". -EINVAL with the offending word named.
+ * disk_spec_fini() frees what it holds.
  */
 int disk_spec_parse(const char *text, struct disk_spec *spec, struct error *err);
 void disk_spec_fini(struct disk_spec *spec);

@@ -77,14 +77,46 @@ static int option_direct(struct disk_spec *spec, const char *value, struct error
 	return 0;
 }
 
-static int option_block_size(struct disk_spec *spec, const char *value, struct error *err)
+/* False: initiators know of no such blocks. */
+static bool spec_block(const char *value, uint32_t *bytes)
 {
 	if (!strcmp(value, "512"))
-		spec->block_size = 512;
+		*bytes = 512;
 	else if (!strcmp(value, "4096"))
-		spec->block_size = 4096;
+		*bytes = 4096;
 	else
+		return false;
+	return true;
+}
+
+static int option_block_size(struct disk_spec *spec, const char *value, struct error *err)
+{
+	if (!spec_block(value, &spec->block_size))
 		return error_set(err, EINVAL, "block_size=%s: use 512 or 4096", value);
+	return 0;
+}
+
+static int option_logical_block_size(struct disk_spec *spec, const char *value, struct error *err)
+{
+	if (!spec_block(value, &spec->logical_block))
+		return error_set(err, EINVAL, "logical_block_size=%s: use 512 or 4096", value);
+	return 0;
+}
+
+static int option_removable(struct disk_spec *spec, const char *value, struct error *err)
+{
+	spec->removable = true;
+	return 0;
+}
+
+static int option_thin(struct disk_spec *spec, const char *value, struct error *err)
+{
+	if (!strcmp(value, "on"))
+		spec->thin = DISK_THIN_ON;
+	else if (!strcmp(value, "off"))
+		spec->thin = DISK_THIN_OFF;
+	else
+		return error_set(err, EINVAL, "thin=%s: use on or off", value);
 	return 0;
 }
 
@@ -121,10 +153,17 @@ static const struct spec_option {
 	bool has_value;
 	int (*parse)(struct disk_spec *spec, const char *value, struct error *err);
 } spec_options[] = {
-	{"ro", false, option_ro},	 {"prealloc", false, option_prealloc},
-	{"size", true, option_size},	 {"cache", true, option_cache},
-	{"direct", true, option_direct}, {"block_size", true, option_block_size},
-	{"serial", true, option_serial}, {"wwn", true, option_wwn},
+	{"ro", false, option_ro},
+	{"prealloc", false, option_prealloc},
+	{"size", true, option_size},
+	{"cache", true, option_cache},
+	{"direct", true, option_direct},
+	{"block_size", true, option_block_size},
+	{"serial", true, option_serial},
+	{"wwn", true, option_wwn},
+	{"removable", false, option_removable},
+	{"thin", true, option_thin},
+	{"logical_block_size", true, option_logical_block_size},
 };
 
 #define SPEC_OPTIONS (sizeof(spec_options) / sizeof(spec_options[0]))
@@ -151,7 +190,7 @@ static int spec_option(struct disk_spec *spec, char *word, unsigned int *seen, s
 	}
 	return error_set(err, EINVAL,
 			 "unknown option '%s': use ro, prealloc, size=, cache=, direct=, "
-			 "block_size=, serial= or wwn=",
+			 "block_size=, serial=, wwn=, removable, thin= or logical_block_size=",
 			 word);
 }
 
@@ -228,6 +267,9 @@ int disk_spec_parse(const char *text, struct disk_spec *spec, struct error *err)
 	ret = spec_store(spec, spec_word(&rest), err);
 	while (!ret && rest)
 		ret = spec_option(spec, spec_word(&rest), &seen, err);
+	if (!ret && spec->block_size && spec->block_size < spec->logical_block)
+		ret = error_set(err, EINVAL, "block_size=%u: it is less than logical_block_size=%u",
+				spec->block_size, spec->logical_block);
 	if (ret) {
 		disk_spec_fini(spec);
 		return error_prefix(err, -ret, "disk '%s'", text);

@@ -61,6 +61,12 @@ static void check_disk(const struct config_disk *disk, unsigned int i,
 	check_store(spec, i, problems);
 	if (spec->block_size && spec->block_size != 512 && spec->block_size != 4096)
 		config_problem_add(problems, FIELD_OF("disks", i, "block_size"), "use 512 or 4096");
+	if (spec->logical_block && spec->logical_block != 512 && spec->logical_block != 4096)
+		config_problem_add(problems, FIELD_OF("disks", i, "logical_block_size"),
+				   "use 512 or 4096");
+	else if (spec->block_size && spec->block_size < spec->logical_block)
+		config_problem_add(problems, FIELD_OF("disks", i, "block_size"),
+				   "it is less than logical_block_size: %u", spec->logical_block);
 	if (spec->serial[0] && !config_is_serial(spec->serial))
 		config_problem_add(problems, FIELD_OF("disks", i, "serial"),
 				   "use 1 to 20 printable ASCII characters");

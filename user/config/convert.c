@@ -43,6 +43,19 @@ static void read_wwn(const char *text, struct config_field field, uint64_t *wwn,
 				   text);
 }
 
+/* 0 for what is no size of blocks. */
+static uint32_t read_block_size(const char *text, unsigned int i, const char *key,
+				struct config_problems *problems)
+{
+	if (!strcmp(text, "512"))
+		return 512;
+	if (!strcmp(text, "4096"))
+		return 4096;
+	config_problem_add(problems, FIELD_OF("disks", i, key),
+			   "'%.40s' is no block size: use 512 or 4096", text);
+	return 0;
+}
+
 static void convert_store(struct file_disk *file, unsigned int i, struct disk_spec *spec,
 			  struct config_problems *problems)
 {
@@ -92,13 +105,13 @@ static void convert_disk(struct file_disk *file, unsigned int i, struct config_d
 	spec->cache = file->cache;
 	if (file->direct)
 		spec->direct = file->direct == FILE_ON;
-	if (file->block_size && !strcmp(file->block_size, "512"))
-		spec->block_size = 512;
-	else if (file->block_size && !strcmp(file->block_size, "4096"))
-		spec->block_size = 4096;
-	else if (file->block_size)
-		config_problem_add(problems, FIELD_OF("disks", i, "block_size"),
-				   "'%.40s' is no block size: use 512 or 4096", file->block_size);
+	spec->removable = file->removable == FILE_ON;
+	spec->thin = file->thin;
+	if (file->block_size)
+		spec->block_size = read_block_size(file->block_size, i, "block_size", problems);
+	if (file->logical_block_size)
+		spec->logical_block = read_block_size(file->logical_block_size, i,
+						      "logical_block_size", problems);
 	if (file->serial && config_is_serial(file->serial))
 		strcpy(spec->serial, file->serial);
 	else if (file->serial)

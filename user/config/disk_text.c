@@ -61,6 +61,12 @@ static void put_options(FILE *out, const struct disk_spec *spec)
 	}
 	if (spec->wwn)
 		fprintf(out, ",wwn=%016" PRIx64, spec->wwn);
+	if (spec->removable)
+		fputs(",removable", out);
+	if (spec->thin)
+		fprintf(out, ",thin=%s", spec->thin == DISK_THIN_ON ? "on" : "off");
+	if (spec->logical_block)
+		fprintf(out, ",logical_block_size=%u", spec->logical_block);
 }
 
 char *config_disk_text(const struct disk_spec *spec)
@@ -90,5 +96,6 @@ bool config_disk_spec_equal(const struct disk_spec *a, const struct disk_spec *b
 	return a->kind == b->kind && path_equal(a->path, b->path) && a->size == b->size &&
 	       a->read_only == b->read_only && a->prealloc == b->prealloc && a->cache == b->cache &&
 	       a->direct == b->direct && a->block_size == b->block_size &&
-	       !strcmp(a->serial, b->serial) && a->wwn == b->wwn;
+	       !strcmp(a->serial, b->serial) && a->wwn == b->wwn && a->removable == b->removable &&
+	       a->thin == b->thin && a->logical_block == b->logical_block;
 }

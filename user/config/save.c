@@ -162,6 +162,12 @@ static void save_disk(struct saver *saver, const struct config_disk *disk)
 	snprintf(wwn, sizeof(wwn), "%016" PRIx64, spec->wwn);
 	if (spec->wwn)
 		put_quoted(saver, "wwn", wwn);
+	if (spec->removable)
+		put_word(saver, "removable", "true");
+	if (spec->thin)
+		put_word(saver, "thin", schema_word(schema_thin, spec->thin));
+	if (spec->logical_block)
+		put_number(saver, "logical_block_size", spec->logical_block);
 	end_mapping(saver);
 }
 

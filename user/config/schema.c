@@ -24,6 +24,17 @@ const cyaml_strval_t schema_caches[] = {
 	{NULL, 0},
 };
 
+/* As schema_switches, so that all switches take the same words. */
+const cyaml_strval_t schema_thin[] = {
+	{"on", DISK_THIN_ON},
+	{"off", DISK_THIN_OFF},
+	{"true", DISK_THIN_ON},
+	{"false", DISK_THIN_OFF},
+	{"yes", DISK_THIN_ON},
+	{"no", DISK_THIN_OFF},
+	{NULL, 0},
+};
+
 const cyaml_strval_t schema_xdp_modes[] = {
 	{"auto", STEER_AUTO},
 	{"zerocopy", STEER_ZEROCOPY},
@@ -80,6 +91,9 @@ static const cyaml_schema_field_t disk_fields[] = {
 	TEXT("block_size", CYAML_FLAG_OPTIONAL, struct file_disk, block_size),
 	TEXT("serial", CYAML_FLAG_OPTIONAL, struct file_disk, serial),
 	TEXT("wwn", CYAML_FLAG_OPTIONAL, struct file_disk, wwn),
+	WORD("removable", struct file_disk, removable, schema_switches),
+	WORD("thin", struct file_disk, thin, schema_thin),
+	TEXT("logical_block_size", CYAML_FLAG_OPTIONAL, struct file_disk, logical_block_size),
 	CYAML_FIELD_END,
 };
 

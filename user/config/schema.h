@@ -25,6 +25,9 @@ struct file_disk {
 	enum file_switch read_only, prealloc, direct;
 	enum disk_cache cache;
 	char *block_size, *serial, *wwn;
+	enum file_switch removable;
+	enum disk_thin thin;
+	char *logical_block_size;
 };
 
 struct file_interface {
@@ -73,6 +76,7 @@ struct file_config {
 /* The words of a kind: an array that ends with a NULL word. */
 extern const cyaml_strval_t schema_switches[]; /* enum file_switch */
 extern const cyaml_strval_t schema_caches[];
+extern const cyaml_strval_t schema_thin[];
 extern const cyaml_strval_t schema_xdp_modes[];
 extern const cyaml_strval_t schema_log_levels[];
 extern const cyaml_strval_t schema_log_targets[];

@@ -30,13 +30,20 @@ static int unit_open_state(struct target *target, struct target_unit *unit, stru
 
 static int unit_open(struct target *target, struct target_unit *unit, struct error *err)
 {
+	const struct disk *disk = unit->disk;
 	struct scsi_device_config config = {
 		.lu = &unit->lu,
-		.logical_block = 512,
-		.thin = unit->disk->can_unmap,
+		.logical_block = disk->spec.logical_block ? disk->spec.logical_block : 512,
+		.removable = disk->spec.removable,
+		.thin = disk->can_unmap && disk->spec.thin != DISK_THIN_OFF,
 	};
-	int ret = unit_open_state(target, unit, err);
+	int ret;
 
+	if (disk->spec.thin == DISK_THIN_ON && !disk->can_unmap)
+		return error_set(err, EOPNOTSUPP,
+				 "disk '%s': its store gives no space back: leave out thin=on",
+				 disk->name);
+	ret = unit_open_state(target, unit, err);
 	if (ret)
 		return ret;
 	lu_init(&unit->lu, unit->disk, false);
