@@ -72,6 +72,7 @@ struct scsi_it_l {
 	unsigned int tasks;		  /* not ended; the nexus's thread, with the next two */
 	bool leaving;			  /* hidden or closed: freed with its last task */
 	struct scsi_lun_removal *removal; /* whoever waits for that, or NULL */
+	atomic_uint access;		  /* enum scsi_access */
 	atomic_uint excluded;		  /* from what others' reservations: reserve.c */
 	bool prevents_removal;		  /* PREVENT ALLOW MEDIUM REMOVAL */
 };
@@ -124,7 +125,9 @@ struct scsi_lun {
 	struct scsi_device *dev; /* NULL: none */
 	bool read_only;
 	struct scsi_target *target;
-	struct list link; /* in the unit's `shown`; behind the unit's lock */
+	struct list link; /* in the unit's `shown`; behind the unit's lock, with what follows */
+	enum scsi_access access;
+	uint8_t access_reason; /* why that is: SPC-5's status code */
 };
 
 struct scsi_target {
@@ -342,6 +345,15 @@ void scsi_pr_in_report_capabilities(struct scsi_device *dev, struct command *cmd
 void scsi_pr_in_read_full_status(struct scsi_device *dev, struct command *cmd);
 void scsi_pr_out(struct scsi_device *dev, struct command *cmd);
 void scsi_reserve_simple(struct scsi_device *dev, struct command *cmd);
+
+/* ---- asymmetric access, alua.c ---- */
+
+/* The additional sense code with which the access state refuses the command; 0: it does not. */
+uint16_t scsi_alua_refuses(const struct command *cmd);
+/* A nexus comes. The unit's lock is held. */
+void scsi_alua_admit_locked(struct scsi_it_l *it_l);
+void scsi_report_target_port_groups(struct scsi_device *dev, struct command *cmd);
+void scsi_set_target_port_groups(struct scsi_device *dev, struct command *cmd);
 
 /* ---- mode parameters, mode_pages.c, mode_sense.c, mode_select.c ---- */
 

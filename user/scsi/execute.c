@@ -214,7 +214,7 @@ void scsi_start(struct command *cmd)
 {
 	struct scsi_it_l *it_l = cmd->scsi.it_l;
 	struct scsi_device *dev = it_l->dev;
-	uint16_t attention;
+	uint16_t attention, refused;
 
 	if (scsi_task_aborted(cmd)) {
 		scsi_end(cmd, SCSI_TASK_ABORTED);
@@ -229,6 +229,11 @@ void scsi_start(struct command *cmd)
 	}
 	if (!(cmd->scsi.opcode->flags & SCSI_PAST_UA) && scsi_attention_take(it_l, &attention)) {
 		scsi_refuse(cmd, SCSI_KEY_UNIT_ATTENTION, attention);
+		return;
+	}
+	refused = scsi_alua_refuses(cmd);
+	if (refused) {
+		scsi_refuse(cmd, SCSI_KEY_NOT_READY, refused);
 		return;
 	}
 	if (cmd->scsi.opcode->flags & SCSI_WRITES && scsi_write_protected(it_l)) {

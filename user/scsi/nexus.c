@@ -64,6 +64,7 @@ static int it_l_open(struct scsi_nexus *nexus, uint16_t lun, struct scsi_device 
 	list_add_tail(&dev->it_ls, &it_l->link);
 	scsi_attend_one_locked(it_l, SCSI_ASC_POWER_ON);
 	scsi_reservations_admit_locked(it_l);
+	scsi_alua_admit_locked(it_l);
 	pthread_mutex_unlock(&dev->lock);
 	return 0;
 }
@@ -213,6 +214,8 @@ static void lun_show(struct scsi_target *target, uint16_t number, struct scsi_de
 	lun->dev = dev;
 	lun->read_only = read_only;
 	lun->target = target;
+	lun->access = target->config.access;
+	lun->access_reason = 0;
 	if (dev) {
 		pthread_mutex_lock(&dev->lock);
 		list_add_tail(&dev->shown, &lun->link);

@@ -38,6 +38,7 @@
 	ACTION(0x5f, action, 10, SCSI_STANDBY, name, scsi_pr_out, NULL, 0, 0, 0xff, 0, 0, 0xff, \
 	       0xff, 0xff, 0xff, 0x04)
 
+#define REACH  (SCSI_PAST_RESERVE | SCSI_PAST_ALUA)
 #define LOOK   (SCSI_PAST_UA | SCSI_ANY_LUN | SCSI_PAST_ALUA)
 #define READS  (SCSI_READS | SCSI_MEDIUM)
 #define WRITES (SCSI_WRITES | SCSI_MEDIUM)
@@ -112,10 +113,15 @@ const struct scsi_opcode scsi_opcodes[] = {
 	       0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
 	OP(0xa0, 12, LOOK, "REPORT LUNS", scsi_report_luns, NULL, 0, 0, 0xff, 0, 0, 0, 0xff, 0xff,
 	   0xff, 0xff, 0, 0x04),
+	ACTION(0xa3, 0x0a, 12, REACH, "REPORT TARGET PORT GROUPS", scsi_report_target_port_groups,
+	       NULL, 0, 0xe0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
 	ACTION(0xa3, 0x0c, 12, SCSI_LOOKS, "REPORT SUPPORTED OPERATION CODES", scsi_report_opcodes,
 	       NULL, 0, 0, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
 	ACTION(0xa3, 0x0d, 12, SCSI_LOOKS, "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
 	       scsi_report_tmfs, NULL, 0, 0, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
+	ACTION(0xa4, 0x0a, 12, SCSI_PAST_ALUA | SCSI_SHY, "SET TARGET PORT GROUPS",
+	       scsi_set_target_port_groups, NULL, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0,
+	       0x04),
 	OP(0xa8, 12, READS, "READ(12)", scsi_read, scsi_transfer_memory, CDB_12(0xf8)),
 	OP(0xaa, 12, WRITES, "WRITE(12)", scsi_write, scsi_transfer_memory, CDB_12(0xf8)),
 	OP(0xae, 12, WRITES, "WRITE AND VERIFY(12)", scsi_write_and_verify, scsi_compare_memory,

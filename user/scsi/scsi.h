@@ -44,9 +44,18 @@ void scsi_device_resized(struct scsi_device *dev);
 
 #define SCSI_LUNS_MAX 256u
 
+/* SPC-5 5.16.2: of a target port group, for each of its units. */
+enum scsi_access {
+	SCSI_ACCESS_OPTIMIZED = 0,
+	SCSI_ACCESS_NONOPTIMIZED = 1,
+	SCSI_ACCESS_STANDBY = 2,
+	SCSI_ACCESS_UNAVAILABLE = 3,
+};
+
 struct scsi_target_config {
 	uint16_t relative_port;	 /* SPC-5 relative target port identifier, from 1 */
-	uint16_t group;		 /* target port group */
+	uint16_t group;		 /* target port group: ports whose access state is one */
+	enum scsi_access access; /* what that is for units that come */
 	uint8_t protocol;	 /* SPC-5 7.6.1: 5 is iSCSI, 0 Fibre Channel */
 	const char *port_name;	 /* for designators: "iqn...,t,0x0001"; copied */
 	const char *device_name; /* the target device's; copied */
@@ -65,6 +74,12 @@ int scsi_target_add_lun(struct scsi_target *target, uint16_t lun, struct scsi_de
 			bool read_only);
 int scsi_target_remove_lun(struct scsi_target *target, uint16_t lun, void (*gone)(void *ctx),
 			   void *ctx);
+
+/*
+ * The port's group, for all units that the port shows, has another access state: initiators are
+ * told (2Ah/06h). They may set it, too (SET TARGET PORT GROUPS).
+ */
+void scsi_target_set_access(struct scsi_target *target, enum scsi_access access);
 
 /* ---- nexuses and commands: the worker's thread ---- */
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Target port groups: what is told of them, what they refuse, and who changes them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "fixture_scsi.h"
+#include <string.h>
+
+static struct fixture_scsi fs;
+static struct scsi_target *other; /* group 5, port 9 */
+
+static int setup(void **state)
+{
+	const struct scsi_target_config port = {.relative_port = 9,
+						.group = 5,
+						.access = SCSI_ACCESS_NONOPTIMIZED,
+						.protocol = 5,
+						.port_name = "other",
+						.device_name = "other"};
+
+	fixture_scsi_open(&fs, &(struct fixture_scsi_config){});
+	assert_int_equal(scsi_target_open(&port, &other, NULL), 0);
+	assert_int_equal(scsi_target_add_lun(other, 3, fs.dev, false), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	scsi_target_close(other);
+	fixture_scsi_close(&fs);
+	return 0;
+}
+
+static struct fixture_scsi_answer report(uint8_t format)
+{
+	const uint8_t cdb[12] = {0xa3, (uint8_t)(format | 0x0a), [9] = 128};
+
+	return fixture_scsi_run(&fs, 0, cdb, 12, NULL, 0, 128);
+}
+
+static struct fixture_scsi_answer set(const uint8_t *list, uint8_t len)
+{
+	const uint8_t cdb[12] = {0xa4, 0x0a, [9] = len};
+
+	return fixture_scsi_run(&fs, 0, cdb, 12, list, len, 0);
+}
+
+static struct fixture_scsi_answer six(unsigned int n, uint8_t opcode)
+{
+	const uint8_t cdb[6] = {opcode, [4] = 64};
+
+	return fixture_scsi_run(&fs, n, cdb, 6, NULL, 0, 64);
+}
+
+static struct fixture_scsi_answer read_block(void)
+{
+	static const uint8_t cdb[10] = {0x28, 0, 0, 0, 0, 0, 0, 0, 1};
+
+	return fixture_scsi_run(&fs, 0, cdb, 10, NULL, 0, 512);
+}
+
+static void test_groups_and_their_ports(void **state)
+{
+	static const uint8_t expected[] = {
+		0, 0,	 0, 24, 0, 0x0f, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, /* group 0 */
+		1, 0x0f, 0, 5,	0, 0,	 0, 1, 0, 0, 0, 9,
+	};
+	struct fixture_scsi_answer a = report(0);
+
+	assert_int_equal(a.len, sizeof(expected));
+	assert_memory_equal(a.data, expected, sizeof(expected));
+	a = report(0x20);
+	assert_int_equal(a.len, sizeof(expected) + 4);
+	assert_int_equal(get_be32(a.data), 28);
+	assert_int_equal(a.data[4], 0x10);
+	assert_memory_equal(a.data + 8, expected + 4, sizeof(expected) - 4);
+	assert_int_equal(report(0x40).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(six(0, 0x12).data[5] & 0x30, 0x30);
+}
+
+static void test_what_each_state_refuses(void **state)
+{
+	static const struct {
+		enum scsi_access access;
+		uint16_t unit_ready, read, mode_sense;
+	} states[] = {
+		{SCSI_ACCESS_NONOPTIMIZED, 0, 0, 0},
+		{SCSI_ACCESS_STANDBY, SCSI_ASC_TARGET_PORT_STANDBY, SCSI_ASC_TARGET_PORT_STANDBY,
+		 0},
+		{SCSI_ACCESS_UNAVAILABLE, SCSI_ASC_TARGET_PORT_UNAVAILABLE,
+		 SCSI_ASC_TARGET_PORT_UNAVAILABLE, SCSI_ASC_TARGET_PORT_UNAVAILABLE},
+		{SCSI_ACCESS_OPTIMIZED, 0, 0, 0},
+	};
+
+	for (unsigned int i = 0; i < 4; i++) {
+		scsi_target_set_access(fs.target, states[i].access);
+		for (unsigned int n = 0; n < FIXTURE_SCSI_NEXUSES; n++)
+			assert_int_equal(six(n, 0).asc, SCSI_ASC_ACCESS_STATE_CHANGED);
+		assert_int_equal(six(0, 0).asc, states[i].unit_ready);
+		assert_int_equal(read_block().asc, states[i].read);
+		assert_int_equal(fixture_scsi_run(&fs, 0, (uint8_t[6]){0x1a, 0, 0x3f, 0, 64}, 6,
+						  NULL, 0, 64)
+					 .asc,
+				 states[i].mode_sense);
+		assert_int_equal(six(0, 0x12).status, SCSI_GOOD);
+		assert_int_equal(report(0).data[4], states[i].access);
+	}
+	/* What is no change is no news. */
+	scsi_target_set_access(fs.target, SCSI_ACCESS_OPTIMIZED);
+	assert_int_equal(six(1, 0).asc, 0);
+}
+
+static void test_set_by_an_initiator(void **state)
+{
+	static const uint8_t list[12] = {0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 5};
+	struct fixture_scsi_answer a;
+
+	assert_int_equal(set(list, sizeof(list)).status, SCSI_GOOD);
+	assert_int_equal(six(1, 0).asc, SCSI_ASC_ACCESS_STATE_CHANGED);
+	assert_int_equal(read_block().asc, SCSI_ASC_TARGET_PORT_STANDBY);
+	a = report(0);
+	assert_int_equal(a.data[4], 2);
+	assert_int_equal(a.data[4 + 5], 1);
+	assert_int_equal(a.data[16], 0);
+}
+
+/* The second descriptor is wrong: the first counts for nothing. */
+static void test_wrong_lists(void **state)
+{
+	uint8_t list[12] = {0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 6};
+	struct fixture_scsi_answer a = set(list, sizeof(list));
+
+	assert_int_equal(a.asc, SCSI_ASC_INVALID_FIELD_LIST);
+	assert_int_equal(get_be16(a.sense + 16), 10);
+	list[11] = 5;
+	list[8] = 0x0e;
+	a = set(list, sizeof(list));
+	assert_int_equal(a.asc, SCSI_ASC_INVALID_FIELD_LIST);
+	assert_int_equal(get_be16(a.sense + 16), 8);
+	assert_int_equal(set(list, 7).asc, SCSI_ASC_LIST_LENGTH);
+	assert_int_equal(set(list, 0).status, SCSI_GOOD);
+	assert_int_equal(read_block().status, SCSI_GOOD);
+	assert_int_equal(six(1, 0).asc, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_groups_and_their_ports),
+		TEST(test_what_each_state_refuses),
+		TEST(test_set_by_an_initiator),
+		TEST(test_wrong_lists),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
