@@ -102,7 +102,20 @@ static void test_compare_and_write(void **state)
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_WRITE), 1);
 	assert_int_equal(swap(0, 0, NULL, 0).status, SCSI_GOOD);
 	assert_int_equal(swap(4096, 1, both, 1024).asc, SCSI_ASC_LBA_RANGE);
+}
+
+/* The initiator and the CDB must mean the same number of blocks. */
+static void test_compare_and_write_of_another_length(void **state)
+{
+	static uint8_t both[512 * 512];
+
+	memcpy(both, data, 1024);
+	memcpy(both + 1024, data, 1024);
 	assert_int_equal(swap(0, 2, both, 1024).asc, SCSI_ASC_LIST_LENGTH);
+	assert_int_equal(swap(0, 1, both, 2048).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	/* 256 blocks do not fit the CDB's byte. */
+	assert_int_equal(swap(0, 0, both, sizeof(both)).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(fs.disk->requests, 0);
 }
 
 /* Two initiators want the same lock: one gets it. */
@@ -164,6 +177,7 @@ int main(void)
 		TEST(test_verify_compares_every_byte),
 		TEST(test_verify_against_one_block),
 		TEST(test_compare_and_write),
+		TEST(test_compare_and_write_of_another_length),
 		TEST(test_compare_and_write_is_one_step),
 		TEST(test_write_and_verify),
 		TEST(test_orwrite),

@@ -93,6 +93,9 @@ static void test_write_same_refused(void **state)
 	assert_int_equal(write_same(0x20, 0, 1, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
 	assert_int_equal(write_same(0, 4095, 2, 512).asc, SCSI_ASC_LBA_RANGE);
 	assert_int_equal(write_same(0, 0, UINT32_MAX, 512).asc, SCSI_ASC_LBA_RANGE);
+	assert_int_equal(write_same(0, 0, 1, 256).asc, SCSI_ASC_LIST_LENGTH);
+	assert_int_equal(write_same(0, 0, 1, 1024).asc, SCSI_ASC_INVALID_FIELD_IN_IU);
+	assert_int_equal(fs.disk->requests, 0);
 }
 
 static void test_thick_units_do_not_unmap(void **state)

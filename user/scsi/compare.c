@@ -454,10 +454,13 @@ void scsi_compare_and_write(struct scsi_device *dev, struct command *cmd)
 		return;
 	scsi->wanted = 2 * bytes;
 	scsi->piece = (uint32_t)bytes;
-	if (!bytes)
-		scsi_good(cmd);
+	/* What goes beyond would be taken for data of blocks that were never compared. */
+	if (scsi->out_len > 2 * bytes)
+		scsi_bad_cdb(cmd, 13, 7);
 	else if (scsi->out_len < 2 * bytes)
 		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_LIST_LENGTH);
+	else if (!bytes)
+		scsi_good(cmd);
 	else
 		scsi_solicit(cmd, 0, 2 * (uint32_t)bytes, caw_fetched);
 }

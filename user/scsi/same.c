@@ -134,8 +134,11 @@ void scsi_write_same(struct scsi_device *dev, struct command *cmd)
 	scsi->moved = 0;
 	scsi->total = scsi->blocks << dev->block_shift;
 	scsi->wanted = no_data ? 0 : 1u << dev->block_shift;
+	/* An initiator that sends more than a block does not mean this command. */
 	if (no_data)
 		write_zeroes(dev, cmd, scsi->cdb[1] & SAME_UNMAP);
+	else if (scsi->out_len > scsi->wanted)
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
 	else
 		scsi_fetch_list(cmd, 1u << dev->block_shift, same_fetched);
 }
