@@ -61,7 +61,7 @@ struct host_conn {
 	struct iscsi_conn *conn; /* NULL: closed */
 	struct iscsi_worker *adopt;
 	bool hung_up, polite;
-	bool direct; /* data was received straight into memory at least once */
+	bool direct;	 /* data was received straight into memory at least once */
 	uint8_t *unread; /* what the target has not taken yet */
 	size_t nunread;
 	uint8_t *answers; /* what it has sent */
@@ -94,7 +94,8 @@ void host_expect_nothing(struct host_conn *c);
 void host_request(struct host_conn *c, uint8_t opcode, uint8_t flags, uint8_t *bhs);
 
 /* One exchange of a login: "A=b\nC=d\n" as text. Returns the status. */
-uint16_t host_login_step(struct host_conn *c, uint8_t flags, const char *text, struct host_pdu *answer);
+uint16_t host_login_step(struct host_conn *c, uint8_t flags, const char *text,
+			 struct host_pdu *answer);
 /* Straight to the full feature phase, with these keys besides names (NULL: none). */
 void host_login(struct host_conn *c, const char *keys);
 /* The value of a key in a text, or NULL. */
@@ -102,13 +103,13 @@ const char *host_key(const struct host_pdu *pdu, const char *key);
 
 /* Sends a command; `data` is immediate. */
 void host_command(struct host_conn *c, uint8_t flags, const uint8_t *cdb, uint32_t expected,
-		 const void *data, uint32_t len);
+		  const void *data, uint32_t len);
 /* READ(10), WRITE(10) of LUN 0. */
 void host_read(struct host_conn *c, uint32_t lba, uint16_t blocks);
 void host_write(struct host_conn *c, uint32_t lba, uint16_t blocks, const void *data, uint32_t len);
 void host_test_unit_ready(struct host_conn *c);
 void host_data_out(struct host_conn *c, const struct host_pdu *r2t, uint32_t sn, uint32_t offset,
-		  const void *data, uint32_t len, bool final);
+		   const void *data, uint32_t len, bool final);
 /* The command's status; data-in that comes before goes to `in`. */
 uint8_t host_status(struct host_conn *c, uint8_t *in, uint32_t *len);
 /* asc << 8 | ascq of a SCSI Response with fixed format sense data. */

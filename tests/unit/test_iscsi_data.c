@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Data-In, Data-Out and R2T: lengths, sequences, residuals, digests, memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include "iscsi_rig.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define OFF(pdu)    get_be32((pdu).bhs + ISCSI_DATA_AT_OFFSET)
+#define LENGTH(pdu) get_be32((pdu).bhs + ISCSI_R2T_AT_LENGTH)
+
+static struct iscsi_rig rig;
+static struct host_conn c, d;
+static uint8_t data[1u << 20], in[1u << 20];
+static struct host_pdu pdu;
+static uint32_t len;
+
+static int setup(void **state)
+{
+	iscsi_rig_open(&rig, &(struct iscsi_rig_config){});
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 31 + i / 512);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	host_disconnect(&c);
+	if (d.answers)
+		host_disconnect(&d);
+	iscsi_rig_close(&rig);
+	return 0;
+}
+
+static void ready(struct host_conn *h, const char *keys)
+{
+	host_connect(&rig, h, 0);
+	h->isid[5] = h == &d;
+	host_login(h, keys);
+	host_test_unit_ready(h);
+	host_expect(h, ISCSI_RESPONSE, &pdu);
+}
+
+static uint8_t status(void)
+{
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	return pdu.bhs[ISCSI_RESPONSE_AT_STATUS];
+}
+
+/* Serves every R2T with PDUs of `segment` bytes until the response comes; counts them. */
+static uint8_t serve(struct host_conn *h, uint32_t segment, unsigned int *r2ts)
+{
+	while (host_receive(h, &pdu) && pdu.bhs[0] == ISCSI_R2T) {
+		struct host_pdu r2t = pdu;
+		uint32_t sn = 0;
+
+		assert_int_equal(get_be32(r2t.bhs + ISCSI_DATA_AT_SN), *r2ts);
+		for (uint32_t at = 0; at < LENGTH(r2t); at += segment) {
+			uint32_t n = LENGTH(r2t) - at < segment ? LENGTH(r2t) - at : segment;
+
+			host_data_out(h, &r2t, sn++, OFF(r2t) + at, data + OFF(r2t) + at, n,
+				      at + n == LENGTH(r2t));
+		}
+		++*r2ts;
+	}
+	assert_int_equal(pdu.bhs[0], ISCSI_RESPONSE);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_RESPONSE_AT_EXPDATASN), *r2ts);
+	return pdu.bhs[ISCSI_RESPONSE_AT_STATUS];
+}
+
+static void test_write_of_a_megabyte(void **state)
+{
+	unsigned int r2ts = 0;
+
+	ready(&c, NULL);
+	host_write(&c, 16, 2048, NULL, 0);
+	assert_int_equal(serve(&c, 65536, &r2ts), SCSI_GOOD);
+	assert_int_equal(r2ts, 4);
+	assert_true(c.direct);
+	assert_memory_equal(rig.fs.disk->data + 16 * 512, data, sizeof(data));
+}
+
+static void test_immediate_data_is_not_asked_for_again(void **state)
+{
+	unsigned int r2ts = 0;
+
+	ready(&c, NULL);
+	host_write(&c, 0, 256, data, 65536);
+	assert_true(host_receive(&c, &pdu));
+	assert_int_equal(OFF(pdu), 65536);
+	assert_int_equal(LENGTH(pdu), 65536);
+	r2ts++;
+	host_data_out(&c, &pdu, 0, 65536, data + 65536, 65536, true);
+	assert_int_equal(serve(&c, 65536, &r2ts), SCSI_GOOD);
+	assert_memory_equal(rig.fs.disk->data, data, 131072);
+}
+
+static void test_sequences_are_as_short_as_agreed(void **state)
+{
+	unsigned int r2ts = 0;
+
+	ready(&c, "MaxBurstLength=8192\nFirstBurstLength=4096\n");
+	host_write(&c, 0, 64, data, 4096);
+	assert_int_equal(serve(&c, 512, &r2ts), SCSI_GOOD);
+	assert_int_equal(r2ts, 4);
+	assert_memory_equal(rig.fs.disk->data, data, 32768);
+}
+
+static void test_unsolicited_data_out(void **state)
+{
+	struct host_pdu fake = {};
+	struct iscsi_rig other;
+	struct iscsi_settings settings;
+	unsigned int r2ts = 0;
+
+	iscsi_settings_default(&settings);
+	settings.initial_r2t = false;
+	iscsi_rig_open(&other, &(struct iscsi_rig_config){.settings = settings});
+	host_connect(&other, &c, 0);
+	host_login(&c, "InitialR2T=No\n");
+	host_test_unit_ready(&c);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	host_command(&c, 0x21, (uint8_t[16]){0x2a, 0, 0, 0, 0, 0, 0, 0, 128}, 65536, data, 8192);
+	put_be32(fake.bhs + ISCSI_AT_ITT, c.itt);
+	put_be32(fake.bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
+	host_expect_nothing(&c);
+	host_data_out(&c, &fake, 0, 8192, data + 8192, 8192, false);
+	host_data_out(&c, &fake, 1, 16384, data + 16384, 8192, true);
+	assert_int_equal(serve(&c, 16384, &r2ts), SCSI_GOOD);
+	assert_int_equal(r2ts, 1);
+	assert_memory_equal(other.fs.disk->data, data, 65536);
+	host_disconnect(&c);
+	iscsi_rig_close(&other);
+	ready(&c, NULL);
+}
+
+static void test_bytes_may_be_cut_anywhere(void **state)
+{
+	static const size_t pieces[] = {1, 3, 47, 1000, 5000};
+	unsigned int r2ts = 0;
+
+	ready(&c, "HeaderDigest=CRC32C\nDataDigest=CRC32C\n");
+	for (unsigned int i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		c.piece = pieces[i];
+		memset(rig.fs.disk->data, 0, 32768);
+		r2ts = 0;
+		host_write(&c, 0, 64, data, 5 * 512);
+		assert_int_equal(serve(&c, 10000, &r2ts), SCSI_GOOD);
+		host_read(&c, 0, 64);
+		assert_int_equal(host_status(&c, in, &len), SCSI_GOOD);
+		assert_int_equal(len, 32768);
+		assert_memory_equal(in, data, 32768);
+	}
+}
+
+static void test_read_in_segments_and_sequences(void **state)
+{
+	unsigned int n = 0, finals = 0;
+
+	memcpy(rig.fs.disk->data, data, 512 << 10);
+	ready(&c, "MaxRecvDataSegmentLength=4096\nMaxBurstLength=16384\n");
+	host_read(&c, 0, 1024);
+	do {
+		host_expect(&c, ISCSI_DATA_IN, &pdu);
+		assert_int_equal(get_be32(pdu.bhs + ISCSI_DATA_AT_SN), n);
+		assert_int_equal(OFF(pdu), n * 4096);
+		assert_memory_equal(pdu.data, data + n * 4096, 4096);
+		n++;
+		finals += pdu.bhs[1] >> 7;
+		assert_int_equal(pdu.bhs[1] >> 7, n % 4 == 0);
+	} while (!(pdu.bhs[1] & ISCSI_DATA_STATUS));
+	assert_int_equal(n, 128);
+	assert_int_equal(finals, 32);
+}
+
+static void test_residuals(void **state)
+{
+	static const uint8_t read_2[16] = {0x28, 0, 0, 0, 0, 0, 0, 0, 2};
+
+	ready(&c, NULL);
+	/* Less is taken than there is. */
+	host_command(&c, 0xc1, read_2, 512, NULL, 0);
+	host_expect(&c, ISCSI_DATA_IN, &pdu);
+	assert_int_equal(pdu.len, 512);
+	assert_int_equal(pdu.bhs[1] & 6, ISCSI_OVERFLOW);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_DATA_AT_RESIDUAL), 512);
+	/* More is expected. */
+	host_command(&c, 0xc1, read_2, 2048, NULL, 0);
+	host_expect(&c, ISCSI_DATA_IN, &pdu);
+	assert_int_equal(pdu.len, 1024);
+	assert_int_equal(pdu.bhs[1] & 6, ISCSI_UNDERFLOW);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_DATA_AT_RESIDUAL), 1024);
+	/* Nothing is expected. */
+	host_command(&c, 0x81, read_2, 0, NULL, 0);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[1] & 6, ISCSI_OVERFLOW);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_RESPONSE_AT_RESIDUAL), 1024);
+	/* A write of less than it says. */
+	host_command(&c, 0xa1, (uint8_t[16]){0x2a, 0, 0, 0, 0, 0, 0, 0, 2}, 512, data, 512);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[1] & 6, ISCSI_OVERFLOW);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_RESPONSE_AT_RESIDUAL), 512);
+}
+
+static void test_data_that_was_not_agreed_on(void **state)
+{
+	static const uint8_t write_8[16] = {0x2a, 0, 0, 0, 0, 0, 0, 0, 8};
+
+	ready(&c, "ImmediateData=No\n");
+	host_write(&c, 0, 8, data, 4096);
+	assert_int_equal(status(), SCSI_CHECK_CONDITION);
+	assert_int_equal(host_asc(&pdu), 0x0c0c);
+	/* No Final bit: data would follow without an R2T. */
+	host_command(&c, 0x21, write_8, 4096, NULL, 0);
+	assert_int_equal(status(), SCSI_CHECK_CONDITION);
+	assert_int_equal(host_asc(&pdu), 0x0c0c);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+static void test_more_immediate_data_than_expected(void **state)
+{
+	ready(&c, NULL);
+	host_command(&c, 0xa1, (uint8_t[16]){0x2a, 0, 0, 0, 0, 0, 0, 0, 8}, 512, data, 4096);
+	assert_int_equal(status(), SCSI_CHECK_CONDITION);
+	assert_int_equal(host_asc(&pdu), 0x0c0d);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+static void test_both_directions_are_refused(void **state)
+{
+	ready(&c, NULL);
+	host_command(&c, 0xe1, (uint8_t[16]){0x53}, 512, NULL, 0);
+	assert_int_equal(status(), SCSI_CHECK_CONDITION);
+	assert_int_equal(host_asc(&pdu), SCSI_ASC_INVALID_FIELD_IN_IU);
+}
+
+static void bad_data_out(uint32_t sn, uint32_t offset, uint32_t n, bool final, uint16_t asc)
+{
+	host_write(&c, 0, 64, NULL, 0);
+	host_expect(&c, ISCSI_R2T, &pdu);
+	host_data_out(&c, &pdu, sn, offset, data, n, final);
+	assert_int_equal(status(), SCSI_CHECK_CONDITION);
+	assert_int_equal(host_asc(&pdu), asc);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+static void test_data_out_out_of_sequence_ends_the_command(void **state)
+{
+	ready(&c, NULL);
+	bad_data_out(1, 0, 32768, true, 0x4705);
+	bad_data_out(0, 512, 32256, true, 0x0c0d);
+	bad_data_out(0, 0, 32768 + 512, true, 0x0c0d);
+	bad_data_out(0, 0, 512, true, 0x0c0d);
+	/* The session goes on. */
+	host_write(&c, 0, 8, data, 4096);
+	assert_int_equal(status(), SCSI_GOOD);
+}
+
+static void test_data_out_with_a_wrong_tag_is_rejected(void **state)
+{
+	struct host_pdu r2t;
+
+	ready(&c, NULL);
+	host_write(&c, 0, 8, NULL, 0);
+	host_expect(&c, ISCSI_R2T, &r2t);
+	r2t.bhs[ISCSI_AT_TTT + 3] ^= 1;
+	host_data_out(&c, &r2t, 0, 0, data, 4096, true);
+	host_expect(&c, ISCSI_REJECT, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_REJECT_AT_REASON], ISCSI_REJECT_FIELD);
+	assert_int_equal(pdu.len, ISCSI_BHS);
+	r2t.bhs[ISCSI_AT_TTT + 3] ^= 1;
+	host_data_out(&c, &r2t, 0, 0, data, 4096, true);
+	assert_int_equal(status(), SCSI_GOOD);
+}
+
+static void test_data_of_a_task_that_is_no_more_is_dropped(void **state)
+{
+	struct host_pdu fake = {};
+
+	ready(&c, NULL);
+	put_be32(fake.bhs + ISCSI_AT_ITT, 77777);
+	host_data_out(&c, &fake, 0, 0, data, 4096, true);
+	host_expect_nothing(&c);
+	assert_non_null(c.conn);
+}
+
+/* ---- digests ---- */
+
+static void send_damaged(uint8_t *bhs, const void *bytes, uint32_t n, unsigned int damage)
+{
+	uint8_t *whole = malloc(ISCSI_BHS + n + 8);
+	struct host_conn copy = c;
+
+	/* A connection that goes nowhere gives the bytes as they would be sent. */
+	copy.conn = NULL;
+	copy.unread = whole;
+	copy.nunread = 0;
+	copy.hung_up = false;
+	host_send(&copy, bhs, bytes, n);
+	whole[damage] ^= 1;
+	host_send_bytes(&c, whole, copy.nunread);
+	free(whole);
+}
+
+static void test_bad_header_digest_ends_the_connection(void **state)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	ready(&c, "HeaderDigest=CRC32C\n");
+	host_request(&c, ISCSI_NOP_OUT, 0x80, bhs);
+	send_damaged(bhs, "", 0, 16);
+	assert_null(c.conn);
+	assert_false(c.polite);
+	assert_int_equal(iscsi_worker_stats(rig.workers[0])->header_digest_errors, 1);
+}
+
+static void test_bad_data_digest_of_a_write_is_not_written(void **state)
+{
+	uint8_t bhs[ISCSI_BHS];
+	struct host_pdu r2t;
+
+	ready(&c, "DataDigest=CRC32C\n");
+	host_write(&c, 0, 8, NULL, 0);
+	host_expect(&c, ISCSI_R2T, &r2t);
+	memset(bhs, 0, sizeof(bhs));
+	bhs[0] = ISCSI_DATA_OUT;
+	bhs[1] = ISCSI_FINAL;
+	memcpy(bhs + ISCSI_AT_ITT, r2t.bhs + ISCSI_AT_ITT, 8);
+	send_damaged(bhs, data, 4096, ISCSI_BHS + 100);
+	host_expect(&c, ISCSI_REJECT, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_REJECT_AT_REASON], ISCSI_REJECT_DATA_DIGEST);
+	assert_int_equal(status(), SCSI_CHECK_CONDITION);
+	assert_int_equal(host_asc(&pdu), 0x4705);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+static void test_command_with_a_bad_data_digest_has_not_come(void **state)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	ready(&c, "DataDigest=CRC32C\n");
+	host_request(&c, ISCSI_COMMAND, 0xa1, bhs);
+	put_be32(bhs + ISCSI_COMMAND_AT_EXPECTED, 512);
+	bhs[ISCSI_COMMAND_AT_CDB] = 0x2a;
+	bhs[ISCSI_COMMAND_AT_CDB + 8] = 1;
+	send_damaged(bhs, data, 512, ISCSI_BHS + 1);
+	host_expect(&c, ISCSI_REJECT, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_REJECT_AT_REASON], ISCSI_REJECT_DATA_DIGEST);
+	host_expect_nothing(&c);
+	/* The same again is the command. */
+	host_send(&c, bhs, data, 512);
+	assert_int_equal(status(), SCSI_GOOD);
+	assert_memory_equal(rig.fs.disk->data, data, 512);
+}
+
+/* ---- memory ---- */
+
+static void test_commands_wait_for_memory_in_order(void **state)
+{
+	struct host_pdu r2t;
+
+	ready(&c, NULL);
+	ready(&d, NULL);
+	iscsi_rig_take(&rig, 1);
+	host_write(&d, 0, 8, NULL, 0);
+	host_expect(&d, ISCSI_R2T, &r2t);
+	host_read(&c, 0, 8);
+	host_test_unit_ready(&c);
+	host_expect_nothing(&c);
+	host_data_out(&d, &r2t, 0, 0, data, 4096, true);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	host_expect(&c, ISCSI_DATA_IN, &pdu);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(iscsi_worker_stats(rig.workers[0])->memory_waits, 1);
+}
+
+static void test_write_that_waits_for_memory_is_not_read(void **state)
+{
+	struct host_pdu r2t;
+
+	ready(&c, NULL);
+	ready(&d, NULL);
+	iscsi_rig_take(&rig, 1);
+	host_write(&d, 100, 8, NULL, 0);
+	host_expect(&d, ISCSI_R2T, &r2t);
+	host_write(&c, 0, 8, data, 4096);
+	host_expect_nothing(&c);
+	assert_true(c.nunread > 0);
+	host_data_out(&d, &r2t, 0, 0, data + 4096, 4096, true);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(status(), SCSI_GOOD);
+	assert_memory_equal(rig.fs.disk->data, data, 4096);
+	assert_memory_equal(rig.fs.disk->data + 51200, data + 4096, 4096);
+}
+
+/* Stopping would keep away the very data that sets memory free. */
+static void test_connection_that_owes_data_does_not_stop(void **state)
+{
+	struct host_pdu r2t;
+
+	ready(&c, NULL);
+	iscsi_rig_take(&rig, 1);
+	host_write(&c, 0, 8, NULL, 0);
+	host_expect(&c, ISCSI_R2T, &r2t);
+	host_write(&c, 8, 8, data, 4096);
+	assert_int_equal(status(), SCSI_TASK_SET_FULL);
+	host_data_out(&c, &r2t, 0, 0, data, 4096, true);
+	assert_int_equal(status(), SCSI_GOOD);
+	host_write(&c, 8, 8, data, 4096);
+	assert_int_equal(status(), SCSI_GOOD);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(test_write_of_a_megabyte),
+		T(test_immediate_data_is_not_asked_for_again),
+		T(test_sequences_are_as_short_as_agreed),
+		T(test_unsolicited_data_out),
+		T(test_bytes_may_be_cut_anywhere),
+		T(test_read_in_segments_and_sequences),
+		T(test_residuals),
+		T(test_data_that_was_not_agreed_on),
+		T(test_more_immediate_data_than_expected),
+		T(test_both_directions_are_refused),
+		T(test_data_out_out_of_sequence_ends_the_command),
+		T(test_data_out_with_a_wrong_tag_is_rejected),
+		T(test_data_of_a_task_that_is_no_more_is_dropped),
+		T(test_bad_header_digest_ends_the_connection),
+		T(test_bad_data_digest_of_a_write_is_not_written),
+		T(test_command_with_a_bad_data_digest_has_not_come),
+		T(test_commands_wait_for_memory_in_order),
+		T(test_write_that_waits_for_memory_is_not_read),
+		T(test_connection_that_owes_data_does_not_stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
