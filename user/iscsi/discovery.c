@@ -53,10 +53,10 @@ static int text_key(struct iscsi_conn *conn, const char *key, const char *value)
 
 static int text_read(struct iscsi_conn *conn)
 {
-	char *at = conn->text_in.bytes, *end = at + conn->text_in.len, *key, *value;
+	char *at = conn->text_in.bytes, *end = iscsi_text_end(&conn->text_in), *key, *value;
 	int ret;
 
-	while ((ret = at ? iscsi_text_next(&at, end, &key, &value) : 0) > 0) {
+	while ((ret = iscsi_text_next(&at, end, &key, &value)) > 0) {
 		ret = text_key(conn, key, value);
 		if (ret)
 			return ret;

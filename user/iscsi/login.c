@@ -320,11 +320,11 @@ static uint16_t login_name(struct iscsi_login *login, const char *key, const cha
 
 static uint16_t login_read_names(struct iscsi_login *login)
 {
-	char *at = login->in.bytes, *end = at + login->in.len, *key, *value;
+	char *at = login->in.bytes, *end = iscsi_text_end(&login->in), *key, *value;
 	uint16_t status;
 	int ret;
 
-	while ((ret = at ? iscsi_text_next(&at, end, &key, &value) : 0) > 0) {
+	while ((ret = iscsi_text_next(&at, end, &key, &value)) > 0) {
 		/* Later ones are looked at where keys are. */
 		if (login->admitted)
 			continue;
@@ -448,11 +448,11 @@ static uint16_t login_authenticate(struct iscsi_conn *conn, const struct iscsi_c
 static uint16_t login_read_keys(struct iscsi_conn *conn)
 {
 	struct iscsi_login *login = conn->login;
-	char *at = login->in.bytes, *end = at + login->in.len;
+	char *at = login->in.bytes, *end = iscsi_text_end(&login->in);
 	struct iscsi_chap_keys chap = {};
 	uint16_t status;
 
-	while (at && at < end) {
+	while (at < end) {
 		char *key = at, *value;
 
 		if (!*key) {
@@ -485,6 +485,8 @@ static uint16_t login_transit(struct iscsi_conn *conn)
 	}
 	if (!proven)
 		return ISCSI_LOGIN_AUTHENTICATION;
+	if (iscsi_params_refused(&conn->params))
+		return ISCSI_LOGIN_INITIATOR_ERROR;
 	if (!login->declared)
 		iscsi_text_put_number(&login->out, "MaxRecvDataSegmentLength",
 				      conn->params.ours[ISCSI_MAX_RECV]);

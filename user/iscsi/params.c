@@ -276,6 +276,15 @@ bool iscsi_params_offer(struct iscsi_params *params, struct iscsi_text *out)
 	return any;
 }
 
+bool iscsi_params_refused(const struct iscsi_params *params)
+{
+	for (unsigned int i = ISCSI_HEADER_DIGEST; i <= ISCSI_DATA_DIGEST; i++)
+		if (param_insisted(params, i) && params->said & ~params->offered & 1u << i &&
+		    params->value[i] != params->ours[i])
+			return true;
+	return false;
+}
+
 bool iscsi_params_settled(const struct iscsi_params *params)
 {
 	for (unsigned int i = ISCSI_HEADER_DIGEST; i <= ISCSI_DATA_DIGEST; i++)

@@ -65,6 +65,8 @@ int iscsi_params_negotiate(struct iscsi_params *params, enum iscsi_phase phase, 
  * us. True when there was any: the phase cannot end before it is answered.
  */
 bool iscsi_params_offer(struct iscsi_params *params, struct iscsi_text *out);
+/* They have said no to what we insist on. */
+bool iscsi_params_refused(const struct iscsi_params *params);
 /* What is in force is what we insisted on, as far as we insist. */
 bool iscsi_params_settled(const struct iscsi_params *params);
 

@@ -23,6 +23,11 @@ bool iscsi_text_append(struct iscsi_text *text, const void *bytes, size_t len, s
 /* Appends "key=value" and its NUL, with no limit but memory. */
 void iscsi_text_put(struct iscsi_text *text, const char *key, const char *value);
 void iscsi_text_put_number(struct iscsi_text *text, const char *key, uint32_t value);
+/* Behind its last byte; NULL, as its first, when there never was one. */
+static inline char *iscsi_text_end(const struct iscsi_text *text)
+{
+	return text->len ? text->bytes + text->len : text->bytes;
+}
 /* Empties it and keeps the memory. */
 void iscsi_text_clear(struct iscsi_text *text);
 
