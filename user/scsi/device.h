@@ -99,6 +99,8 @@ struct scsi_device {
 	bool changing;	     /* a command changes what is remembered: changes.c */
 	struct list changes; /* commands that wait for their turn to */
 
+	_Atomic uint64_t read_errors, write_errors; /* of the medium: log.c */
+
 	/* To look at without the lock. */
 	atomic_bool loaded;	      /* the medium, of a removable unit */
 	atomic_bool stopped;	      /* START STOP UNIT */
@@ -345,6 +347,13 @@ void scsi_pr_in_report_capabilities(struct scsi_device *dev, struct command *cmd
 void scsi_pr_in_read_full_status(struct scsi_device *dev, struct command *cmd);
 void scsi_pr_out(struct scsi_device *dev, struct command *cmd);
 void scsi_reserve_simple(struct scsi_device *dev, struct command *cmd);
+
+/* ---- log pages, log.c ---- */
+
+/* The medium failed; any thread. */
+void scsi_log_error(struct scsi_device *dev, bool write);
+void scsi_log_sense(struct scsi_device *dev, struct command *cmd);
+void scsi_log_select(struct scsi_device *dev, struct command *cmd);
 
 /* ---- asymmetric access, alua.c ---- */
 

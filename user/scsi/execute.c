@@ -100,6 +100,7 @@ void scsi_end_io(struct command *cmd, enum blk_status status, uint64_t lba)
 		break;
 	case BLK_EIO:
 		sense.asc = cmd->io.op == BLK_READ ? SCSI_ASC_READ_ERROR : SCSI_ASC_WRITE_ERROR;
+		scsi_log_error(scsi_device_of(cmd), cmd->io.op != BLK_READ);
 		break;
 	}
 	scsi_fail(cmd, sense);
