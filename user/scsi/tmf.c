@@ -2,13 +2,17 @@
 /* Task management functions (SAM-5 7). */
 #include "scsi/device.h"
 
-static void tmf_message(struct message *message)
+static void tmf_end(struct scsi_tmf *tmf)
 {
-	struct scsi_tmf *tmf = container_of(message, struct scsi_tmf, message);
 	struct scsi_nexus *nexus = tmf->nexus;
 
 	tmf->done(tmf);
 	scsi_nexus_end(nexus, NULL);
+}
+
+static void tmf_message(struct message *message)
+{
+	tmf_end(container_of(message, struct scsi_tmf, message));
 }
 
 void scsi_tmf_unit_done(struct scsi_tmf *tmf)
@@ -110,5 +114,7 @@ void scsi_task_management(struct scsi_nexus *nexus, struct scsi_tmf *tmf)
 		tmf->response = tmf_unit(it_l, tmf);
 	else
 		tmf->response = SCSI_TMF_NO_LUN;
-	scsi_tmf_unit_done(tmf);
+	/* With nothing to wait for it ends before what its initiator asks for next. */
+	if (atomic_fetch_sub(&tmf->waiting, 1) == 1)
+		tmf_end(tmf);
 }
