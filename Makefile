@@ -4,6 +4,7 @@
 #                                         CC=clang-19 with another compiler, into build/clang-19
 # make demo       see it work on a veth pair of its own        (root)
 # make check      every test, all tiers                        (root; see docs/HACKING.md)
+# make conformance  libiscsi's test suite against stgt-xdp and tgt  (root)
 # make bench      measure against vblade and the AF_XDP echo   (root)
 # make install    to DESTDIR/PREFIX; scripts/install.mk has the other variables
 # make deb, rpm   packages, into build/packages
@@ -111,7 +112,7 @@ include scripts/install.mk
 
 # ---- housekeeping ----------------------------------------------------------------------------
 
-.PHONY: bootstrap demo check clean format
+.PHONY: bootstrap demo check conformance clean format
 bootstrap:
 	@scripts/bootstrap
 
@@ -121,6 +122,10 @@ demo: bootstrap
 
 check: bootstrap
 	@$(PYTHON) tests/run $(CHECK_ARGS)
+
+conformance: bootstrap
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/conformance/run --servers stgt-xdp,tgt --markdown docs/conformance.md
 
 FORMATTED = $(shell git ls-files '*.c' '*.h' | grep -v '^vmlinux.h$$')
 format:
