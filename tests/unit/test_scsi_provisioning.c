@@ -74,6 +74,14 @@ static void test_write_same(void **state)
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 0);
 }
 
+static void test_write_same_to_the_end(void **state)
+{
+	memset(data, 0x3c, 512);
+	assert_int_equal(write_same(0, 1000, 0, 512).status, SCSI_GOOD);
+	assert_true(is(999, 1, 0xa5) && is(1000, 3096, 0x3c));
+	assert_int_equal(write_same(0, 4096, 0, 512).asc, SCSI_ASC_LBA_RANGE);
+}
+
 static void test_write_same_gives_space_back(void **state)
 {
 	assert_int_equal(write_same(0x08, 0, 100, 512).status, SCSI_GOOD);
@@ -88,7 +96,6 @@ static void test_write_same_gives_space_back(void **state)
 
 static void test_write_same_refused(void **state)
 {
-	assert_int_equal(write_same(0, 0, 0, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
 	assert_int_equal(write_same(0x10, 0, 1, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
 	assert_int_equal(write_same(0x20, 0, 1, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
 	assert_int_equal(write_same(0, 4095, 2, 512).asc, SCSI_ASC_LBA_RANGE);
@@ -197,12 +204,16 @@ static void test_removal_prevented(void **state)
 	assert_int_equal(start_stop(0, 0x02).asc, SCSI_ASC_REMOVAL_PREVENTED);
 	assert_int_equal(prevent(1, false).status, SCSI_GOOD);
 	assert_int_equal(start_stop(0, 0x02).status, SCSI_GOOD);
+	assert_int_equal(prevent(1, true).status, SCSI_GOOD);
+	assert_int_equal(start_stop(0, 0x03).asc, SCSI_ASC_REMOVAL_PREVENTED);
+	assert_int_equal(ready(0).asc, SCSI_ASC_MEDIUM_NOT_PRESENT);
 }
 
 static void test_stop_and_start(void **state)
 {
 	assert_int_equal(start_stop(0, 0).status, SCSI_GOOD);
-	assert_int_equal(ready(0).asc, SCSI_ASC_NOT_READY_INITIALIZE);
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 1);
+	assert_int_equal(ready(1).status, SCSI_GOOD);
 	assert_int_equal(start_stop(0, 1).status, SCSI_GOOD);
 	assert_int_equal(ready(0).status, SCSI_GOOD);
 	assert_int_equal(start_stop(0, 2).asc, SCSI_ASC_INVALID_FIELD_CDB);
@@ -216,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_write_same, setup),
 		TEST(test_write_same_gives_space_back, setup),
+		TEST(test_write_same_to_the_end, setup),
 		TEST(test_write_same_refused, setup),
 		TEST(test_thick_units_do_not_unmap, setup_thick),
 		TEST(test_unmap_ranges, setup),

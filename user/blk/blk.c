@@ -68,11 +68,20 @@ static enum blk_status blk_check(const struct disk *disk, const struct blk_io *i
 	return BLK_OK;
 }
 
+static uint64_t spans_len(const struct sgl *sgl)
+{
+	uint64_t len = 0;
+
+	for (uint32_t i = 0; i < sgl->nspans; i++)
+		len += sgl->spans[i].len;
+	return len;
+}
+
 /* A promise of the device model, whatever came over the wire. */
 static void blk_assert_step(const struct blk_io *io)
 {
 	if (io->op == BLK_READ || io->op == BLK_WRITE)
-		assert(io->sgl.nspans <= BLK_MAX_SPANS &&
+		assert(io->sgl.nspans <= BLK_MAX_SPANS && spans_len(&io->sgl) == io->sgl.len &&
 		       io->sgl.len == io->nblocks << BLK_SECTOR_SHIFT);
 	if (io->op != BLK_FLUSH && io->overlap.entered)
 		assert(io->lba >= io->overlap.lba &&

@@ -7,7 +7,6 @@
 #define BLOCK_LIMITS_LEN    60u
 #define CHARACTERISTICS_LEN 60u
 #define PROVISIONING_LEN    4u
-#define WSNZ		    0x01
 #define NON_ROTATING	    1u
 #define LBPU		    0x80
 #define LBPWS		    0x40
@@ -23,7 +22,6 @@ uint16_t scsi_vpd_block_limits(struct scsi_device *dev, const struct scsi_nexus 
 	uint32_t caw = SCSI_CAW_MAX >> dev->block_shift;
 
 	memset(page, 0, BLOCK_LIMITS_LEN);
-	page[0] = WSNZ;
 	page[1] = caw < 0xff ? (uint8_t)caw : 0xff;
 	put_be16(page + 2, physical ? (uint16_t)physical : 1);
 	/* Any length is taken; pieces of this one are what it is cut into. */

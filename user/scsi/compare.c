@@ -35,9 +35,8 @@ uint64_t scsi_verify_memory(const struct scsi_device *dev, const struct command 
 	return SCSI_MEMORY_MAX;
 }
 
-/* The part of a list from `off` on. */
-static void sgl_part(const struct sgl *from, uint32_t off, uint32_t len,
-		     struct span spans[BLK_MAX_SPANS], struct sgl *part)
+void scsi_sgl_part(const struct sgl *from, uint32_t off, uint32_t len,
+		   struct span spans[BLK_MAX_SPANS], struct sgl *part)
 {
 	uint32_t n = 0, left = len;
 
@@ -401,8 +400,8 @@ static bool caw_next(struct blk_io *io)
 		cmd->scsi.moved = first_difference(cmd, cmd->scsi.piece, 0);
 		if (cmd->scsi.moved < cmd->scsi.piece)
 			return false;
-		sgl_part(&cmd->data_out, cmd->scsi.piece, cmd->scsi.piece, cmd->model.spans,
-			 &after);
+		scsi_sgl_part(&cmd->data_out, cmd->scsi.piece, cmd->scsi.piece, cmd->model.spans,
+			      &after);
 		return step(io, BLK_WRITE, &after);
 	default:
 		return false;

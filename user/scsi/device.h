@@ -103,7 +103,6 @@ struct scsi_device {
 
 	/* To look at without the lock. */
 	atomic_bool loaded;	      /* the medium, of a removable unit */
-	atomic_bool stopped;	      /* START STOP UNIT */
 	atomic_bool descriptor_sense; /* Control mode page, D_SENSE */
 	atomic_bool tell_aborted;     /* Control mode page, TAS */
 	atomic_bool write_protected;  /* Control mode page, SWP */
@@ -273,6 +272,9 @@ void scsi_compare_and_write(struct scsi_device *dev, struct command *cmd);
 uint64_t scsi_compare_memory(const struct scsi_device *dev, const struct command *cmd);
 uint64_t scsi_verify_memory(const struct scsi_device *dev, const struct command *cmd);
 uint64_t scsi_caw_memory(const struct scsi_device *dev, const struct command *cmd);
+/* The `len` bytes of a list from `off` on. */
+void scsi_sgl_part(const struct sgl *from, uint32_t off, uint32_t len,
+		   struct span spans[BLK_MAX_SPANS], struct sgl *part);
 
 /* ---- same.c ---- */
 

@@ -178,16 +178,10 @@ bool scsi_write_protected(const struct scsi_it_l *it_l)
 /* False, with the command ended: the medium is not to be had. */
 static bool medium_ok(struct scsi_device *dev, struct command *cmd)
 {
-	bool loaded, stopped;
-
-	if (!(cmd->scsi.opcode->flags & SCSI_MEDIUM))
+	if (!(cmd->scsi.opcode->flags & SCSI_MEDIUM) ||
+	    atomic_load_explicit(&dev->loaded, memory_order_relaxed))
 		return true;
-	loaded = atomic_load_explicit(&dev->loaded, memory_order_relaxed);
-	stopped = atomic_load_explicit(&dev->stopped, memory_order_relaxed);
-	if (loaded && !stopped)
-		return true;
-	scsi_refuse(cmd, SCSI_KEY_NOT_READY,
-		    loaded ? SCSI_ASC_NOT_READY_INITIALIZE : SCSI_ASC_MEDIUM_NOT_PRESENT);
+	scsi_refuse(cmd, SCSI_KEY_NOT_READY, SCSI_ASC_MEDIUM_NOT_PRESENT);
 	return false;
 }
 

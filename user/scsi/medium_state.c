@@ -25,7 +25,7 @@ static bool removal_prevented(struct scsi_device *dev)
 	return prevented;
 }
 
-static void medium_eject(struct scsi_device *dev, struct command *cmd)
+static void medium_move(struct scsi_device *dev, struct command *cmd, bool load)
 {
 	if (!dev->removable) {
 		scsi_bad_cdb(cmd, 4, 1);
@@ -35,37 +35,23 @@ static void medium_eject(struct scsi_device *dev, struct command *cmd)
 		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_REMOVAL_PREVENTED);
 		return;
 	}
-	atomic_store(&dev->loaded, false);
-	scsi_good(cmd);
-}
-
-static void medium_load(struct scsi_device *dev, struct command *cmd)
-{
-	if (!dev->removable) {
-		scsi_bad_cdb(cmd, 4, 1);
-		return;
-	}
-	atomic_store(&dev->stopped, false);
-	if (!atomic_exchange(&dev->loaded, true))
+	if (!atomic_exchange(&dev->loaded, load) && load)
 		scsi_attend(dev, cmd->scsi.it_l, SCSI_ASC_MEDIUM_CHANGED);
 	scsi_good(cmd);
 }
 
+/*
+ * Power conditions, STOP among them, change nothing that anybody could see: there is nothing that
+ * spins, and an initiator that shuts down must not take the unit away from the others.
+ */
 static void start_or_stop(struct scsi_device *dev, struct command *cmd)
 {
 	uint8_t how = cmd->scsi.cdb[4];
 
-	/* Power conditions other than START and STOP change nothing that anybody could see. */
-	if (how & START_CONDITION) {
+	if (!(how & START_CONDITION) && how & START_LOEJ)
+		medium_move(dev, cmd, how & START_START);
+	else
 		scsi_good(cmd);
-	} else if (how & START_LOEJ && how & START_START) {
-		medium_load(dev, cmd);
-	} else if (how & START_LOEJ) {
-		medium_eject(dev, cmd);
-	} else {
-		atomic_store(&dev->stopped, !(how & START_START));
-		scsi_good(cmd);
-	}
 }
 
 static void stop_flushed(struct blk_io *io)

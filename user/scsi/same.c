@@ -66,16 +66,15 @@ static bool copies_next(struct blk_io *io)
 	struct command *cmd = container_of(io, struct command, io);
 	struct scsi_device *dev = scsi_device_of(cmd);
 	uint64_t left = cmd->scsi.total - cmd->scsi.moved;
+	uint32_t len = left < cmd->data_in.len ? (uint32_t)left : cmd->data_in.len;
 
 	if (!left)
 		return false;
-	if (left < cmd->data_in.len)
-		cmd->data_in.len = (uint32_t)left;
 	io->op = BLK_WRITE;
 	io->lba = sectors(dev, cmd->scsi.lba) + (cmd->scsi.moved >> BLK_SECTOR_SHIFT);
-	io->nblocks = cmd->data_in.len >> BLK_SECTOR_SHIFT;
-	io->sgl = cmd->data_in;
-	cmd->scsi.moved += cmd->data_in.len;
+	io->nblocks = len >> BLK_SECTOR_SHIFT;
+	scsi_sgl_part(&cmd->data_in, 0, len, cmd->model.spans, &io->sgl);
+	cmd->scsi.moved += len;
 	return true;
 }
 
@@ -124,13 +123,11 @@ void scsi_write_same(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, 1, 3);
 		return;
 	}
-	/* WSNZ: to the end of the medium is said with its length, not with 0. */
-	if (!scsi->blocks) {
-		scsi_bad_cdb(cmd, scsi->opcode->cdb_len == 16 ? 10 : 7, 7);
-		return;
-	}
 	if (!scsi_extent_ok(dev, cmd, scsi->lba, scsi->blocks))
 		return;
+	/* SBC-4 5.44: to the end of the medium. */
+	if (!scsi->blocks)
+		scsi->blocks = scsi_capacity(dev) - scsi->lba;
 	scsi->moved = 0;
 	scsi->total = scsi->blocks << dev->block_shift;
 	scsi->wanted = no_data ? 0 : 1u << dev->block_shift;
