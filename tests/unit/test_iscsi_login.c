@@ -199,6 +199,19 @@ static void test_refusals(void **state)
 	assert_int_equal(iscsi_worker_stats(rig.workers[0])->logins_failed, 10);
 }
 
+static void test_names_are_the_same_in_capitals(void **state)
+{
+	struct iscsi_session_report report;
+
+	assert_int_equal(host_login_step(&c, 0x87,
+					 "InitiatorName=iqn.2026-11.Example:My_Host\n"
+					 "TargetName=iqn.2026-11.example:DISK\n",
+					 &pdu),
+			 0);
+	iscsi_worker_sessions(rig.workers[0], &report, 1);
+	assert_string_equal(report.initiator, "iqn.2026-11.example:my_host");
+}
+
 static void test_no_session_to_join(void **state)
 {
 	c.tsih = 77;
@@ -483,6 +496,7 @@ int main(void)
 		T(test_text_may_come_in_parts),
 		T(test_answer_is_cut_as_they_take_it),
 		T(test_refusals),
+		T(test_names_are_the_same_in_capitals),
 		T(test_no_session_to_join),
 		T(test_another_version_is_refused),
 		T(test_redirection),

@@ -142,6 +142,7 @@ struct iscsi_conn_ops {
 	/*
 	 * The connection is over, and what iscsi_conn_output() still gives is sent first if
 	 * `polite`. End all transfers, then call iscsi_conn_close(); not from within this call.
+	 * After a polite call another may follow that is not: the rest could not be sent in time.
 	 */
 	void (*hang_up)(struct iscsi_conn *conn, bool polite);
 	/*

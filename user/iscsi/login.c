@@ -83,6 +83,34 @@ static struct iscsi_reply *login_reply(const struct iscsi_conn *conn, uint32_t l
 	return reply;
 }
 
+static const char *login_why(uint16_t status)
+{
+	switch (status) {
+	case ISCSI_LOGIN_AUTHENTICATION:
+		return "it did not prove who it is";
+	case ISCSI_LOGIN_AUTHORIZATION:
+		return "it is not on the access list";
+	case ISCSI_LOGIN_NOT_FOUND:
+		return "there is no such target here";
+	case ISCSI_LOGIN_MISSING:
+		return "it did not say who it is, or which target it wants";
+	case ISCSI_LOGIN_MOVED_TEMPORARILY:
+	case ISCSI_LOGIN_MOVED_PERMANENTLY:
+		return "it is sent to another portal";
+	case ISCSI_LOGIN_NO_SESSION:
+	case ISCSI_LOGIN_CANNOT_JOIN:
+		return "there is no such session to join";
+	case ISCSI_LOGIN_SESSION_TYPE:
+		return "it wants a kind of session that there is not";
+	case ISCSI_LOGIN_VERSION:
+		return "it speaks another version of iSCSI";
+	case ISCSI_LOGIN_NO_RESOURCES:
+		return "there are no random numbers or no memory";
+	default:
+		return "its request breaks the rules of the protocol";
+	}
+}
+
 static void login_fail(struct iscsi_conn *conn, uint16_t status, const char *why)
 {
 	struct iscsi_login *login = conn->login;
@@ -263,7 +291,18 @@ static void login_finish(struct iscsi_conn *conn)
 
 void iscsi_login_continue(struct iscsi_conn *conn)
 {
-	login_finish(conn);
+	struct iscsi_login *login = conn->login;
+	uint16_t status = ISCSI_LOGIN_SUCCESS;
+
+	/* While it was nobody's, or waited, the target may have gone. */
+	if (!login->discovery)
+		status = iscsi_node_admit(conn->worker->config.node, login->target,
+					  login->initiator, conn->group, &login->admission);
+	login->id.target = login->admission.target;
+	if (status)
+		login_fail(conn, status, login_why(status));
+	else
+		login_finish(conn);
 }
 
 /* The next part of what we have to say. */
@@ -297,6 +336,22 @@ static void login_answer(struct iscsi_conn *conn)
 
 /* ---- what they say ---- */
 
+/* Names are the same whatever the case of their letters (RFC 3722); ours are in lower case. */
+static bool login_copy_name(char *into, const char *value)
+{
+	char name[ISCSI_NAME_MAX + 1];
+	size_t len = strlen(value);
+
+	if (len > ISCSI_NAME_MAX)
+		return false;
+	for (size_t i = 0; i <= len; i++)
+		name[i] = value[i] >= 'A' && value[i] <= 'Z' ? (char)(value[i] | 0x20) : value[i];
+	if (iscsi_name_check(name, NULL) || (into[0] && strcmp(into, name)))
+		return false;
+	strcpy(into, name);
+	return true;
+}
+
 /* Who they are and where they want to go, which decides how the rest is read. */
 static uint16_t login_name(struct iscsi_login *login, const char *key, const char *value)
 {
@@ -312,10 +367,7 @@ static uint16_t login_name(struct iscsi_login *login, const char *key, const cha
 		into = login->target;
 	else
 		return 0;
-	if (iscsi_name_check(value, NULL) || (into[0] && strcmp(into, value)))
-		return ISCSI_LOGIN_INITIATOR_ERROR;
-	strcpy(into, value);
-	return 0;
+	return login_copy_name(into, value) ? 0 : ISCSI_LOGIN_INITIATOR_ERROR;
 }
 
 static uint16_t login_read_names(struct iscsi_login *login)
@@ -535,34 +587,6 @@ static uint16_t login_check(struct iscsi_conn *conn, const uint8_t *bhs)
 	if (flags & ISCSI_TRANSIT && (flags & ISCSI_CONTINUE || nsg <= csg || nsg == 2))
 		return ISCSI_LOGIN_INITIATOR_ERROR;
 	return ++login->exchanges > EXCHANGES_MAX ? ISCSI_LOGIN_INITIATOR_ERROR : 0;
-}
-
-static const char *login_why(uint16_t status)
-{
-	switch (status) {
-	case ISCSI_LOGIN_AUTHENTICATION:
-		return "it did not prove who it is";
-	case ISCSI_LOGIN_AUTHORIZATION:
-		return "it is not on the access list";
-	case ISCSI_LOGIN_NOT_FOUND:
-		return "there is no such target here";
-	case ISCSI_LOGIN_MISSING:
-		return "it did not say who it is, or which target it wants";
-	case ISCSI_LOGIN_MOVED_TEMPORARILY:
-	case ISCSI_LOGIN_MOVED_PERMANENTLY:
-		return "it is sent to another portal";
-	case ISCSI_LOGIN_NO_SESSION:
-	case ISCSI_LOGIN_CANNOT_JOIN:
-		return "there is no such session to join";
-	case ISCSI_LOGIN_SESSION_TYPE:
-		return "it wants a kind of session that there is not";
-	case ISCSI_LOGIN_VERSION:
-		return "it speaks another version of iSCSI";
-	case ISCSI_LOGIN_NO_RESOURCES:
-		return "there are no random numbers or no memory";
-	default:
-		return "its request breaks the rules of the protocol";
-	}
 }
 
 void iscsi_login_request(struct iscsi_conn *conn, const uint8_t *bhs, const uint8_t *data,

@@ -43,12 +43,17 @@ int iscsi_name_check(const char *name, struct error *err)
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)name[i];
 
-		/* Beyond ASCII is UTF-8, which initiators have to have prepared (RFC 3722). */
-		if (c < 0x80 && !islower(c) && !isdigit(c) && !strchr("-.:", c))
+		/*
+		 * RFC 3722 lets nothing but letters, digits, '-', '.' and ':' pass; hosts in the
+		 * field have more. Beyond ASCII is UTF-8. A comma would end the name in a
+		 * TransportID.
+		 */
+		if (c < 0x80 && (!isgraph(c) || isupper(c) || strchr(",*\"", c)))
 			return error_set(
 				err, EINVAL,
-				"\"%s\" is no iSCSI name: after iqn. come lower case letters, "
-				"digits, '-', '.' and ':'",
+				"\"%s\" is no iSCSI name: it has a character that may not be "
+				"in one; after iqn. come lower case letters, digits, '-', '.' "
+				"and ':'",
 				name);
 	}
 	return 0;

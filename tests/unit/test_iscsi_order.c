@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What sessions keep in order and what ends them: the command window, task management, several
+ * connections, reinstatement, pings, targets that leave.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include "iscsi_rig.h"
+#include <string.h>
+
+static struct iscsi_rig rig;
+static struct host_conn c, d;
+static struct host_pdu pdu;
+static uint8_t data[65536], in[65536];
+static unsigned int gone;
+
+static int setup(void **state)
+{
+	gone = 0;
+	iscsi_rig_open(&rig, &(struct iscsi_rig_config){});
+	memset(data, 0x5a, sizeof(data));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig.fs.disk->hold = false;
+	fixture_disk_release(rig.fs.disk);
+	if (c.answers)
+		host_disconnect(&c);
+	if (d.answers)
+		host_disconnect(&d);
+	iscsi_rig_turn(&rig);
+	iscsi_rig_close(&rig);
+	return 0;
+}
+
+static void ready(struct host_conn *h, const char *keys)
+{
+	host_connect(&rig, h, 0);
+	host_login(h, keys);
+	host_test_unit_ready(h);
+	host_expect(h, ISCSI_RESPONSE, &pdu);
+}
+
+static void settle(void)
+{
+	rig.fs.disk->hold = false;
+	fixture_disk_release(rig.fs.disk);
+	iscsi_rig_turn(&rig);
+}
+
+static void nop(struct host_conn *h, uint32_t cmdsn)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_request(h, ISCSI_NOP_OUT, 0x80, bhs);
+	put_be32(bhs + ISCSI_AT_CMDSN, cmdsn);
+	put_be32(bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
+	host_send(h, bhs, NULL, 0);
+}
+
+/* ---- the command window ---- */
+
+static void test_numbers_outside_the_window_are_ignored(void **state)
+{
+	uint32_t next;
+
+	ready(&c, NULL);
+	next = c.cmdsn;
+	nop(&c, next - 1);
+	nop(&c, c.max_cmdsn + 1);
+	host_expect_nothing(&c);
+	nop(&c, next);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 1);
+}
+
+static void test_requests_wait_for_their_turn(void **state)
+{
+	uint32_t next;
+
+	ready(&c, NULL);
+	next = c.cmdsn;
+	c.cmdsn = next + 2;
+	host_write(&c, 0, 1, data, 512);
+	nop(&c, next + 1);
+	/* Twice the same number is one request. */
+	nop(&c, next + 1);
+	host_expect_nothing(&c);
+	assert_int_equal(rig.fs.disk->requests, 0);
+	nop(&c, next);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	host_expect_nothing(&c);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 3);
+}
+
+static void test_window_closes_while_commands_are_out(void **state)
+{
+	struct iscsi_settings settings;
+
+	teardown(NULL);
+	iscsi_settings_default(&settings);
+	settings.queue_depth = 2;
+	iscsi_rig_open(&rig, &(struct iscsi_rig_config){.settings = settings});
+	ready(&c, NULL);
+	assert_int_equal(c.max_cmdsn - c.cmdsn, 1);
+	rig.fs.disk->hold = true;
+	host_read(&c, 0, 1);
+	host_read(&c, 1, 1);
+	host_read(&c, 2, 1);
+	assert_int_equal(rig.fs.disk->requests, 2);
+	settle();
+	host_expect(&c, ISCSI_DATA_IN, &pdu);
+	host_expect(&c, ISCSI_DATA_IN, &pdu);
+	host_expect_nothing(&c);
+	/* The third is as if it had never come. */
+	c.cmdsn--;
+	host_read(&c, 2, 1);
+	host_expect(&c, ISCSI_DATA_IN, &pdu);
+}
+
+static void test_a_tag_in_use_is_rejected(void **state)
+{
+	ready(&c, NULL);
+	rig.fs.disk->hold = true;
+	host_read(&c, 0, 1);
+	c.itt--;
+	host_read(&c, 1, 1);
+	host_expect(&c, ISCSI_REJECT, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_REJECT_AT_REASON], ISCSI_REJECT_TASK_IN_PROGRESS);
+	settle();
+	host_expect(&c, ISCSI_DATA_IN, &pdu);
+	/* Its number was used. */
+	host_read(&c, 1, 1);
+	host_expect(&c, ISCSI_DATA_IN, &pdu);
+}
+
+static void test_unknown_requests_are_rejected(void **state)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	ready(&c, NULL);
+	host_request(&c, 0x1c, 0x80, bhs);
+	host_send(&c, bhs, NULL, 0);
+	host_expect(&c, ISCSI_REJECT, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_REJECT_AT_REASON], ISCSI_REJECT_UNSUPPORTED);
+	assert_memory_equal(pdu.data, bhs, ISCSI_BHS);
+}
+
+/* ---- task management ---- */
+
+static void tmf(struct host_conn *h, uint8_t function, uint32_t ref, uint32_t ref_cmdsn)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_request(h, ISCSI_TMF | ISCSI_IMMEDIATE, 0x80 | function, bhs);
+	put_be32(bhs + ISCSI_TMF_AT_REFTAG, ref);
+	put_be32(bhs + ISCSI_TMF_AT_REFCMDSN, ref_cmdsn);
+	host_send(h, bhs, NULL, 0);
+}
+
+static uint8_t tmf_response(struct host_conn *h)
+{
+	host_expect(h, ISCSI_TMF_RESPONSE, &pdu);
+	return pdu.bhs[ISCSI_TMF_AT_RESPONSE];
+}
+
+static void test_abort_task_that_waits_for_data(void **state)
+{
+	struct host_pdu r2t;
+
+	ready(&c, NULL);
+	host_write(&c, 0, 8, NULL, 0);
+	host_expect(&c, ISCSI_R2T, &r2t);
+	tmf(&c, ISCSI_ABORT_TASK, c.itt, c.cmdsn - 1);
+	assert_int_equal(tmf_response(&c), ISCSI_TMF_COMPLETE);
+	host_data_out(&c, &r2t, 0, 0, data, 4096, true);
+	host_expect_nothing(&c);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+static void test_abort_waits_for_the_disk(void **state)
+{
+	ready(&c, NULL);
+	rig.fs.disk->hold = true;
+	host_read(&c, 0, 8);
+	tmf(&c, ISCSI_ABORT_TASK, c.itt, c.cmdsn - 1);
+	host_expect_nothing(&c);
+	settle();
+	assert_int_equal(tmf_response(&c), ISCSI_TMF_COMPLETE);
+	host_expect_nothing(&c);
+}
+
+static void test_abort_of_what_is_not_there(void **state)
+{
+	uint32_t next;
+
+	ready(&c, NULL);
+	tmf(&c, ISCSI_ABORT_TASK, 4711, c.cmdsn - 1);
+	assert_int_equal(tmf_response(&c), ISCSI_TMF_NO_TASK);
+	/* One that was sent and did not come is received now, and has been aborted. */
+	next = c.cmdsn++;
+	tmf(&c, ISCSI_ABORT_TASK, 4711, next);
+	assert_int_equal(tmf_response(&c), ISCSI_TMF_COMPLETE);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 1);
+}
+
+static void test_abort_of_a_command_before_its_turn(void **state)
+{
+	uint32_t next, itt;
+
+	ready(&c, NULL);
+	next = c.cmdsn++;
+	host_write(&c, 0, 1, data, 512);
+	itt = c.itt;
+	tmf(&c, ISCSI_ABORT_TASK, itt, next + 1);
+	assert_int_equal(tmf_response(&c), ISCSI_TMF_COMPLETE);
+	nop(&c, next);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 2);
+	host_expect_nothing(&c);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+static void test_lu_reset_ends_commands_and_tells_the_others(void **state)
+{
+	ready(&c, NULL);
+	host_connect(&rig, &d, 0);
+	d.isid[5] = 1;
+	host_login(&d, NULL);
+	host_test_unit_ready(&d);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	host_write(&d, 0, 8, NULL, 0);
+	host_expect(&d, ISCSI_R2T, &pdu);
+	host_write(&c, 0, 8, NULL, 0);
+	host_expect(&c, ISCSI_R2T, &pdu);
+	tmf(&c, ISCSI_LU_RESET, ISCSI_NO_TAG, 0);
+	assert_int_equal(tmf_response(&c), ISCSI_TMF_COMPLETE);
+	host_expect_nothing(&c);
+	host_test_unit_ready(&d);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(host_asc(&pdu), SCSI_ASC_RESET_OCCURRED);
+	host_expect_nothing(&d);
+}
+
+static void test_functions_that_there_are_not(void **state)
+{
+	ready(&c, NULL);
+	tmf(&c, ISCSI_REASSIGN, c.itt, 0);
+	assert_int_equal(tmf_response(&c), ISCSI_TMF_NO_REASSIGN);
+	tmf(&c, ISCSI_CLEAR_ACA, c.itt, 0);
+	assert_int_equal(tmf_response(&c), ISCSI_TMF_UNSUPPORTED);
+	tmf(&c, ISCSI_QUERY_TASK, c.itt, 0);
+	assert_int_equal(tmf_response(&c), ISCSI_TMF_UNSUPPORTED);
+}
+
+static void test_cold_reset_ends_the_session(void **state)
+{
+	ready(&c, NULL);
+	tmf(&c, ISCSI_COLD_RESET, ISCSI_NO_TAG, 0);
+	assert_int_equal(tmf_response(&c), ISCSI_TMF_COMPLETE);
+	host_expect_nothing(&c);
+	assert_null(c.conn);
+	assert_false(iscsi_worker_busy(rig.workers[0]));
+}
+
+/* ---- several connections ---- */
+
+static void join(unsigned int worker)
+{
+	host_connect(&rig, &d, worker);
+	d.tsih = c.tsih;
+	d.cid = 1;
+	d.itt = 1000;
+	d.cmdsn = c.cmdsn;
+	host_login(&d, NULL);
+	assert_int_equal(d.tsih, c.tsih);
+}
+
+static void test_second_connection_shares_the_numbers(void **state)
+{
+	ready(&c, "MaxConnections=4\n");
+	join(0);
+	/* The later one is heard first. */
+	d.cmdsn = c.cmdsn + 1;
+	host_write(&d, 0, 1, data, 512);
+	host_expect_nothing(&d);
+	nop(&c, c.cmdsn);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+}
+
+static void test_connection_is_brought_to_its_sessions_worker(void **state)
+{
+	uint32_t len;
+
+	ready(&c, "MaxConnections=4\n");
+	join(1);
+	assert_ptr_equal(iscsi_conn_worker(d.conn), rig.workers[0]);
+	host_read(&d, 0, 1);
+	assert_int_equal(host_status(&d, in, &len), SCSI_GOOD);
+	assert_false(iscsi_worker_busy(rig.workers[1]));
+}
+
+static void test_more_connections_than_agreed(void **state)
+{
+	ready(&c, NULL);
+	host_connect(&rig, &d, 0);
+	d.tsih = c.tsih;
+	d.cid = 1;
+	assert_int_equal(host_login_step(&d, 0x87,
+					 "InitiatorName=" RIG_INITIATOR "\nTargetName=" RIG_TARGET
+					 "\n",
+					 &pdu),
+			 ISCSI_LOGIN_TOO_MANY);
+}
+
+static void logout(struct host_conn *h, uint8_t reason, uint16_t cid)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_request(h, ISCSI_LOGOUT | ISCSI_IMMEDIATE, 0x80 | reason, bhs);
+	put_be16(bhs + ISCSI_LOGOUT_AT_CID, cid);
+	host_send(h, bhs, NULL, 0);
+}
+
+static void test_one_connection_logs_out(void **state)
+{
+	ready(&c, "MaxConnections=4\n");
+	join(0);
+	c.cmdsn++;
+	d.cmdsn = c.cmdsn - 1;
+	host_write(&d, 0, 8, NULL, 0);
+	host_expect(&d, ISCSI_R2T, &pdu);
+	logout(&c, ISCSI_LOGOUT_CONN, 7);
+	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_LOGOUT_AT_RESPONSE], ISCSI_LOGOUT_NO_CID);
+	logout(&c, ISCSI_LOGOUT_CONN, 1);
+	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_LOGOUT_AT_RESPONSE], ISCSI_LOGOUT_CLOSED);
+	host_expect_nothing(&d);
+	assert_null(d.conn);
+	/* The session goes on without it and its command. */
+	nop(&c, c.cmdsn);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	logout(&c, ISCSI_LOGOUT_RECOVERY, 0);
+	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_LOGOUT_AT_RESPONSE], ISCSI_LOGOUT_NO_RECOVERY);
+	logout(&c, ISCSI_LOGOUT_CONN, 0);
+	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
+	assert_null(c.conn);
+	assert_false(iscsi_worker_busy(rig.workers[0]));
+}
+
+static void test_a_lost_connection_takes_the_session_along(void **state)
+{
+	ready(&c, "MaxConnections=4\n");
+	join(0);
+	host_disconnect(&d);
+	host_expect_nothing(&c);
+	assert_null(c.conn);
+	assert_false(iscsi_worker_busy(rig.workers[0]));
+	assert_int_equal(iscsi_worker_stats(rig.workers[0])->sessions_lost, 1);
+}
+
+static void test_connection_reinstatement(void **state)
+{
+	ready(&c, "MaxConnections=4\n");
+	host_connect(&rig, &d, 0);
+	d.tsih = c.tsih;
+	d.cid = c.cid;
+	d.cmdsn = c.cmdsn;
+	host_login(&d, NULL);
+	host_expect_nothing(&c);
+	assert_null(c.conn);
+	nop(&d, d.cmdsn);
+	host_expect(&d, ISCSI_NOP_IN, &pdu);
+}
+
+static void test_session_reinstatement_waits_for_the_old_one(void **state)
+{
+	for (unsigned int worker = 0; worker < RIG_WORKERS; worker++) {
+		uint8_t bhs[ISCSI_BHS] = {ISCSI_LOGIN | ISCSI_IMMEDIATE, 0x87};
+		static const char text[] =
+			"InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET "\0";
+
+		ready(&c, NULL);
+		rig.fs.disk->hold = true;
+		host_read(&c, 0, 8);
+		host_connect(&rig, &d, worker);
+		bhs[ISCSI_LOGIN_AT_ISID] = 0x80;
+		host_send(&d, bhs, text, sizeof(text) - 1);
+		/* Its command is still with the disk. */
+		host_expect_nothing(&d);
+		assert_non_null(d.conn);
+		host_expect_nothing(&c);
+		assert_null(c.conn);
+		settle();
+		host_expect(&d, ISCSI_LOGIN_RESPONSE, &pdu);
+		assert_int_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_STATUS), 0);
+		assert_int_not_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_TSIH), c.tsih);
+		assert_ptr_equal(iscsi_conn_worker(d.conn), rig.workers[0]);
+		host_disconnect(&c);
+		host_disconnect(&d);
+	}
+}
+
+static void test_login_that_waits_finds_the_target_gone(void **state)
+{
+	uint8_t bhs[ISCSI_BHS] = {ISCSI_LOGIN | ISCSI_IMMEDIATE, 0x87};
+	static const char text[] = "InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET "\0";
+
+	ready(&c, NULL);
+	rig.fs.disk->hold = true;
+	host_read(&c, 0, 8);
+	host_connect(&rig, &d, 1);
+	bhs[ISCSI_LOGIN_AT_ISID] = 0x80;
+	host_send(&d, bhs, text, sizeof(text) - 1);
+	iscsi_target_hide(rig.target);
+	host_expect_nothing(&c);
+	settle();
+	host_expect(&d, ISCSI_LOGIN_RESPONSE, &pdu);
+	assert_int_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_STATUS), ISCSI_LOGIN_NOT_FOUND);
+}
+
+/* ---- time, and targets that leave ---- */
+
+static void test_silent_initiators_are_asked_and_dropped(void **state)
+{
+	uint8_t bhs[ISCSI_BHS] = {ISCSI_NOP_OUT | ISCSI_IMMEDIATE, 0x80};
+
+	ready(&c, NULL);
+	assert_true(iscsi_worker_next_due(rig.workers[0]) <= rig.now + 15000000000ull);
+	iscsi_rig_sleep(&rig, 16000000000ull);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_ITT), ISCSI_NO_TAG);
+	/* Who answers stays. */
+	put_be32(bhs + ISCSI_AT_ITT, ISCSI_NO_TAG);
+	memcpy(bhs + ISCSI_AT_TTT, pdu.bhs + ISCSI_AT_TTT, 4);
+	put_be32(bhs + ISCSI_AT_CMDSN, c.cmdsn);
+	host_send(&c, bhs, NULL, 0);
+	iscsi_rig_sleep(&rig, 16000000000ull);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	iscsi_rig_sleep(&rig, 16000000000ull);
+	host_expect_nothing(&c);
+	assert_null(c.conn);
+	assert_non_null(strstr(rig.log, "did not answer"));
+}
+
+static void count_gone(void *ctx)
+{
+	gone++;
+}
+
+static void test_target_that_leaves_asks_first(void **state)
+{
+	ready(&c, NULL);
+	iscsi_target_hide(rig.target);
+	iscsi_worker_leave_target(rig.workers[0], rig.target, rig.now, 5000000000ull, count_gone,
+				  NULL);
+	host_expect(&c, ISCSI_ASYNC, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_ASYNC_AT_EVENT], ISCSI_ASYNC_LOGOUT);
+	assert_int_equal(get_be16(pdu.bhs + ISCSI_ASYNC_AT_PARAMETER3), 5);
+	nop(&c, c.cmdsn++);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	assert_int_equal(gone, 0);
+	iscsi_rig_sleep(&rig, 6000000000ull);
+	host_expect_nothing(&c);
+	assert_null(c.conn);
+	assert_int_equal(gone, 1);
+}
+
+static void test_target_leaves_at_once(void **state)
+{
+	ready(&c, NULL);
+	host_write(&c, 0, 8, NULL, 0);
+	iscsi_worker_leave_target(rig.workers[0], rig.target, rig.now, 0, count_gone, NULL);
+	host_receive(&c, &pdu);
+	assert_null(c.conn);
+	iscsi_rig_turn(&rig);
+	assert_int_equal(gone, 1);
+	iscsi_worker_leave_target(rig.workers[1], rig.target, rig.now, 0, count_gone, NULL);
+	assert_int_equal(gone, 2);
+}
+
+static void test_session_closed_by_hand(void **state)
+{
+	struct iscsi_session_report report;
+
+	ready(&c, NULL);
+	assert_int_equal(iscsi_worker_sessions(rig.workers[0], &report, 1), 1);
+	assert_string_equal(report.initiator, RIG_INITIATOR);
+	assert_string_equal(report.target, RIG_TARGET);
+	assert_int_equal(report.tsih, c.tsih);
+	assert_int_equal(report.commands, 1);
+	assert_int_equal(iscsi_worker_close_session(rig.workers[0], (uint16_t)(c.tsih + 1)), -2);
+	assert_int_equal(iscsi_worker_close_session(rig.workers[0], c.tsih), 0);
+	host_expect_nothing(&c);
+	assert_null(c.conn);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(test_numbers_outside_the_window_are_ignored),
+		T(test_requests_wait_for_their_turn),
+		T(test_window_closes_while_commands_are_out),
+		T(test_a_tag_in_use_is_rejected),
+		T(test_unknown_requests_are_rejected),
+		T(test_abort_task_that_waits_for_data),
+		T(test_abort_waits_for_the_disk),
+		T(test_abort_of_what_is_not_there),
+		T(test_abort_of_a_command_before_its_turn),
+		T(test_lu_reset_ends_commands_and_tells_the_others),
+		T(test_functions_that_there_are_not),
+		T(test_cold_reset_ends_the_session),
+		T(test_second_connection_shares_the_numbers),
+		T(test_connection_is_brought_to_its_sessions_worker),
+		T(test_more_connections_than_agreed),
+		T(test_one_connection_logs_out),
+		T(test_a_lost_connection_takes_the_session_along),
+		T(test_connection_reinstatement),
+		T(test_session_reinstatement_waits_for_the_old_one),
+		T(test_login_that_waits_finds_the_target_gone),
+		T(test_silent_initiators_are_asked_and_dropped),
+		T(test_target_that_leaves_asks_first),
+		T(test_target_leaves_at_once),
+		T(test_session_closed_by_hand),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
