@@ -201,6 +201,9 @@ uint64_t iscsi_conn_due(const struct iscsi_conn *conn)
 		return UINT64_MAX;
 	if (conn->state != ISCSI_CONN_FULL || !conn->session->target)
 		return due;
+	/* It is we who do not listen. */
+	if (conn->rx.state == ISCSI_RX_STUCK)
+		return due;
 	settings = &conn->session->target->settings;
 	if (!settings->nop_interval_ns)
 		return due;

@@ -191,7 +191,11 @@ void iscsi_input_resume(struct iscsi_conn *conn)
 {
 	if (conn->rx.state != ISCSI_RX_STUCK)
 		return;
+	/* Nobody could be heard meanwhile. */
+	conn->last_rx = conn->worker->now;
+	conn->pinged = 0;
 	rx_data_begin(conn);
+	iscsi_worker_due_by(conn->worker, iscsi_conn_due(conn));
 	iscsi_conn_wake(conn);
 }
 
