@@ -129,6 +129,32 @@ static void test_set_by_an_initiator(void **state)
 	assert_int_equal(a.data[16], 0);
 }
 
+static void test_who_joins_a_group_has_its_state(void **state)
+{
+	static const uint8_t list[8] = {0, 0, 0, 0, 2, 0, 0, 5};
+	const struct scsi_target_config port = {.relative_port = 10,
+						.group = 5,
+						.protocol = 5,
+						.port_name = "third",
+						.device_name = "third"};
+	struct scsi_target *third;
+	struct fixture_scsi_answer a;
+
+	assert_int_equal(set(list, sizeof(list)).status, SCSI_GOOD);
+	assert_int_equal(scsi_target_open(&port, &third, NULL), 0);
+	assert_int_equal(scsi_target_add_lun(third, 0, fs.dev, false), 0);
+	a = report(0);
+	assert_int_equal(a.data[16], 2);
+	assert_int_equal(a.data[16 + 7], 2);
+	/* Alone in it, the newcomer has it still. */
+	scsi_target_close(other);
+	other = NULL;
+	a = report(0);
+	assert_int_equal(a.data[16], 2);
+	assert_int_equal(get_be16(a.data + 16 + 8 + 2), 10);
+	scsi_target_close(third);
+}
+
 /* The second descriptor is wrong: the first counts for nothing. */
 static void test_wrong_lists(void **state)
 {
@@ -156,6 +182,7 @@ int main(void)
 		TEST(test_groups_and_their_ports),
 		TEST(test_what_each_state_refuses),
 		TEST(test_set_by_an_initiator),
+		TEST(test_who_joins_a_group_has_its_state),
 		TEST(test_wrong_lists),
 	};
 

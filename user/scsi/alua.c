@@ -54,6 +54,21 @@ void scsi_target_set_access(struct scsi_target *target, enum scsi_access access)
 	pthread_mutex_unlock(&target->lock);
 }
 
+void scsi_alua_show_locked(struct scsi_device *dev, struct scsi_lun *lun)
+{
+	const struct scsi_lun *other;
+
+	lun->access = lun->target->config.access;
+	lun->access_reason = 0;
+	list_for_each_entry (other, &dev->shown, link) {
+		if (other == lun || other->target->config.group != lun->target->config.group)
+			continue;
+		lun->access = other->access;
+		lun->access_reason = other->access_reason;
+		return;
+	}
+}
+
 void scsi_alua_admit_locked(struct scsi_it_l *it_l)
 {
 	const struct scsi_target *target = it_l->nexus->target;

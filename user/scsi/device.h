@@ -361,6 +361,8 @@ void scsi_log_select(struct scsi_device *dev, struct command *cmd);
 
 /* The additional sense code with which the access state refuses the command; 0: it does not. */
 uint16_t scsi_alua_refuses(const struct command *cmd);
+/* A port shows the unit: in the state of its group there, if that has one. Locked likewise. */
+void scsi_alua_show_locked(struct scsi_device *dev, struct scsi_lun *lun);
 /* A nexus comes. The unit's lock is held. */
 void scsi_alua_admit_locked(struct scsi_it_l *it_l);
 void scsi_report_target_port_groups(struct scsi_device *dev, struct command *cmd);

@@ -214,11 +214,10 @@ static void lun_show(struct scsi_target *target, uint16_t number, struct scsi_de
 	lun->dev = dev;
 	lun->read_only = read_only;
 	lun->target = target;
-	lun->access = target->config.access;
-	lun->access_reason = 0;
 	if (dev) {
 		pthread_mutex_lock(&dev->lock);
 		list_add_tail(&dev->shown, &lun->link);
+		scsi_alua_show_locked(dev, lun);
 		pthread_mutex_unlock(&dev->lock);
 	}
 }
