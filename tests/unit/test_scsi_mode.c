@@ -234,6 +234,30 @@ static void test_the_write_cache(void **state)
 	assert_int_equal(sense_6(0x08, CACHING, 0, DEFAULT, 64).data[4 + 2], 4);
 }
 
+/* On its way into the cache when that is turned off: durable before it is acknowledged. */
+static void test_a_write_that_comes_too_late(void **state)
+{
+	static struct fixture_scsi_command write, select;
+	static const uint8_t write_10[10] = {0x2a, 0, 0, 0, 0, 0, 0, 0, 1};
+	const uint8_t select_6_cdb[6] = {0x15, 0x10, 0, 0, 24};
+
+	fs.lu.durable = false;
+	atomic_store(&fs.lu.write_cache, true);
+	fetch(CACHING);
+	list[4 + 2] = 0;
+	fs.disk->hold = true;
+	fixture_scsi_start(&fs, &write, 1, write_10, 10, block, 512, NULL, 0);
+	fixture_scsi_start(&fs, &select, 0, select_6_cdb, 6, list, list_len, NULL, 0);
+	fixture_disk_release(fs.disk);
+	assert_int_equal(write.delivered, 0);
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 2);
+	fixture_disk_release(fs.disk);
+	assert_int_equal(write.delivered, 1);
+	assert_int_equal(write.cmd.scsi.status, SCSI_GOOD);
+	fixture_scsi_end(&write);
+	fixture_scsi_end(&select);
+}
+
 static void test_a_cache_that_must_not_be(void **state)
 {
 	fs.lu.durable = true;
@@ -342,6 +366,7 @@ int main(void)
 		TEST(test_software_write_protect),
 		TEST(test_descriptor_sense),
 		TEST(test_the_write_cache),
+		TEST(test_a_write_that_comes_too_late),
 		TEST(test_a_cache_that_must_not_be),
 		TEST(test_lists_that_are_wrong),
 		TEST(test_all_or_nothing),

@@ -65,7 +65,8 @@ struct scsi_command {
 	struct message message;	     /* to the command's thread */
 	_Atomic uint64_t aborted_at; /* by the unit's count of abortions; 0: it was not */
 	bool enabled, started, posted, ending;
-	bool told; /* aborted, but its initiator is to see TASK ABORTED */
+	bool cached; /* it wrote what may be volatile */
+	bool told;   /* aborted, but its initiator is to see TASK ABORTED */
 	/* Of a command that moves data in pieces: bytes. */
 	uint64_t total, moved;
 	uint64_t lba, blocks; /* logical blocks of the whole command */

@@ -35,9 +35,25 @@ void scsi_end(struct command *cmd, enum scsi_status status)
 		scsi_finish(cmd);
 }
 
+static void late_flushed(struct blk_io *io)
+{
+	struct command *cmd = container_of(io, struct command, io);
+
+	scsi_end_io(cmd, scsi_flush_status(cmd), cmd->scsi.lba);
+}
+
+/*
+ * What was still on its way into the write cache when that was turned off came too late for the
+ * flush that belongs to that: it takes one of its own.
+ */
 void scsi_good(struct command *cmd)
 {
-	scsi_end(cmd, SCSI_GOOD);
+	if (!cmd->scsi.cached || !(lu_write_flags(scsi_device_of(cmd)->lu) & BLK_FUA)) {
+		scsi_end(cmd, SCSI_GOOD);
+		return;
+	}
+	cmd->scsi.cached = false;
+	scsi_flush(scsi_device_of(cmd), cmd, late_flushed);
 }
 
 void scsi_fail(struct command *cmd, struct scsi_sense sense)
@@ -264,6 +280,7 @@ static void command_reset(struct scsi_nexus *nexus, struct command *cmd)
 	scsi->enabled = scsi->started = scsi->posted = scsi->ending = scsi->told = false;
 	scsi->status = SCSI_GOOD;
 	scsi->sense_len = 0;
+	scsi->cached = false;
 	scsi->wanted = 0;
 }
 

@@ -180,8 +180,12 @@ unsigned int scsi_write_flags(struct command *cmd)
 {
 	struct lu *lu = scsi_device_of(cmd)->lu;
 
+	unsigned int flags;
+
 	lu_write_begins(lu, initiator(cmd));
-	return lu_write_flags(lu);
+	flags = lu_write_flags(lu);
+	cmd->scsi.cached |= !(flags & BLK_FUA);
+	return flags;
 }
 
 enum blk_status scsi_flush_status(struct command *cmd)
