@@ -105,7 +105,7 @@ void iscsi_rig_open(struct iscsi_rig *rig, const struct iscsi_rig_config *config
 
 void iscsi_rig_turn(struct iscsi_rig *rig)
 {
-	while (mailbox_drain(&rig->fs.mailbox) | mailbox_drain(&rig->mailbox))
+	while (mailbox_drain(&rig->fs.mailbox) || mailbox_drain(&rig->mailbox))
 		;
 }
 

@@ -14,6 +14,7 @@ enum param_kind {
 	PARAM_DECLARED, /* a number that each side has of its own */
 };
 
+#define FIRST ISCSI_PHASE_LEADING
 #define LOGIN (ISCSI_PHASE_LEADING | ISCSI_PHASE_JOINING)
 #define ALL   (LOGIN | ISCSI_PHASE_FULL)
 
@@ -26,40 +27,34 @@ struct param_rule {
 	const char *words[3]; /* of lists: the values 0, 1, 2 */
 };
 
+#define SIZES 512, ISCSI_DATA_LIMIT
+#define DIGESTS                  \
+	{                        \
+		"None", "CRC32C" \
+	}
+#define REPORTINGS                         \
+	{                                  \
+		"RFC3720", "ResponseFence" \
+	}
+
 /* RFC 7143 13.1 to 13.24, RFC 7144 for iSCSIProtocolLevel */
 static const struct param_rule param_rules[ISCSI_PARAMS] = {
-	[ISCSI_HEADER_DIGEST] =
-		{"HeaderDigest", PARAM_LIST, LOGIN, true, 0, 1, 0, {"None", "CRC32C"}},
-	[ISCSI_DATA_DIGEST] = {"DataDigest", PARAM_LIST, LOGIN, true, 0, 1, 0, {"None", "CRC32C"}},
-	[ISCSI_MAX_CONNECTIONS] = {"MaxConnections", PARAM_MIN, ISCSI_PHASE_LEADING, false, 1,
-				   65535, 1},
-	[ISCSI_INITIAL_R2T] = {"InitialR2T", PARAM_OR, ISCSI_PHASE_LEADING, false, 0, 1, 1},
-	[ISCSI_IMMEDIATE_DATA] = {"ImmediateData", PARAM_AND, ISCSI_PHASE_LEADING, false, 0, 1, 1},
-	[ISCSI_MAX_RECV] = {"MaxRecvDataSegmentLength", PARAM_DECLARED, ALL, true, 512,
-			    ISCSI_DATA_LIMIT, 8192},
-	[ISCSI_MAX_BURST] = {"MaxBurstLength", PARAM_MIN, ISCSI_PHASE_LEADING, false, 512,
-			     ISCSI_DATA_LIMIT, 262144},
-	[ISCSI_FIRST_BURST] = {"FirstBurstLength", PARAM_MIN, ISCSI_PHASE_LEADING, false, 512,
-			       ISCSI_DATA_LIMIT, 65536},
-	[ISCSI_TIME2WAIT] = {"DefaultTime2Wait", PARAM_MAX, ISCSI_PHASE_LEADING, true, 0, 3600, 2},
-	[ISCSI_TIME2RETAIN] = {"DefaultTime2Retain", PARAM_MIN, ISCSI_PHASE_LEADING, true, 0, 3600,
-			       20},
-	[ISCSI_MAX_R2T] = {"MaxOutstandingR2T", PARAM_MIN, ISCSI_PHASE_LEADING, false, 1, 65535, 1},
-	[ISCSI_PDU_IN_ORDER] = {"DataPDUInOrder", PARAM_OR, ISCSI_PHASE_LEADING, false, 0, 1, 1},
-	[ISCSI_SEQUENCE_IN_ORDER] = {"DataSequenceInOrder", PARAM_OR, ISCSI_PHASE_LEADING, false, 0,
-				     1, 1},
-	[ISCSI_RECOVERY_LEVEL] = {"ErrorRecoveryLevel", PARAM_MIN, ISCSI_PHASE_LEADING, true, 0, 2,
-				  0},
-	[ISCSI_TASK_REPORTING] = {"TaskReporting",
-				  PARAM_LIST,
-				  ISCSI_PHASE_LEADING,
-				  false,
-				  0,
-				  1,
-				  0,
-				  {"RFC3720", "ResponseFence"}},
-	[ISCSI_PROTOCOL_LEVEL] = {"iSCSIProtocolLevel", PARAM_MIN, ISCSI_PHASE_LEADING, false, 0,
-				  31, 1},
+	[ISCSI_HEADER_DIGEST] = {"HeaderDigest", PARAM_LIST, LOGIN, true, 0, 1, 0, DIGESTS},
+	[ISCSI_DATA_DIGEST] = {"DataDigest", PARAM_LIST, LOGIN, true, 0, 1, 0, DIGESTS},
+	[ISCSI_MAX_CONNECTIONS] = {"MaxConnections", PARAM_MIN, FIRST, false, 1, 65535, 1, {}},
+	[ISCSI_INITIAL_R2T] = {"InitialR2T", PARAM_OR, FIRST, false, 0, 1, 1, {}},
+	[ISCSI_IMMEDIATE_DATA] = {"ImmediateData", PARAM_AND, FIRST, false, 0, 1, 1, {}},
+	[ISCSI_MAX_RECV] = {"MaxRecvDataSegmentLength", PARAM_DECLARED, ALL, true, SIZES, 8192, {}},
+	[ISCSI_MAX_BURST] = {"MaxBurstLength", PARAM_MIN, FIRST, false, SIZES, 262144, {}},
+	[ISCSI_FIRST_BURST] = {"FirstBurstLength", PARAM_MIN, FIRST, false, SIZES, 65536, {}},
+	[ISCSI_TIME2WAIT] = {"DefaultTime2Wait", PARAM_MAX, FIRST, true, 0, 3600, 2, {}},
+	[ISCSI_TIME2RETAIN] = {"DefaultTime2Retain", PARAM_MIN, FIRST, true, 0, 3600, 20, {}},
+	[ISCSI_MAX_R2T] = {"MaxOutstandingR2T", PARAM_MIN, FIRST, false, 1, 65535, 1, {}},
+	[ISCSI_PDU_IN_ORDER] = {"DataPDUInOrder", PARAM_OR, FIRST, false, 0, 1, 1, {}},
+	[ISCSI_SEQUENCE_IN_ORDER] = {"DataSequenceInOrder", PARAM_OR, FIRST, false, 0, 1, 1, {}},
+	[ISCSI_RECOVERY_LEVEL] = {"ErrorRecoveryLevel", PARAM_MIN, FIRST, true, 0, 2, 0, {}},
+	[ISCSI_TASK_REPORTING] = {"TaskReporting", PARAM_LIST, FIRST, false, 0, 1, 0, REPORTINGS},
+	[ISCSI_PROTOCOL_LEVEL] = {"iSCSIProtocolLevel", PARAM_MIN, FIRST, false, 0, 31, 1, {}},
 };
 
 void iscsi_params_init(struct iscsi_params *params, const struct iscsi_settings *settings)
