@@ -99,6 +99,7 @@ struct scsi_device {
 	bool changing;	     /* a command changes what is remembered: changes.c */
 	struct list changes; /* commands that wait for their turn to */
 
+	_Atomic uint64_t conflicts;		    /* commands that a reservation refused */
 	_Atomic uint64_t read_errors, write_errors; /* of the medium: log.c */
 
 	/* To look at without the lock. */

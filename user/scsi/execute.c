@@ -31,6 +31,8 @@ void scsi_end(struct command *cmd, enum scsi_status status)
 	cmd->scsi.status = (uint8_t)status;
 	if (status != SCSI_GOOD && status != SCSI_CONDITION_MET)
 		cmd->data_in.len = 0;
+	if (status == SCSI_RESERVATION_CONFLICT)
+		atomic_fetch_add_explicit(&scsi_device_of(cmd)->conflicts, 1, memory_order_relaxed);
 	if (!cmd->scsi.it_l || scsi_task_leave(cmd))
 		scsi_finish(cmd);
 }

@@ -15,7 +15,6 @@
 #define EXCLUDED_EVERYTHING 4u
 
 #define TRANSPORT_ID_FIXED 24u
-#define PROTOCOL_ISCSI	   5
 #define ISCSI_ISID	   ",i,0x" /* between an initiator's name and its ISID */
 
 /* ---- types ---- */
@@ -49,7 +48,7 @@ uint32_t scsi_transport_id_length(const uint8_t *at, uint32_t len, uint8_t proto
 
 	if (len < TRANSPORT_ID_FIXED || (at[0] & 0xf) != protocol)
 		return 0;
-	if (protocol == PROTOCOL_ISCSI) {
+	if (protocol == SCSI_PROTOCOL_ISCSI) {
 		size = 4u + get_be16(at + 2);
 		if (size < TRANSPORT_ID_FIXED || size > len || size % 4 || at[0] >> 6 > 1 ||
 		    !memchr(at + 4, 0, size - 4))
@@ -58,7 +57,7 @@ uint32_t scsi_transport_id_length(const uint8_t *at, uint32_t len, uint8_t proto
 	return size <= SCSI_TRANSPORT_ID_MAX ? size : 0;
 }
 
-static size_t name_length(const uint8_t *id, uint32_t len)
+size_t scsi_transport_id_name(const uint8_t *id, uint32_t len)
 {
 	size_t n = strnlen((const char *)id + 4, len - 4);
 	const uint8_t *isid = memmem(id + 4, n, ISCSI_ISID, strlen(ISCSI_ISID));
@@ -69,10 +68,10 @@ static size_t name_length(const uint8_t *id, uint32_t len)
 /* An iSCSI TransportID without an ISID means every port of the initiator. */
 static bool id_is(const struct scsi_registration *r, const uint8_t *id, uint32_t len)
 {
-	if (r->id[0] == PROTOCOL_ISCSI && (id[0] & 0xf) == PROTOCOL_ISCSI) {
-		size_t n = name_length(r->id, r->id_len);
+	if (r->id[0] == SCSI_PROTOCOL_ISCSI && (id[0] & 0xf) == SCSI_PROTOCOL_ISCSI) {
+		size_t n = scsi_transport_id_name(r->id, r->id_len);
 
-		return n == name_length(id, len) && !memcmp(r->id + 4, id + 4, n);
+		return n == scsi_transport_id_name(id, len) && !memcmp(r->id + 4, id + 4, n);
 	}
 	return r->id_len == len && !memcmp(r->id, id, len);
 }

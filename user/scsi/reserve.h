@@ -11,6 +11,7 @@
 #include "scsi/device.h"
 
 #define SCSI_REGISTRATIONS_MAX 256u
+#define SCSI_PROTOCOL_ISCSI    5
 
 /* SPC-5 6.16.3.4; 0: there is no reservation. */
 enum scsi_pr_type {
@@ -71,6 +72,9 @@ void scsi_pr_copy(struct scsi_pr_table *to, const struct scsi_pr_table *from);
  * one of the protocol.
  */
 uint32_t scsi_transport_id_length(const uint8_t *at, uint32_t len, uint8_t protocol);
+
+/* The length of the initiator's name in an iSCSI one, from its fifth byte on. */
+size_t scsi_transport_id_name(const uint8_t *id, uint32_t len);
 
 /* Who is shut out now, of the nexuses and of those outside SCSI. The unit's lock is held. */
 void scsi_reservations_enforce_locked(struct scsi_device *dev);

@@ -40,6 +40,13 @@ void scsi_device_close(struct scsi_device *dev);
 /* The disk has another size: every nexus is told (2Ah/09h). Any thread. */
 void scsi_device_resized(struct scsi_device *dev);
 
+/*
+ * Who has reserved the unit, who is registered, and how many commands that refused:
+ * { "type", "reserved_by": who holds RESERVE(6) or (10), or null,
+ *   "registrations": [{"initiator", "port", "key", "holder"}], "conflicts" }.
+ */
+json_t *scsi_device_reservation(struct scsi_device *dev);
+
 /* ---- target ports: control thread ---- */
 
 #define SCSI_LUNS_MAX 256u

@@ -15,9 +15,11 @@ static json_t *luns_json(const struct target_iscsi *iscsi)
 
 	for (uint16_t lun = 0; lun < SCSI_LUNS_MAX; lun++)
 		if (iscsi->units[lun])
-			json_array_append_new(luns,
-					      json_pack("{s:i, s:o}", "lun", (int)lun, "disk",
-							json_text(iscsi->units[lun]->disk->name)));
+			json_array_append_new(
+				luns,
+				json_pack("{s:i, s:o, s:o}", "lun", (int)lun, "disk",
+					  json_text(iscsi->units[lun]->disk->name), "reservation",
+					  scsi_device_reservation(iscsi->units[lun]->device)));
 	return luns;
 }
 
