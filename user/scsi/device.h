@@ -72,6 +72,7 @@ struct scsi_it_l {
 	unsigned int tasks;		  /* not ended; the nexus's thread, with the next two */
 	bool leaving;			  /* hidden or closed: freed with its last task */
 	struct scsi_lun_removal *removal; /* whoever waits for that, or NULL */
+	struct list copies;		  /* struct scsi_copy; the nexus's thread */
 	atomic_uint access;		  /* enum scsi_access */
 	atomic_uint excluded;		  /* from what others' reservations: reserve.c */
 	bool prevents_removal;		  /* PREVENT ALLOW MEDIUM REMOVAL */
@@ -219,6 +220,8 @@ void scsi_start(struct command *cmd);
 void scsi_finish(struct command *cmd);
 /* Whether this nexus cannot write, for whatever reason. */
 bool scsi_write_protected(const struct scsi_it_l *it_l);
+/* Whether there is a medium, and a way to it: what a command of another unit asks of this one. */
+bool scsi_unit_reachable(const struct scsi_it_l *it_l);
 
 /* ---- nexuses, nexus.c ---- */
 
@@ -249,6 +252,8 @@ bool scsi_extent_ok(struct scsi_device *dev, struct command *cmd, uint64_t lba, 
 
 /* BLK_FUA or 0: what a change by this command must carry. To be asked before it is submitted. */
 unsigned int scsi_write_flags(struct command *cmd);
+/* The same of a change to another unit. */
+unsigned int scsi_write_flags_to(struct scsi_device *dev, struct command *cmd);
 /* What the initiator is told of the flush that ended: see lu_flush_ended(). */
 enum blk_status scsi_flush_status(struct command *cmd);
 /* Submits a FLUSH for a command that does something more in `done`. */
@@ -301,6 +306,21 @@ void scsi_inquiry(struct scsi_device *dev, struct command *cmd);
 void scsi_inquiry_vpd(struct scsi_device *dev, struct command *cmd, uint8_t peripheral);
 void scsi_request_sense(struct scsi_device *dev, struct command *cmd);
 void scsi_report_luns(struct scsi_device *dev, struct command *cmd);
+/* Whether this is one of the unit's designators (SPC-5 7.7.6), as page 83h has them. */
+bool scsi_designates(const struct scsi_device *dev, const uint8_t *designator);
+
+/* ---- third-party copy, copy.c, copy_list.c, copy_results.c ---- */
+
+void scsi_extended_copy(struct scsi_device *dev, struct command *cmd);
+uint64_t scsi_copy_memory(const struct scsi_device *dev, const struct command *cmd);
+void scsi_copy_status(struct scsi_device *dev, struct command *cmd);
+void scsi_copy_parameters(struct scsi_device *dev, struct command *cmd);
+void scsi_copy_failed_segment(struct scsi_device *dev, struct command *cmd);
+/* Forgets what is remembered of copies that have ended: the oldest ones, or all. */
+void scsi_copies_trim(struct scsi_it_l *it_l);
+void scsi_copies_forget(struct scsi_it_l *it_l);
+uint16_t scsi_vpd_third_party_copy(struct scsi_device *dev, const struct scsi_nexus *nexus,
+				   uint8_t *out);
 
 /* ---- changes that may be kept, changes.c ---- */
 
@@ -340,6 +360,8 @@ int scsi_reservations_open(struct scsi_device *dev, struct error *err);
 void scsi_reservations_close(struct scsi_device *dev);
 /* Whether another's reservation refuses the command. */
 bool scsi_reservation_conflicts(const struct command *cmd);
+/* The same of what has enum scsi_op_flags, whatever command it is done for. */
+bool scsi_reservation_excludes(const struct scsi_it_l *it_l, unsigned int flags);
 /* A nexus comes, goes; the unit is reset. The unit's lock is held. */
 void scsi_reservations_admit_locked(struct scsi_it_l *it_l);
 void scsi_reservations_forget_locked(struct scsi_it_l *it_l);

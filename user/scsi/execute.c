@@ -193,6 +193,12 @@ bool scsi_write_protected(const struct scsi_it_l *it_l)
 	       atomic_load_explicit(&it_l->dev->write_protected, memory_order_relaxed);
 }
 
+bool scsi_unit_reachable(const struct scsi_it_l *it_l)
+{
+	return !it_l->leaving && atomic_load_explicit(&it_l->dev->loaded, memory_order_relaxed) &&
+	       atomic_load_explicit(&it_l->access, memory_order_relaxed) < SCSI_ACCESS_STANDBY;
+}
+
 /* False, with the command ended: the medium is not to be had. */
 static bool medium_ok(struct scsi_device *dev, struct command *cmd)
 {

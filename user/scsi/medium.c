@@ -178,12 +178,15 @@ static uint64_t initiator(const struct command *cmd)
 
 unsigned int scsi_write_flags(struct command *cmd)
 {
-	struct lu *lu = scsi_device_of(cmd)->lu;
+	return scsi_write_flags_to(scsi_device_of(cmd), cmd);
+}
 
+unsigned int scsi_write_flags_to(struct scsi_device *dev, struct command *cmd)
+{
 	unsigned int flags;
 
-	lu_write_begins(lu, initiator(cmd));
-	flags = lu_write_flags(lu);
+	lu_write_begins(dev->lu, initiator(cmd));
+	flags = lu_write_flags(dev->lu);
 	cmd->scsi.cached |= !(flags & BLK_FUA);
 	return flags;
 }

@@ -58,6 +58,7 @@ static int it_l_open(struct scsi_nexus *nexus, uint16_t lun, struct scsi_device 
 	it_l->nexus = nexus;
 	it_l->lun = lun;
 	it_l->read_only = read_only || mask_has(nexus->config.mask.read_only, lun);
+	list_init(&it_l->copies);
 	list_add_tail(&nexus->it_ls, &it_l->nexus_link);
 	nexus->by_lun[lun] = it_l;
 	pthread_mutex_lock(&dev->lock);
@@ -78,6 +79,7 @@ static void it_l_free(struct scsi_it_l *it_l)
 	list_del(&it_l->link);
 	pthread_mutex_unlock(&dev->lock);
 	list_del(&it_l->nexus_link);
+	scsi_copies_forget(it_l);
 	free(it_l);
 	removal_put(removal);
 }

@@ -38,7 +38,11 @@
 	ACTION(0x5f, action, 10, SCSI_STANDBY, name, scsi_pr_out, NULL, 0, 0, 0xff, 0, 0, 0xff, \
 	       0xff, 0xff, 0xff, 0x04)
 
-#define REACH  (SCSI_PAST_RESERVE | SCSI_PAST_ALUA)
+#define REACH (SCSI_PAST_RESERVE | SCSI_PAST_ALUA)
+#define COPY_RESULTS(action, id, name, execute)                                                \
+	ACTION(0x84, action, 16, SCSI_SHY, name, execute, NULL, 0, 0, id, 0, 0, 0, 0, 0, 0, 0, \
+	       0xff, 0xff, 0xff, 0xff, 0, 0x04)
+
 #define LOOK   (SCSI_PAST_UA | SCSI_ANY_LUN | SCSI_PAST_ALUA)
 #define READS  (SCSI_READS | SCSI_MEDIUM)
 #define WRITES (SCSI_WRITES | SCSI_MEDIUM)
@@ -100,6 +104,11 @@ const struct scsi_opcode scsi_opcodes[] = {
 	PR_OUT(5, "PERSISTENT RESERVE OUT, PREEMPT AND ABORT"),
 	PR_OUT(6, "PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY"),
 	PR_OUT(7, "PERSISTENT RESERVE OUT, REGISTER AND MOVE"),
+	ACTION(0x83, 0, 16, SCSI_SHY, "EXTENDED COPY(LID1)", scsi_extended_copy, scsi_copy_memory,
+	       0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
+	COPY_RESULTS(0, 0xff, "RECEIVE COPY STATUS(LID1)", scsi_copy_status),
+	COPY_RESULTS(3, 0, "RECEIVE COPY OPERATING PARAMETERS", scsi_copy_parameters),
+	COPY_RESULTS(4, 0xff, "RECEIVE COPY FAILURE DETAILS(LID1)", scsi_copy_failed_segment),
 	OP(0x88, 16, READS, "READ(16)", scsi_read, scsi_transfer_memory, CDB_16(0xf8)),
 	OP(0x89, 16, WRITES, "COMPARE AND WRITE", scsi_compare_and_write, scsi_caw_memory, 0, 0xf8,
 	   0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0xff, 0, 0x04),

@@ -185,11 +185,15 @@ static bool harmless(const uint8_t *cdb)
 
 bool scsi_reservation_conflicts(const struct command *cmd)
 {
-	unsigned int excluded =
-		atomic_load_explicit(&cmd->scsi.it_l->excluded, memory_order_relaxed);
-	unsigned int flags = cmd->scsi.opcode->flags;
+	return scsi_reservation_excludes(cmd->scsi.it_l, cmd->scsi.opcode->flags) &&
+	       !harmless(cmd->scsi.cdb);
+}
 
-	if (!excluded || harmless(cmd->scsi.cdb))
+bool scsi_reservation_excludes(const struct scsi_it_l *it_l, unsigned int flags)
+{
+	unsigned int excluded = atomic_load_explicit(&it_l->excluded, memory_order_relaxed);
+
+	if (!excluded)
 		return false;
 	if (excluded & EXCLUDED_EVERYTHING)
 		return !(flags & (SCSI_ANY_LUN | SCSI_PAST_RESERVE));

@@ -112,6 +112,19 @@ static uint16_t vpd_identification(struct scsi_device *dev, const struct scsi_ne
 	return (uint16_t)(at - out);
 }
 
+/* Of a designator in a list: code set, association and type, length, and as many bytes. */
+bool scsi_designates(const struct scsi_device *dev, const uint8_t *designator)
+{
+	uint8_t out[SCSI_VPD_MAX];
+	const uint8_t *end = put_unit_designators(out, dev->lu->disk), *at;
+
+	for (at = out; at < end; at += 4 + at[3])
+		if (at[0] == (designator[0] & 0x0f) && at[1] == (designator[1] & 0x3f) &&
+		    at[3] == designator[3] && at[3] <= 20 && !memcmp(at + 4, designator + 4, at[3]))
+			return true;
+	return false;
+}
+
 static uint16_t vpd_extended_inquiry(struct scsi_device *dev, const struct scsi_nexus *nexus,
 				     uint8_t *out)
 {
@@ -127,9 +140,13 @@ static const struct {
 	uint8_t code;
 	uint16_t (*fill)(struct scsi_device *dev, const struct scsi_nexus *nexus, uint8_t *out);
 } pages[] = {
-	{0x00, vpd_supported},	       {0x80, vpd_serial},
-	{0x83, vpd_identification},    {0x86, vpd_extended_inquiry},
-	{0xb0, scsi_vpd_block_limits}, {0xb1, scsi_vpd_block_characteristics},
+	{0x00, vpd_supported},
+	{0x80, vpd_serial},
+	{0x83, vpd_identification},
+	{0x86, vpd_extended_inquiry},
+	{0x8f, scsi_vpd_third_party_copy},
+	{0xb0, scsi_vpd_block_limits},
+	{0xb1, scsi_vpd_block_characteristics},
 	{0xb2, scsi_vpd_provisioning},
 };
 
