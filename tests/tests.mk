@@ -26,14 +26,16 @@ links_classify :=
 links_target := $(MODULES)
 links_control := control base
 links_metrics := metrics base
-links_config := config control aoe ata lu state blk arena base
+links_config := config control aoe ata iscsi scsi lu state blk arena base
 links_attach := $(MODULES)
+links_serve := $(MODULES)
 links_report := base
 links_top := base
 links_xdp := xdp arena tap base
 links_steer := xdp arena tap base
 # What of the command line is tested by itself.
 $(B)/tests/unit/test_attach_args: $(B)/user/attach_args.o $(B)/user/options.o
+$(B)/tests/unit/test_serve_args: $(B)/user/serve_args.o $(B)/user/options.o
 $(B)/tests/unit/test_config_command: $(B)/user/cmd_config.o $(B)/user/cmd.o $(B)/user/options.o
 $(B)/tests/unit/test_report_text: $(B)/user/report_text.o
 $(B)/tests/unit/test_top_model: $(B)/user/top_model.o

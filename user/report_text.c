@@ -6,6 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void print_value(FILE *out, const json_t *value);
+
+/* A LUN of an iSCSI target, or an access list's entry. */
+static void print_object(FILE *out, const json_t *value)
+{
+	bool lun = json_object_get(value, "lun");
+
+	print_value(out, json_object_get(value, lun ? "lun" : "mac"));
+	fputc(lun ? '=' : '/', out);
+	print_value(out, json_object_get(value, lun ? "disk" : "access"));
+}
+
 /* A member as text: strings and numbers as they are, arrays joined with commas. */
 static void print_value(FILE *out, const json_t *value)
 {
@@ -38,10 +50,8 @@ static void print_value(FILE *out, const json_t *value)
 			separator = ",";
 		}
 		break;
-	case JSON_OBJECT: /* an access list's entry */
-		print_value(out, json_object_get(value, "mac"));
-		fputc('/', out);
-		print_value(out, json_object_get(value, "access"));
+	case JSON_OBJECT:
+		print_object(out, value);
 		break;
 	default:
 		fputc('-', out);
@@ -133,6 +143,18 @@ static const struct table tables[] = {
 	  {"BYTES/S", "bytes_per_second"},
 	  {"REQUESTS", "requests"},
 	  {"DELAYED", "delayed"}}},
+	{"iscsi",
+	 {{"TARGET", "name"}, {"PORTALS", "portals"}, {"LUNS", "luns"}, {"ALLOW", "allow"}}},
+	{"sessions",
+	 {{"TSIH", "tsih"},
+	  {"INITIATOR", "initiator"},
+	  {"TARGET", "target"},
+	  {"PEER", "peer"},
+	  {"CONNECTIONS", "connections"},
+	  {"CHAP", "chap"},
+	  {"COMMANDS", "commands"},
+	  {"READ", "read_bytes"},
+	  {"WRITTEN", "write_bytes"}}},
 	{"faults", {{"EXPORT", "export"}, {"MET", "met"}, {"FIRED", "fired"}, {"RULE", "rule"}}},
 };
 
@@ -172,12 +194,14 @@ static void print_table(FILE *out, const struct table *table, const json_t *rows
 		print_row(out, table, widths, row);
 }
 
-/* The lists of exports show the access lists; what slows or spoils answers is shown if it is there.
- */
+/* The lists of exports show the access lists; what not everybody uses is shown if it is there. */
 static bool table_in_status(const struct table *table, const json_t *rows)
 {
-	if (strcmp(table->name, "limits") == 0 || strcmp(table->name, "faults") == 0)
-		return json_array_size(rows) != 0;
+	static const char *const rare[] = {"limits", "faults", "iscsi", "sessions"};
+
+	for (size_t i = 0; i < sizeof(rare) / sizeof(rare[0]); i++)
+		if (strcmp(table->name, rare[i]) == 0)
+			return json_array_size(rows) != 0;
 	return strcmp(table->name, "acl") != 0;
 }
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "serve_args.h"
 
+#include "base/cleanup.h"
 #include "cmd.h"
+#include "config/config.h"
+#include "config/iscsi_words.h"
 #include "options.h"
 #include <errno.h>
 #include <getopt.h>
@@ -9,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PORT_DEFAULT "3260"
-#define CHAP_LINE    (2 * (ISCSI_SECRET_MAX + 2))
+#define CHAP_LINE (2 * (ISCSI_SECRET_MAX + 2))
 
 enum serve_option {
 	OPT_ISCSI = OPTION_FIRST,
@@ -62,6 +64,9 @@ static int read_target(struct serve_args *args, const char *name, struct error *
 
 	if (ret)
 		return ret;
+	for (unsigned int i = 0; i < args->ntargets; i++)
+		if (strcmp(args->targets[i].name, name) == 0)
+			return error_set(err, EINVAL, "--iscsi %s: it is given twice", name);
 	target = array_grow(&args->targets, &args->ntargets, sizeof(*args->targets));
 	if (!target)
 		return out_of_memory(err);
@@ -69,23 +74,29 @@ static int read_target(struct serve_args *args, const char *name, struct error *
 	return 0;
 }
 
-/* ADDR, ADDR:PORT, [ADDR], [ADDR]:PORT; whether it is an address is found out on listening. */
 static int read_portal(struct serve_target *target, const char *text, struct error *err)
 {
-	const char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
-	bool has_port = colon && (!bracket || colon > bracket);
 	struct iscsi_portal *portal =
 		array_grow(&target->portals, &target->nportals, sizeof(*portal));
-	int n;
+	int ret;
 
 	if (!portal)
 		return out_of_memory(err);
-	portal->group = 1;
-	n = snprintf(portal->address, sizeof(portal->address), "%s%s", text,
-		     has_port ? "" : ":" PORT_DEFAULT);
-	if (n >= (int)sizeof(portal->address))
-		return error_set(err, EINVAL, "--portal %s: ADDR[:PORT] or [ADDR][:PORT]", text);
-	return 0;
+	ret = config_portal_parse(text, portal, err);
+	for (unsigned int i = 0; i + 1 < target->nportals && !ret; i++)
+		if (strcmp(target->portals[i].address, portal->address) == 0)
+			return error_set(err, EINVAL, "--portal %s: it is given twice", text);
+	return ret ? error_prefix(err, -ret, "--portal") : 0;
+}
+
+static int check_disk(const char *text, struct error *err)
+{
+	struct disk_spec spec;
+	int ret = disk_spec_parse(text, &spec, err);
+
+	if (!ret)
+		disk_spec_fini(&spec);
+	return ret;
 }
 
 static int read_lun(struct serve_target *target, const char *text, struct error *err)
@@ -100,44 +111,37 @@ static int read_lun(struct serve_target *target, const char *text, struct error 
 	    number >= SCSI_LUNS_MAX)
 		return error_set(err, EINVAL, "--lun %s: N=DISK, N from 0 to %u", text,
 				 SCSI_LUNS_MAX - 1);
+	for (unsigned int i = 0; i < target->nluns; i++)
+		if (target->luns[i].lun == number)
+			return error_set(err, EINVAL, "--lun %s: there is a LUN %lu already", text,
+					 number);
 	lun = array_grow(&target->luns, &target->nluns, sizeof(*lun));
 	if (!lun)
 		return out_of_memory(err);
 	lun->lun = (uint16_t)number;
 	lun->disk = end + 1;
-	return 0;
+	return check_disk(lun->disk, err);
 }
 
-static int read_rule(struct serve_target *target, const char *word, size_t len, struct error *err)
+static int read_rule(struct serve_target *target, const char *word, struct error *err)
 {
-	bool read_only = len > 3 && strncmp(word + len - 3, "/ro", 3) == 0;
 	struct iscsi_rule *rule = array_grow(&target->rules, &target->nrules, sizeof(*rule));
+	int ret;
 
 	if (!rule)
 		return out_of_memory(err);
-	if (read_only)
-		len -= 3;
-	if (!len || len > ISCSI_NAME_MAX)
-		return error_set(err, EINVAL, "--allow: names of initiators, as iqn...[/ro]");
-	memcpy(rule->pattern, word, len);
-	if (strcmp(rule->pattern, "any") == 0)
-		strcpy(rule->pattern, "*");
-	memset(rule->mask.visible, 0xff, sizeof(rule->mask.visible));
-	if (read_only)
-		memset(rule->mask.read_only, 0xff, sizeof(rule->mask.read_only));
-	return 0;
+	ret = config_rule_parse(word, rule, err);
+	return ret ? error_prefix(err, -ret, "--allow") : 0;
 }
 
 static int read_allow(struct serve_target *target, const char *list, struct error *err)
 {
-	int ret = 0;
+	_cleanup_free_ char *copy = strdup(list);
+	char *rest = copy, *word;
+	int ret = copy ? 0 : out_of_memory(err);
 
-	for (const char *word = list; word && !ret;) {
-		const char *comma = strchr(word, ',');
-
-		ret = read_rule(target, word, comma ? (size_t)(comma - word) : strlen(word), err);
-		word = comma ? comma + 1 : NULL;
-	}
+	while (!ret && (word = strsep(&rest, ",")))
+		ret = read_rule(target, word, err);
 	return ret;
 }
 
@@ -194,6 +198,18 @@ static int read_target_option(struct serve_args *args, int option, const char *v
 	}
 }
 
+static int read_exporter(struct serve_args *args, const char *text, struct error *err)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	int ret = config_listen_parse(text, &address, &len, err);
+
+	if (ret)
+		return error_prefix(err, -ret, "--exporter");
+	args->exporter = text;
+	return 0;
+}
+
 static int read_option(struct serve_args *args, int option, char *const argv[], struct error *err)
 {
 	switch (option) {
@@ -205,8 +221,7 @@ static int read_option(struct serve_args *args, int option, char *const argv[], 
 	case OPT_CHAP:
 		return read_target_option(args, option, optarg, err);
 	case OPT_EXPORTER:
-		args->exporter = optarg;
-		return 0;
+		return read_exporter(args, optarg, err);
 	case OPT_STATE_DIR:
 		args->state_dir = optarg;
 		return 0;

@@ -9,7 +9,7 @@ _stgt_xdp()
 	case $prev in
 	--xdp) words="auto zerocopy native generic" ;;
 	--allow) words="any any/ro" ;;
-	--config | --socket) return ;; # file names, by -o default
+	--config | --socket | --chap) return ;; # file names, by -o default
 	--state-dir)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return

@@ -6,7 +6,7 @@ local -a found
 case ${words[CURRENT-1]} in
 (--xdp) compadd auto zerocopy native generic; return ;;
 (--allow) compadd any any/ro; return ;;
-(--config|--socket) _files; return ;;
+(--config|--socket|--chap) _files; return ;;
 (--state-dir) _files -/; return ;;
 esac
 if (( CURRENT == 2 )); then

@@ -18,6 +18,16 @@ struct target_disk *target_disk_find(const struct target *target, const char *na
 	return NULL;
 }
 
+bool target_disk_is_named(const struct target *target, const struct disk *disk)
+{
+	const struct target_disk *named;
+
+	list_for_each_entry (named, &target->named, link)
+		if (named->disk == disk)
+			return true;
+	return false;
+}
+
 int target_add_disk(struct target *target, const char *name, const char *text, struct error *err)
 {
 	struct target_disk *disk;

@@ -47,6 +47,8 @@ struct target_iscsi {
 	struct iscsi_target *target;
 	struct iscsi_portal *portals; /* that are listened on for it */
 	unsigned int nportals;
+	struct iscsi_rule *rules; /* who may log in */
+	unsigned int nrules;
 	struct target_unit *units[SCSI_LUNS_MAX]; /* by LUN */
 };
 
@@ -83,6 +85,7 @@ struct target {
 /* ---- disks.c ---- */
 
 struct target_disk *target_disk_find(const struct target *target, const char *name);
+bool target_disk_is_named(const struct target *target, const struct disk *disk);
 void target_disk_close(struct target_disk *disk);
 
 /* Opens a disk by its name, or by DISK as the command line spells it; disk_put() it. */

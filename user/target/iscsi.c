@@ -118,6 +118,21 @@ static int show_lun(struct target *target, struct target_iscsi *iscsi,
 
 /* ---- targets ---- */
 
+/* What the target is asked to let in, for whoever asks what that was. */
+static int note_rules(struct target_iscsi *iscsi, const struct iscsi_access *access)
+{
+	struct iscsi_rule *rules = calloc(access->nrules + 1, sizeof(*rules));
+
+	if (!rules)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < access->nrules; i++)
+		rules[i] = access->rules[i];
+	free(iscsi->rules);
+	iscsi->rules = rules;
+	iscsi->nrules = access->nrules;
+	return 0;
+}
+
 static int open_target(struct target *target, struct target_iscsi *iscsi,
 		       const struct iscsi_request *request, struct error *err)
 {
@@ -161,7 +176,19 @@ static void close_target(struct target *target, struct target_iscsi *iscsi, uint
 	scsi_target_close(iscsi->scsi);
 	list_del(&iscsi->link);
 	free(iscsi->portals);
+	free(iscsi->rules);
 	free(iscsi);
+}
+
+/* Files that were made for a target that could not be served go. */
+static void undo_disks(struct target *target, const struct target_iscsi *iscsi)
+{
+	for (unsigned int lun = 0; lun < SCSI_LUNS_MAX; lun++) {
+		const struct target_unit *unit = iscsi->units[lun];
+
+		if (unit && unit->users == 1 && !target_disk_is_named(target, unit->disk))
+			disk_undo(unit->disk);
+	}
 }
 
 static int listen_portals(struct target *target, struct target_iscsi *iscsi,
@@ -197,12 +224,15 @@ int target_add_iscsi(struct target *target, const struct iscsi_request *request,
 		return ret;
 	}
 	list_add_tail(&target->iscsi, &iscsi->link);
+	if (note_rules(iscsi, &request->access))
+		ret = error_set(err, ENOMEM, "out of memory");
 	for (unsigned int i = 0; i < request->nluns && !ret; i++)
 		ret = show_lun(target, iscsi, &request->luns[i], err);
 	/* Last: who connects finds all of it. */
 	if (!ret)
 		ret = listen_portals(target, iscsi, request, err);
 	if (ret) {
+		undo_disks(target, iscsi);
 		close_target(target, iscsi, 0);
 		return error_prefix(err, -ret, "%s", request->name);
 	}

@@ -2,12 +2,26 @@
 /* iSCSI in the document of status. */
 #include "target/internal.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json_text.h"
+#include "config/iscsi_words.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 #define SESSIONS_MAX 4096u /* in one report */
+
+static json_t *allow_json(const struct target_iscsi *iscsi)
+{
+	json_t *allow = json_array();
+
+	for (unsigned int i = 0; i < iscsi->nrules; i++) {
+		_cleanup_free_ char *text = config_rule_text(&iscsi->rules[i]);
+
+		json_array_append_new(allow, json_text(text ? text : ""));
+	}
+	return allow;
+}
 
 static json_t *luns_json(const struct target_iscsi *iscsi)
 {
@@ -46,9 +60,10 @@ json_t *target_iscsi_json(const struct target *target)
 		for (unsigned int i = 0; i < iscsi->nportals; i++)
 			json_array_append_new(portals, json_text(iscsi->portals[i].address));
 		json_array_append_new(targets,
-				      json_pack("{s:o, s:o, s:o}", "name",
+				      json_pack("{s:o, s:o, s:o, s:o}", "name",
 						json_text(iscsi_target_name(iscsi->target)),
-						"portals", portals, "luns", luns_json(iscsi)));
+						"portals", portals, "luns", luns_json(iscsi),
+						"allow", allow_json(iscsi)));
 	}
 	return targets;
 }

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""`stgt-xdp serve` as iSCSI initiators meet it: libiscsi's tools and its library."""
+
+import re
+import signal
+import socket
+import threading
+
+import pytest
+
+from iscsi import HOST, IQN, Initiator, Serve, Tools, url
+from lab import PROGRAM, inside, pattern, wait_until
+
+OTHER = "iqn.2026-11.org.example:other"
+PORTAL = "127.0.0.1:3260"
+
+
+@pytest.fixture
+def netns(lab):
+    return lab.netns("iscsi")
+
+
+@pytest.fixture
+def tools(lab, netns):
+    return Tools(lab, netns)
+
+
+@pytest.fixture
+def serve(lab, netns):
+    def start(*words, **kwargs):
+        return Serve(lab, netns, words, **kwargs)
+
+    return start
+
+
+def one(disk="ram:8M", *words, allow="any", portal=PORTAL):
+    return ["--iscsi", IQN, "--portal", portal, "--lun", f"0={disk}", "--allow", allow, *words]
+
+
+def refusals(target):
+    return [line for line in target.output().splitlines() if "may not log in" in line]
+
+
+# ---- who may ---------------------------------------------------------------------------------
+
+
+def test_who_is_not_on_the_list_is_refused_and_named(serve, tools):
+    target = serve(*one(allow=f"{HOST},iqn.2026-11.org.example:group*"))
+    for name in (HOST, "iqn.2026-11.org.example:group7", "iqn.2026-11.org.example:group"):
+        assert tools.inquiry(url(), name=name) is None
+    for name in (OTHER, HOST + "x", HOST[:-1], "iqn.2026-11.org.example:grou"):
+        assert "Authorization failure" in tools.inquiry(url(), name=name)
+        assert refusals(target)[-1].endswith(f"({name}) may not log in to {IQN}: "
+                                             "it is not on the access list")
+    assert len(refusals(target)) == 4
+    # Nor does discovery tell of what it may not use.
+    assert tools.ls(name=HOST) == [f"Target:{IQN} Portal:{PORTAL},1"]
+    assert tools.ls(name=OTHER) == []
+
+
+def test_read_only_is_read_only(serve, tools, lab):
+    disk = lab.disk()
+    serve(*one(disk, allow=f"{HOST}/ro,{OTHER}"))
+    reader = Initiator(tools.netns)
+    with pytest.raises(AssertionError, match="(?i)protect"):
+        reader.write(0, b"\1" * 512)
+    reader.close()
+    assert disk.read_bytes()[:512] == pattern(0, 1)
+    writer = Initiator(tools.netns, name=OTHER)
+    writer.write(0, b"\1" * 512)
+    writer.close()
+    assert disk.read_bytes()[:1024] == b"\1" * 512 + pattern(1, 1)
+
+
+def test_some_units_for_some(serve, tools):
+    serve(*one("ram:1M", "--lun", "1=ram:2M", "--lun", "255=ram:3M", allow=f"{HOST},any/lun=1-7"))
+    assert [tools.capacity(url(lun)) >> 20 for lun in (0, 1, 255)] == [1, 2, 3]
+    assert tools.inquiry(url(1), name=OTHER) is None
+    for lun in (0, 255):
+        assert tools.inquiry(url(lun), name=OTHER) is not None
+
+    def listed(name):
+        return [int(n) for line in tools.ls(name=name, luns=True)
+                for n in re.findall(r"Lun:(\d+)", line)]
+
+    assert listed(HOST) == [0, 1, 255]
+    assert listed(OTHER) == [1]
+
+
+def test_chap(serve, tools, lab):
+    secrets = lab.path / "chap"
+    secrets.write_text("joe secretsecret1\ndisks othersecret12\n")
+    target = serve(*one("ram:8M", "--chap", secrets))
+    joe, mutual = "joe%secretsecret1@", "?target_user=disks&target_password="
+    assert tools.inquiry(url(account=joe)) is None
+    assert tools.inquiry(url(account=joe, words=mutual + "othersecret12")) is None
+    assert "CHAP_R" in tools.inquiry(url(account=joe, words=mutual + "wrongsecret12"))
+    assert refusals(target) == []
+    for account in ("", "joe%secretsecret2@", "jim%secretsecret1@", "joe%secretsecret11@"):
+        assert "Authentication failure" in tools.inquiry(url(account=account))
+        assert refusals(target)[-1].endswith("it did not prove who it is")
+    assert len(refusals(target)) == 4
+    assert "secret" not in target.output()
+
+
+# ---- where -----------------------------------------------------------------------------------
+
+
+def test_two_targets_on_two_portals(serve, tools):
+    serve(*one("ram:1M", "--portal", "127.0.0.2:3261"),
+          "--iscsi", OTHER, "--portal", "127.0.0.2:3261", "--lun", "0=ram:2M", "--allow", "any")
+    both = [f"Target:{IQN} Portal:{PORTAL},1", f"Target:{IQN} Portal:127.0.0.2:3261,1",
+            f"Target:{OTHER} Portal:127.0.0.2:3261,1"]
+    assert sorted(tools.ls()) == sorted(both)
+    assert sorted(tools.ls("127.0.0.2:3261")) == sorted(both)
+    assert tools.capacity(url()) == tools.capacity(url(portal="127.0.0.2:3261")) == 1 << 20
+    assert tools.capacity(url(target=OTHER, portal="127.0.0.2:3261")) == 2 << 20
+
+
+def test_ipv6(serve, tools, lab, netns):
+    lab.run(["sysctl", "-qw", "net.ipv6.conf.lo.disable_ipv6=0"], netns)
+    serve(*one("ram:1M", portal="[::1]"))
+    assert tools.ls("[::1]:3260") == [f"Target:{IQN} Portal:[::1]:3260,1"]
+    assert tools.capacity(url(portal="[::1]:3260")) == 1 << 20
+
+
+def test_port_that_is_taken(lab, netns):
+    with inside(netns), socket.create_server(("127.0.0.1", 3260)):
+        done = lab.run([PROGRAM, "serve", *one(lab.path / "made.img,size=1M"), "--state-dir",
+                        lab.path / "state", "--socket", lab.path / "sock"], netns, check=False)
+    assert done.returncode == 1
+    assert done.stdout == "" and done.stderr.count("\n") == 1, done
+    assert PORTAL in done.stderr and "in use" in done.stderr
+    assert not (lab.path / "made.img").exists()
+
+
+def test_wrong_usage(lab):
+    done = lab.run([PROGRAM, "serve", "--iscsi", "disks"], check=False)
+    assert done.returncode == 2 and "disks" in done.stderr and done.stdout == ""
+
+
+# ---- what it says ----------------------------------------------------------------------------
+
+
+def sessions(target):
+    return target.json("status")["sessions"]
+
+
+def test_status_shows_targets_and_sessions(serve, tools, netns):
+    target = serve(*one("ram:8M", "--lun", "3=ram:1M", allow=f"{HOST}/lun=0-3,any/ro"))
+    text = target.control("status").stdout
+    assert f"{HOST}/lun=0-3,any/ro" in text and "0=ram:8M,3=ram:1M" in text and PORTAL in text
+    assert "sessions" not in text
+    initiator = Initiator(netns)
+    initiator.write(8, bytes(4096))
+    (session,) = sessions(target)
+    assert session["initiator"] == HOST and session["target"] == IQN
+    assert session["peer"].startswith("127.0.0.1:") and session["connections"] == 1
+    assert session["writes"] == 1 and session["write_bytes"] == 4096
+    assert re.search(rf"^ +{session['tsih']} +{HOST} +{IQN} ", target.control("status").stdout, re.M)
+    initiator.close()
+    wait_until(lambda: not sessions(target), 5, "the session to be gone")
+
+
+# ---- how it ends -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_at_once_under_load(serve, tools, how):
+    target = serve(*one("ram:64M"))
+    tools.load(url())
+    wait_until(lambda: any(s["reads"] > 100 for s in sessions(target)), 10, "reads")
+    assert target.stop(how, seconds=3) == 0
+    # And lets its port go.
+    target.start()
+    assert tools.inquiry(url()) is None
+
+
+def test_what_was_acknowledged_outlives_a_kill(serve, lab, netns):
+    disk = lab.disk(fill=False)
+    target = serve(*one(disk))
+    initiator = Initiator(netns)
+    blocks = 2048
+    acknowledged = []
+
+    def write():
+        with inside(netns):
+            for lba in range(blocks):
+                initiator.write(lba, pattern(lba, 1))
+                acknowledged.append(lba)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    wait_until(lambda: len(acknowledged) > 100, 20, "writes")
+    target.kill()
+    before = len(acknowledged)
+    assert before < blocks
+    assert disk.read_bytes()[:before * 512] == pattern(0, before)
+    target.start()
+    writer.join(60)
+    assert len(acknowledged) == blocks
+    assert [s["initiator"] for s in sessions(target)] == [HOST]
+    initiator.close()
+    assert disk.read_bytes()[:blocks * 512] == pattern(0, blocks)
+
+
+# ---- the disks -------------------------------------------------------------------------------
+
+
+def test_disk_options(serve, tools):
+    serve(*one("ram:8M,removable", "--lun", "1=ram:8M,logical_block_size=4096",
+               "--lun", "2=ram:8M,thin=off"))
+    assert "Removable:1" in tools.run("iscsi-inq", url(0)).stdout
+    assert "Removable:0" in tools.run("iscsi-inq", url(1)).stdout
+
+    def capacity(lun):
+        return tools.run("iscsi-readcapacity16", url(lun)).stdout
+
+    assert "LENGTH IN BYTES:4096" in capacity(1) and "LBPME:1" in capacity(1)
+    assert "LENGTH IN BYTES:512" in capacity(2) and "LBPME:0" in capacity(2)
+
+
+@pytest.mark.parametrize("family", ["Inquiry", "ReadCapacity16", "Read10", "Write10", "iSCSIcmdsn"])
+def test_suite(serve, tools, family):
+    serve(*one("ram:64M"))
+    done = tools.lab.run(["timeout", "100", "iscsi-test-cu", "-d", "-t", f"ALL.{family}", url()],
+                         tools.netns, check=False, timeout=110)
+    summary = re.search(r"^ +tests +(\d+) +(\d+) +(\d+) +(\d+)", done.stdout, re.M)
+    assert summary and int(summary[2]) > 0 and int(summary[4]) == 0, done.stdout
