@@ -9,7 +9,10 @@
 
 #include "base/bytes.h"
 #include "fixture_scsi.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
 	REGISTER,
@@ -459,6 +462,116 @@ static void test_kept_over_a_restart(void **state)
 	assert_int_equal(write_by(2), SCSI_GOOD);
 }
 
+/* ---- saved by another thread ---- */
+
+static struct mailbox writer;
+
+static int setup_writer(void **state)
+{
+	dir = fixture_dir_make();
+	assert_int_equal(mailbox_open(&writer), 0);
+	assert_int_equal(state_open(dir, "disk", &writer, &kept, NULL), 0);
+	fixture_scsi_open(&fs, &(struct fixture_scsi_config){.state = kept});
+	return 0;
+}
+
+static int teardown_writer(void **state)
+{
+	teardown_kept(state);
+	mailbox_close(&writer);
+	return 0;
+}
+
+static struct fixture_scsi_command changes[2];
+static uint8_t change_lists[2][24];
+
+static void start_register(unsigned int n, uint8_t key)
+{
+	static const uint8_t cdb[10] = {0x5f, IGNORE, 0, 0, 0, 0, 0, 0, 24};
+
+	memset(change_lists[n], 0, 24);
+	change_lists[n][15] = key;
+	change_lists[n][20] = APTPL;
+	fixture_scsi_start(&fs, &changes[n], n, cdb, 10, change_lists[n], 24, NULL, 0);
+	fixture_scsi_turn(&fs);
+}
+
+static void save(void)
+{
+	while (mailbox_drain(&writer))
+		;
+	fixture_scsi_turn(&fs);
+}
+
+static void test_durable_before_the_answer(void **state)
+{
+	start_register(0, 0xa);
+	start_register(1, 0xb);
+	assert_int_equal(changes[0].delivered + changes[1].delivered, 0);
+	assert_keys(0, NULL);
+	save();
+	assert_int_equal(changes[0].delivered, 1);
+	assert_int_equal(changes[1].delivered, 0);
+	assert_keys(1, (uint64_t[]){0xa});
+	save();
+	assert_int_equal(changes[1].delivered, 1);
+	assert_keys(2, (uint64_t[]){0xa, 0xb});
+	fixture_scsi_end(&changes[0]);
+	fixture_scsi_end(&changes[1]);
+}
+
+/* Aborted while it waits for its turn: it changes nothing, and keeps nobody from theirs. */
+static void test_aborted_before_its_turn(void **state)
+{
+	struct scsi_tmf tmf = {
+		.function = SCSI_ABORT_TASK, .task = &changes[1].cmd, .done = managed};
+
+	start_register(0, 0xa);
+	start_register(1, 0xb);
+	scsi_task_management(fs.nexus[1], &tmf);
+	fixture_scsi_turn(&fs);
+	save();
+	save();
+	assert_int_equal(changes[0].delivered, 1);
+	assert_int_equal(changes[1].dropped, 1);
+	assert_keys(1, (uint64_t[]){0xa});
+	fixture_scsi_end(&changes[0]);
+	fixture_scsi_end(&changes[1]);
+	start_register(1, 0xb);
+	save();
+	assert_keys(2, (uint64_t[]){0xa, 0xb});
+	fixture_scsi_end(&changes[1]);
+}
+
+static void test_cannot_be_saved(void **state)
+{
+	struct fixture_scsi_answer a;
+	char *path = strdup(dir);
+	FILE *in_the_way;
+
+	/* The directory is a file now. */
+	assert_non_null(path);
+	fixture_dir_remove(dir);
+	dir = path;
+	in_the_way = fopen(dir, "w");
+	assert_non_null(in_the_way);
+	fclose(in_the_way);
+	start_register(0, 0xa);
+	save();
+	a = fixture_scsi_answer_of(&changes[0]);
+	assert_int_equal(a.key, SCSI_KEY_HARDWARE_ERROR);
+	assert_int_equal(a.asc, SCSI_ASC_TARGET_FAILURE);
+	fixture_scsi_end(&changes[0]);
+	assert_keys(0, NULL);
+	assert_int_equal(remove(dir), 0);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	start_register(0, 0xa);
+	save();
+	assert_int_equal(changes[0].cmd.scsi.status, SCSI_GOOD);
+	fixture_scsi_end(&changes[0]);
+	assert_keys(1, (uint64_t[]){0xa});
+}
+
 /* ---- RESERVE(6) and (10) ---- */
 
 static void test_simple_reservations(void **state)
@@ -560,8 +673,9 @@ static void test_report(void **state)
 		      " \"conflicts\": 1}");
 }
 
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define TEST_KEPT(name) cmocka_unit_test_setup_teardown(name, setup_kept, teardown_kept)
+#define TEST(name)	  cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_WRITER(name) cmocka_unit_test_setup_teardown(name, setup_writer, teardown_writer)
+#define TEST_KEPT(name)	  cmocka_unit_test_setup_teardown(name, setup_kept, teardown_kept)
 
 int main(void)
 {
@@ -581,6 +695,9 @@ int main(void)
 		TEST(test_move),
 		TEST(test_persistent_outlives_nexus_and_reset),
 		TEST_KEPT(test_kept_over_a_restart),
+		TEST_WRITER(test_durable_before_the_answer),
+		TEST_WRITER(test_aborted_before_its_turn),
+		TEST_WRITER(test_cannot_be_saved),
 		TEST(test_simple_reservations),
 		TEST(test_simple_ends_with_its_nexus_and_a_reset),
 		TEST(test_simple_beside_persistent),
