@@ -2,7 +2,8 @@
 /*
  * The socket of a connection: at most one receive and one send are under way at a time. Whatever
  * happens only marks the connection dirty; its turn comes when the completions of this round are
- * through, so that many answers leave with one send.
+ * through, so that many answers leave with one send, and every staging buffer is free again before
+ * receives are posted anew.
  */
 #include "tcp/internal.h"
 
@@ -47,16 +48,15 @@ static void rx_done(struct ring_event *ev, int res, unsigned int flags)
 	conn_dirty(conn);
 	if (flags & IORING_CQE_F_BUFFER) {
 		conn->staging = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
-		conn->staged_at = 0;
 		conn->staged_len = res > 0 ? (uint32_t)res : 0;
 		if (!conn->staged_len)
 			tcp_staging_put(conn->worker, conn->staging);
 	} else if (conn->direct && res > 0 && conn->state == TCP_OPEN) {
 		iscsi_conn_landed(conn->iscsi, (uint32_t)res, clock_now_ns());
 	}
-	if (res == -ENOBUFS)
-		list_add_tail(&conn->worker->hungry, &conn->hungry);
-	else if (res <= 0 && res != -EINTR && !(res == -ECANCELED && conn->state == TCP_MOVING))
+	/* Without a staging buffer it is tried again. */
+	if (res <= 0 && res != -EINTR && res != -ENOBUFS &&
+	    !(res == -ECANCELED && conn->state == TCP_MOVING))
 		conn_state(conn, TCP_CLOSED);
 }
 
@@ -82,35 +82,52 @@ static uint32_t conn_offer(struct tcp_conn *conn, const uint8_t *bytes, uint32_t
 	return (uint32_t)iscsi_conn_input(conn->iscsi, bytes, len, conn->worker->now_ns);
 }
 
-/* Gives the transport what it has not taken yet; true when nothing is left. */
+/* Gives the transport what came before; true when nothing of it is left. */
 static bool conn_feed(struct tcp_conn *conn)
 {
 	uint32_t taken;
 
-	if (conn->carried) {
-		taken = conn_offer(conn, conn->carried + conn->carried_at, conn->carried_len);
-		conn->carried_at += taken;
-		conn->carried_len -= taken;
-		if (conn->carried_len)
-			return false;
-		free(conn->carried);
-		conn->carried = NULL;
+	if (!conn->carried)
+		return true;
+	taken = conn_offer(conn, conn->carried + conn->carried_at, conn->carried_len);
+	conn->carried_at += taken;
+	conn->carried_len -= taken;
+	if (conn->carried_len)
+		return false;
+	free(conn->carried);
+	conn->carried = NULL;
+	return true;
+}
+
+/*
+ * Takes what was received out of its staging buffer. What the transport does not take now is
+ * copied: who does not read his answers, or waits for memory, must keep no buffer from others.
+ */
+static void conn_unstage(struct tcp_conn *conn)
+{
+	const uint8_t *bytes = tcp_staging(conn->worker, conn->staging);
+	uint32_t len = conn->staged_len, taken = 0;
+
+	if (!len)
+		return;
+	if (conn->state == TCP_OPEN)
+		taken = conn_offer(conn, bytes, len);
+	if (taken < len && (conn->state == TCP_OPEN || conn->state == TCP_MOVING)) {
+		conn->carried = malloc(len - taken);
+		if (conn->carried)
+			memcpy(conn->carried, bytes + taken, len - taken);
+		else
+			tcp_conn_abort(conn);
+		conn->carried_at = 0;
+		conn->carried_len = len - taken;
 	}
-	if (conn->staged_len) {
-		taken = conn_offer(conn, tcp_staging(conn->worker, conn->staging) + conn->staged_at,
-				   conn->staged_len);
-		conn->staged_at += taken;
-		conn->staged_len -= taken;
-		if (!conn->staged_len)
-			tcp_staging_put(conn->worker, conn->staging);
-	}
-	return !conn->staged_len;
+	conn->staged_len = 0;
+	tcp_staging_put(conn->worker, conn->staging);
 }
 
 static void conn_receive(struct tcp_conn *conn)
 {
-	if (conn->receiving || list_linked(&conn->hungry) || !conn_feed(conn) ||
-	    conn->state != TCP_OPEN)
+	if (conn->receiving || !conn_feed(conn) || conn->state != TCP_OPEN)
 		return;
 	iscsi_conn_want(conn->iscsi, &conn->want);
 	if (conn->want.kind == ISCSI_WANT_NOTHING)
@@ -182,24 +199,6 @@ static void conn_arrive(struct message *message)
 	conn_dirty(conn);
 }
 
-/* Staging memory is the worker's: what lies there is copied. Only a login moves, so it is little.
- */
-static bool conn_carry(struct tcp_conn *conn)
-{
-	if (!conn->staged_len)
-		return true;
-	conn->carried = malloc(conn->staged_len);
-	if (!conn->carried)
-		return false;
-	memcpy(conn->carried, tcp_staging(conn->worker, conn->staging) + conn->staged_at,
-	       conn->staged_len);
-	conn->carried_at = 0;
-	conn->carried_len = conn->staged_len;
-	conn->staged_len = 0;
-	tcp_staging_put(conn->worker, conn->staging);
-	return true;
-}
-
 static void conn_move(struct tcp_conn *conn)
 {
 	if (conn->receiving && !conn->cancelling) {
@@ -209,12 +208,7 @@ static void conn_move(struct tcp_conn *conn)
 	}
 	if (conn_transferring(conn))
 		return;
-	if (!conn_carry(conn)) {
-		tcp_conn_abort(conn);
-		return;
-	}
 	list_del(&conn->link);
-	list_del(&conn->hungry);
 	conn->message.run = conn_arrive;
 	mailbox_post(&conn->to->thread.mailbox, &conn->message);
 }
@@ -224,12 +218,9 @@ static void conn_move(struct tcp_conn *conn)
 static void conn_free(struct tcp_conn *conn)
 {
 	iscsi_conn_close(conn->iscsi);
-	if (conn->staged_len)
-		tcp_staging_put(conn->worker, conn->staging);
 	free(conn->carried);
 	close(conn->fd);
 	list_del(&conn->link);
-	list_del(&conn->hungry);
 	free(conn);
 }
 
@@ -244,6 +235,7 @@ static void conn_close(struct tcp_conn *conn)
 
 void tcp_conn_turn(struct tcp_conn *conn)
 {
+	conn_unstage(conn);
 	switch (conn->state) {
 	case TCP_OPEN:
 		conn_receive(conn);
@@ -360,7 +352,6 @@ void tcp_conn_open(struct tcp_worker *worker, int fd, const struct sockaddr_stor
 	conn->rx_event.done = rx_done;
 	conn->tx_event.done = tx_done;
 	conn->cancel_event.done = cancel_done;
-	list_init(&conn->hungry);
 	list_init(&conn->dirty);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));

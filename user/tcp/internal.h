@@ -42,9 +42,8 @@ enum tcp_conn_state {
 };
 
 struct tcp_conn {
-	struct list link;   /* in the worker's */
-	struct list dirty;  /* in the worker's: has to be looked at before it sleeps */
-	struct list hungry; /* in the worker's: no staging buffer was free */
+	struct list link;  /* in the worker's */
+	struct list dirty; /* in the worker's: has to be looked at before it sleeps */
 	struct tcp_worker *worker;
 	struct iscsi_conn *iscsi;
 	int fd;
@@ -53,10 +52,10 @@ struct tcp_conn {
 	bool receiving, sending, cancelling;
 	bool direct;	 /* the receive under way goes to arena memory */
 	uint64_t end_ns; /* when an ending connection is closed whatever is left */
-	/* Received and not taken yet. */
+	/* Received in this turn; staging buffers are everybody's, so none outlives it. */
 	uint16_t staging;
-	uint32_t staged_at, staged_len; /* len 0: none */
-	uint8_t *carried;		/* the same, from the worker before; NULL: none */
+	uint32_t staged_len; /* 0: none */
+	uint8_t *carried;    /* received and not taken yet; NULL: none */
 	uint32_t carried_at, carried_len;
 	struct iscsi_want want;
 	struct msghdr rx_msg, tx_msg;
@@ -75,7 +74,7 @@ struct tcp_worker {
 	struct iscsi_worker *iscsi;
 	struct io_uring_buf_ring *stagings; /* those that the kernel has */
 	uint8_t *staging_memory;
-	struct list conns, dirty, hungry;
+	struct list conns, dirty;
 	struct ring_event mail_event;
 	bool mail_armed, stopping;
 	bool ending;	      /* connections may be in TCP_ENDING */
@@ -97,7 +96,7 @@ struct tcp_server {
 int tcp_worker_open(struct tcp_server *server, struct tcp_worker *worker, struct error *err);
 void tcp_worker_close(struct tcp_worker *worker, struct mailbox *control);
 
-/* A staging buffer's memory; and it is free again. */
+/* A staging buffer's memory; and it is the kernel's again. */
 uint8_t *tcp_staging(struct tcp_worker *worker, uint16_t index);
 void tcp_staging_put(struct tcp_worker *worker, uint16_t index);
 

@@ -31,23 +31,11 @@ uint8_t *tcp_staging(struct tcp_worker *worker, uint16_t index)
 	return worker->staging_memory + (size_t)index * STAGING_BYTES;
 }
 
-static void staging_give(struct tcp_worker *worker, uint16_t index)
+void tcp_staging_put(struct tcp_worker *worker, uint16_t index)
 {
 	io_uring_buf_ring_add(worker->stagings, tcp_staging(worker, index), STAGING_BYTES, index,
 			      (int)io_uring_buf_ring_mask(STAGINGS), 0);
 	io_uring_buf_ring_advance(worker->stagings, 1);
-}
-
-void tcp_staging_put(struct tcp_worker *worker, uint16_t index)
-{
-	staging_give(worker, index);
-	if (!list_empty(&worker->hungry)) {
-		struct tcp_conn *conn =
-			container_of(list_pop(&worker->hungry), struct tcp_conn, hungry);
-
-		if (!list_linked(&conn->dirty))
-			list_add_tail(&worker->dirty, &conn->dirty);
-	}
 }
 
 /* One mapping: the ring that the kernel takes buffers from, then the buffers. */
@@ -71,7 +59,7 @@ static int staging_open(struct tcp_worker *worker, struct error *err)
 	}
 	io_uring_buf_ring_init(worker->stagings);
 	for (uint16_t i = 0; i < STAGINGS; i++)
-		staging_give(worker, i);
+		tcp_staging_put(worker, i);
 	return 0;
 }
 
@@ -166,6 +154,7 @@ static uint64_t worker_end_conns(struct tcp_worker *worker)
 		else if (conn->end_ns < next_ns)
 			next_ns = conn->end_ns;
 	}
+	worker->ending = next_ns != UINT64_MAX;
 	return next_ns;
 }
 
@@ -242,7 +231,6 @@ int tcp_worker_open(struct tcp_server *server, struct tcp_worker *worker, struct
 	worker->mail_event.done = mail_ready;
 	list_init(&worker->conns);
 	list_init(&worker->dirty);
-	list_init(&worker->hungry);
 	return thread_start(&worker->thread, err);
 }
 
