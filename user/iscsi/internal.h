@@ -256,6 +256,7 @@ struct iscsi_session {
 	uint32_t last_ttt;
 	bool dispatching;
 
+	bool registered; /* the node knows it: nobody else can have its place */
 	bool closing;
 	bool settling; /* it is being closed: not to be freed meanwhile */
 	bool nexus_closed;

@@ -86,6 +86,7 @@ int iscsi_session_open(struct iscsi_conn *conn, const struct iscsi_session_id *i
 		free(session);
 		return -ENOMEM;
 	}
+	session->registered = true;
 	list_add_tail(&conn->worker->sessions, &session->link);
 	iscsi_session_join(session, conn);
 	*out = session;
@@ -115,7 +116,7 @@ struct iscsi_session *iscsi_session_twin(struct iscsi_worker *worker,
 	struct iscsi_session *session;
 
 	list_for_each_entry (session, &worker->sessions, link)
-		if (list_linked(&session->id.link) && iscsi_session_same(&session->id, id))
+		if (session->registered && iscsi_session_same(&session->id, id))
 			return session;
 	return NULL;
 }
@@ -129,7 +130,8 @@ static void session_settle(struct iscsi_session *session)
 	if (!session->closing || !session->nexus_closed || session->nlive)
 		return;
 	/* From here on another one may have its place. */
-	if (list_linked(&session->id.link)) {
+	if (session->registered) {
+		session->registered = false;
 		iscsi_node_unregister(worker->config.node, &session->id);
 		iscsi_worker_session_gone(worker);
 	}
