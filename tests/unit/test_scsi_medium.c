@@ -237,6 +237,38 @@ static void test_read_only(void **state)
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_WRITE), 0);
 }
 
+/* The longest is the physical block, which VPD page B0h says. */
+static void test_write_atomic(void **state)
+{
+	uint8_t cdb[16] = {0x9c, [13] = 8};
+	const uint8_t inquiry[6] = {0x12, 1, 0xb0, 0, 64};
+	struct fixture_scsi_answer a = fixture_scsi_run(&fs, 0, inquiry, 6, NULL, 0, 64);
+
+	assert_int_equal(get_be32(a.data + 44), 8);
+	assert_int_equal(get_be32(a.data + 48), 8);
+	cdb[9] = 16;
+	assert_int_equal(fixture_scsi_run(&fs, 0, cdb, 16, data, 4096, 0).status, SCSI_GOOD);
+	assert_memory_equal(fs.disk->data + 16 * 512, data, 4096);
+	assert_int_equal(fs.disk->requests, 1);
+	cdb[9] = 17;
+	assert_int_equal(fixture_scsi_run(&fs, 0, cdb, 16, data, 4096, 0).asc,
+			 SCSI_ASC_INVALID_FIELD_CDB);
+	cdb[9] = 16;
+	assert_int_equal(fixture_scsi_run(&fs, 0, cdb, 16, data, 2048, 0).asc,
+			 SCSI_ASC_INVALID_FIELD_IN_IU);
+	cdb[11] = 4;
+	assert_int_equal(fixture_scsi_run(&fs, 0, cdb, 16, data, 4096, 0).asc,
+			 SCSI_ASC_INVALID_FIELD_CDB);
+	cdb[11] = 0;
+	cdb[13] = 9;
+	assert_int_equal(fixture_scsi_run(&fs, 0, cdb, 16, data, 9 * 512, 0).asc,
+			 SCSI_ASC_INVALID_FIELD_CDB);
+	cdb[2] = 0x80;
+	assert_int_equal(fixture_scsi_run(&fs, 0, cdb, 16, data, 9 * 512, 0).asc,
+			 SCSI_ASC_LBA_RANGE);
+	assert_int_equal(fs.disk->requests, 1);
+}
+
 #define TEST(name, up) cmocka_unit_test_setup_teardown(name, up, teardown)
 
 int main(void)
@@ -251,6 +283,7 @@ int main(void)
 		TEST(test_large_logical_blocks, setup_4k),
 		TEST(test_force_unit_access, setup),
 		TEST(test_errors_of_the_medium, setup),
+		TEST(test_write_atomic, setup),
 		TEST(test_read_only, setup_read_only),
 	};
 

@@ -18,20 +18,25 @@
 uint16_t scsi_vpd_block_limits(struct scsi_device *dev, const struct scsi_nexus *nexus,
 			       uint8_t *page)
 {
-	uint32_t physical = dev->lu->disk->physical_block >> dev->block_shift;
+	uint32_t physical = scsi_physical_blocks(dev);
 	uint32_t caw = SCSI_CAW_MAX >> dev->block_shift;
 
 	memset(page, 0, BLOCK_LIMITS_LEN);
 	page[1] = caw < 0xff ? (uint8_t)caw : 0xff;
-	put_be16(page + 2, physical ? (uint16_t)physical : 1);
-	/* Any length is taken; pieces of this one are what it is cut into. */
+	put_be16(page + 2, (uint16_t)physical);
+	put_be32(page + 4, SCSI_TRANSFER_MAX >> dev->block_shift);
+	/* What longer ones are cut into. */
 	put_be32(page + 8, SCSI_PIECE_MAX >> dev->block_shift);
 	if (dev->thin) {
 		put_be32(page + 16, UINT32_MAX);
 		put_be32(page + 20, SCSI_UNMAP_RANGES);
-		put_be32(page + 24, physical ? physical : 1);
+		put_be32(page + 24, physical);
 		put_be32(page + 28, 0x80000000u); /* UGAVALID, alignment 0 */
 	}
+	/* WRITE ATOMIC: the longest, and where it may begin. */
+	put_be32(page + 40, physical);
+	put_be32(page + 44, physical);
+	put_be32(page + 48, 1);
 	return BLOCK_LIMITS_LEN;
 }
 

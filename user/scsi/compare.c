@@ -170,7 +170,7 @@ static bool begin(struct scsi_device *dev, struct command *cmd)
 		return false;
 	}
 	scsi_cdb_extent(scsi, &scsi->lba, &scsi->blocks);
-	if (!scsi_extent_ok(dev, cmd, scsi->lba, scsi->blocks))
+	if (!scsi_transfer_ok(dev, cmd))
 		return false;
 	scsi->moved = 0;
 	scsi->total = scsi->blocks << dev->block_shift;

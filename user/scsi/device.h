@@ -152,6 +152,14 @@ static inline uint64_t scsi_capacity(const struct scsi_device *dev)
 	       (dev->block_shift - BLK_SECTOR_SHIFT);
 }
 
+/* Logical blocks of a physical one: one at least. */
+static inline uint32_t scsi_physical_blocks(const struct scsi_device *dev)
+{
+	uint32_t blocks = dev->lu->disk->physical_block >> dev->block_shift;
+
+	return blocks ? blocks : 1;
+}
+
 /* ---- how a command ends: execute.c ---- */
 
 /* With what stands in cmd->scsi and cmd->data_in. */
@@ -241,6 +249,7 @@ bool scsi_device_has_port(struct scsi_device *dev, uint16_t port);
 void scsi_test_unit_ready(struct scsi_device *dev, struct command *cmd);
 void scsi_read(struct scsi_device *dev, struct command *cmd);
 void scsi_write(struct scsi_device *dev, struct command *cmd);
+void scsi_write_atomic(struct scsi_device *dev, struct command *cmd);
 void scsi_synchronize_cache(struct scsi_device *dev, struct command *cmd);
 void scsi_read_capacity_10(struct scsi_device *dev, struct command *cmd);
 void scsi_read_capacity_16(struct scsi_device *dev, struct command *cmd);
@@ -249,6 +258,9 @@ uint64_t scsi_transfer_memory(const struct scsi_device *dev, const struct comman
 void scsi_cdb_extent(const struct scsi_command *scsi, uint64_t *lba, uint64_t *blocks);
 /* False, with the command ended: it reaches beyond the unit. */
 bool scsi_extent_ok(struct scsi_device *dev, struct command *cmd, uint64_t lba, uint64_t blocks);
+/* The same of scsi->lba and blocks, which are all transferred: no transport counts more bytes. */
+#define SCSI_TRANSFER_MAX UINT32_MAX
+bool scsi_transfer_ok(struct scsi_device *dev, struct command *cmd);
 
 /* BLK_FUA or 0: what a change by this command must carry. To be asked before it is submitted. */
 unsigned int scsi_write_flags(struct command *cmd);

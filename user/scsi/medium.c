@@ -56,6 +56,18 @@ uint64_t scsi_transfer_memory(const struct scsi_device *dev, const struct comman
 					 : SCSI_PIECE_MAX;
 }
 
+bool scsi_transfer_ok(struct scsi_device *dev, struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+
+	if (!scsi_extent_ok(dev, cmd, scsi->lba, scsi->blocks))
+		return false;
+	if (scsi->blocks <= SCSI_TRANSFER_MAX >> dev->block_shift)
+		return true;
+	scsi_bad_cdb(cmd, scsi->opcode->cdb_len == 16 ? 10 : 6, 7);
+	return false;
+}
+
 /* ---- READ and WRITE, a piece at a time ---- */
 
 /* Sets up the block request for the piece at scsi->moved. */
@@ -129,7 +141,7 @@ static bool transfer_begin(struct scsi_device *dev, struct command *cmd)
 		return false;
 	}
 	scsi_cdb_extent(scsi, &scsi->lba, &scsi->blocks);
-	if (!scsi_extent_ok(dev, cmd, scsi->lba, scsi->blocks))
+	if (!scsi_transfer_ok(dev, cmd))
 		return false;
 	scsi->wanted = scsi->blocks << dev->block_shift;
 	scsi->moved = 0;
@@ -224,6 +236,41 @@ void scsi_write(struct scsi_device *dev, struct command *cmd)
 	if (scsi->total > scsi->wanted)
 		scsi->total = scsi->wanted;
 	if (scsi->total)
+		write_piece(cmd);
+	else
+		scsi_good(cmd);
+}
+
+/* ---- WRITE ATOMIC ---- */
+
+/*
+ * SBC-4 4.29: all or nothing, whatever happens meanwhile. Other commands never see a part of one
+ * request; but when the power goes a store keeps its promise for a physical block and no more.
+ */
+void scsi_write_atomic(struct scsi_device *dev, struct command *cmd)
+{
+	struct scsi_command *scsi = &cmd->scsi;
+	uint32_t physical = scsi_physical_blocks(dev);
+
+	if (scsi->cdb[1] & PROTECT_BITS) {
+		scsi_bad_cdb(cmd, 1, 7);
+		return;
+	}
+	scsi->lba = get_be64(scsi->cdb + 2);
+	scsi->blocks = get_be16(scsi->cdb + 12);
+	if (!scsi_extent_ok(dev, cmd, scsi->lba, scsi->blocks))
+		return;
+	scsi->moved = 0;
+	scsi->wanted = scsi->total = scsi->blocks << dev->block_shift;
+	if (get_be16(scsi->cdb + 10))
+		scsi_bad_cdb(cmd, 10, 7);
+	else if (scsi->blocks > physical)
+		scsi_bad_cdb(cmd, 12, 7);
+	else if (scsi->blocks && scsi->lba % physical)
+		scsi_bad_cdb(cmd, 2, 7);
+	else if (scsi->out_len < scsi->wanted)
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
+	else if (scsi->total)
 		write_piece(cmd);
 	else
 		scsi_good(cmd);
