@@ -110,6 +110,7 @@ static void command_receive(struct iscsi_conn *conn, struct iscsi_task *task)
 	rx->room = task->reserved ? iscsi_task_room(task) : 0;
 	task->first = rx->len < rx->room ? rx->len : rx->room;
 	task->received = rx->len;
+	iscsi_task_heard(task);
 	if (task->unsolicited) {
 		task->receiving = true;
 		conn->owed++;
@@ -313,6 +314,7 @@ void iscsi_data_whole(struct iscsi_conn *conn, bool good)
 		iscsi_task_fail(task, SCSI_KEY_ABORTED_COMMAND, ISCSI_ASC_CRC_ERROR);
 		return;
 	}
+	iscsi_task_heard(task);
 	task->received += rx->len;
 	task->data_sn_out++;
 	if (unsolicited) {

@@ -192,13 +192,32 @@ void iscsi_conn_adopt(struct iscsi_conn *conn, struct iscsi_worker *worker, uint
 
 /* ---- timers ---- */
 
+/* When the connection is given up for data that memory is kept for and that does not come. */
+static uint64_t conn_stall(const struct iscsi_conn *conn)
+{
+	uint64_t heard = UINT64_MAX - ISCSI_STALL_NS;
+	const struct iscsi_task *task;
+
+	if (conn->state != ISCSI_CONN_FULL || conn->rx.state == ISCSI_RX_STUCK)
+		return UINT64_MAX;
+	if (conn->rx.task)
+		heard = conn->rx.task->heard;
+	if (conn->owed)
+		list_for_each_entry (task, &conn->tasks, conn_link)
+			if (task->receiving && task->heard < heard)
+				heard = task->heard;
+	return heard + ISCSI_STALL_NS;
+}
+
 uint64_t iscsi_conn_due(const struct iscsi_conn *conn)
 {
 	const struct iscsi_settings *settings;
-	uint64_t due = conn->drop_at ? conn->drop_at : UINT64_MAX, ping;
+	uint64_t due = conn->drop_at ? conn->drop_at : UINT64_MAX, stall = conn_stall(conn), ping;
 
 	if (conn->state == ISCSI_CONN_DEAD)
 		return UINT64_MAX;
+	if (stall < due)
+		due = stall;
 	if (conn->state != ISCSI_CONN_FULL || !conn->session->target)
 		return due;
 	/* It is we who do not listen. */
@@ -223,6 +242,8 @@ void iscsi_conn_tick(struct iscsi_conn *conn)
 				conn->state == ISCSI_CONN_LOGIN || conn->state == ISCSI_CONN_MOVING
 					? "the login took too long"
 					: "its time was over");
+	} else if (conn_stall(conn) <= now) {
+		iscsi_conn_drop(conn, "it does not send the data of a command");
 	} else if (conn->pinged) {
 		iscsi_conn_drop(conn, "it did not answer a ping");
 	} else {

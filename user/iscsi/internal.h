@@ -221,6 +221,7 @@ bool iscsi_login_concerns(const struct iscsi_conn *conn, const struct iscsi_targ
 
 #define ISCSI_TASK_BUCKETS  64u
 #define ISCSI_IMMEDIATE_MAX 16u /* immediate commands in a session at one time */
+#define ISCSI_TMF_MAX	    64u /* task management functions that wait for commands to end */
 
 /* A request that came before its turn. */
 struct iscsi_held {
@@ -251,6 +252,7 @@ struct iscsi_session {
 	struct list tasks[ISCSI_TASK_BUCKETS]; /* by ITT */
 	unsigned int ntasks;		       /* not immediate, not answered */
 	unsigned int nimmediate;	       /* immediate, not answered */
+	unsigned int ntmfs;
 	unsigned int nlive; /* tasks and task management that hold on to the session */
 	struct list ready;  /* tasks to execute, in order */
 	uint32_t last_ttt;
@@ -311,6 +313,12 @@ void iscsi_conn_async(struct iscsi_conn *conn, enum iscsi_async_event event, uin
 #define ISCSI_TASK_RUNS	 (SCSI_MEMORY_MAX / ISCSI_RUN_BYTES + 1)
 #define ISCSI_TASK_SPANS BLK_MAX_SPANS
 
+/*
+ * How long an initiator may leave us with memory for a command whose next PDU of data does not
+ * come; its answers to pings do not count.
+ */
+#define ISCSI_STALL_NS 30000000000ull
+
 enum iscsi_task_state {
 	ISCSI_TASK_ARRIVING,  /* its PDU is not whole yet, or came before its turn */
 	ISCSI_TASK_READY,     /* in the session's ready list */
@@ -334,6 +342,7 @@ struct iscsi_task {
 	uint8_t flags;
 	uint32_t expected; /* Expected Data Transfer Length */
 	unsigned int pins; /* what else looks at it: transfers, aborts */
+	uint64_t heard;	   /* when data last came for it, or was asked for */
 
 	uint32_t runs[ISCSI_TASK_RUNS];
 	unsigned int nruns;
@@ -387,6 +396,8 @@ static inline uint32_t iscsi_task_room(const struct iscsi_task *task)
 }
 void iscsi_task_pin(struct iscsi_task *task);
 void iscsi_task_unpin(struct iscsi_task *task);
+/* Data has come for it, or is expected from now on: see ISCSI_STALL_NS. */
+void iscsi_task_heard(struct iscsi_task *task);
 /* The batch that named its memory is gone, and so is that pin. */
 void iscsi_task_sent(struct iscsi_task *task);
 /* The task gets no further and nobody is told; at any time before its answer is queued. */

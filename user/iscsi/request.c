@@ -83,15 +83,20 @@ static struct iscsi_conn *logout_find(struct iscsi_session *session, uint16_t ci
 
 void iscsi_conn_retire(struct iscsi_conn *conn, bool polite)
 {
+	struct iscsi_session *session = conn->session;
 	struct iscsi_task *task, *next;
 
+	/* The memory that becomes free starts none of them meanwhile. */
+	session->dispatching = true;
 	/* Answers that are queued still go out. */
 	list_for_each_entry_safe (task, next, &conn->tasks, conn_link)
 		if (!polite || task->state != ISCSI_TASK_ANSWERING)
 			iscsi_task_orphan(task);
+	session->dispatching = false;
 	iscsi_conn_finish(conn);
 	if (!polite)
 		iscsi_conn_drop(conn, NULL);
+	iscsi_session_dispatch(session);
 }
 
 static void logout_conn(struct iscsi_conn *conn, const uint8_t *bhs)

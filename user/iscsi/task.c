@@ -85,11 +85,21 @@ static void task_uncount(struct iscsi_task *task)
 		task->session->ntasks--;
 }
 
+void iscsi_task_heard(struct iscsi_task *task)
+{
+	struct iscsi_worker *worker = task->session->worker;
+
+	task->heard = worker->now;
+	iscsi_worker_due_by(worker, worker->now + ISCSI_STALL_NS);
+}
+
 static void task_receiving(struct iscsi_task *task, bool receiving)
 {
 	if (task->receiving == receiving)
 		return;
 	task->receiving = receiving;
+	if (receiving)
+		iscsi_task_heard(task);
 	if (task->conn)
 		task->conn->owed += receiving ? 1 : -1u;
 }
@@ -114,6 +124,10 @@ static void task_free(struct iscsi_task *task)
 /* Nothing of it is to be done any more; what looks at it may be left. */
 static void task_over(struct iscsi_task *task)
 {
+	struct iscsi_conn *conn = task->conn;
+	bool ready = list_linked(&task->ready);
+
+	iscsi_task_pin(task);
 	task->state = ISCSI_TASK_OVER;
 	task_uncount(task);
 	task_receiving(task, false);
@@ -129,8 +143,12 @@ static void task_over(struct iscsi_task *task)
 		list_del(&task->bucket);
 	iscsi_pool_cancel(&task->session->worker->pool, &task->waiter);
 	task->conn = NULL;
-	if (!task->pins)
-		task_free(task);
+	/* What has waited for its memory, and those that have waited behind it. */
+	if (conn && conn->rx.task == task && iscsi_conn_open_for_requests(conn))
+		iscsi_input_resume(conn);
+	if (ready)
+		iscsi_session_dispatch(task->session);
+	iscsi_task_unpin(task);
 }
 
 void iscsi_task_pin(struct iscsi_task *task)
@@ -182,11 +200,16 @@ bool iscsi_task_reserve(struct iscsi_task *task, void (*granted)(struct iscsi_wa
 	return false;
 }
 
+/* Where the data-out ends. */
+static uint32_t task_out_end(const struct iscsi_task *task)
+{
+	return task->cmd.data_out.nspans ? task->base + task->cmd.data_out.len : 0;
+}
+
 /* Where `len` bytes of data-in lie: behind the data-out, if there is any. */
 static uint32_t task_place(const struct iscsi_task *task, uint32_t len)
 {
-	uint32_t at = iscsi_task_room(task) - len;
-	uint32_t out = task->cmd.data_out.nspans ? task->base + task->cmd.data_out.len : 0;
+	uint32_t at = iscsi_task_room(task) - len, out = task_out_end(task);
 
 	if (!task->cmd.scsi.out_len)
 		return 0;
@@ -200,7 +223,7 @@ static int task_ops_place(struct command *cmd, uint32_t len, struct sgl *data_in
 {
 	struct iscsi_task *task = task_of(cmd);
 
-	if (len > iscsi_task_room(task))
+	if (len > iscsi_task_room(task) - task_out_end(task))
 		return -EMSGSIZE;
 	data_in->nspans = iscsi_task_spans(task, task_place(task, len), len, task->in_spans);
 	data_in->spans = task->in_spans;
@@ -299,8 +322,10 @@ static void task_ops_solicit(struct command *cmd, uint32_t off, uint32_t len,
 	task->want_off = off;
 	task->want_len = len;
 	task->solicited = done;
-	assert(len <= iscsi_task_room(task));
-	if (!task->unsolicited)
+	/* Another unit has come to the LUN since the memory was reserved. */
+	if (len > iscsi_task_room(task))
+		iscsi_task_fail(task, SCSI_KEY_ABORTED_COMMAND, SCSI_ASC_INSUFFICIENT_RESOURCES);
+	else if (!task->unsolicited)
 		task_out_begin(task);
 	else
 		task_receiving(task, true);
@@ -592,6 +617,8 @@ void iscsi_task_orphan(struct iscsi_task *task)
 
 void iscsi_task_fail(struct iscsi_task *task, uint8_t key, uint16_t asc)
 {
+	struct iscsi_session *session = task->session;
+
 	if (task->failed)
 		return;
 	task->failed = true;
@@ -602,6 +629,7 @@ void iscsi_task_fail(struct iscsi_task *task, uint8_t key, uint16_t asc)
 		list_del(&task->ready);
 		iscsi_pool_cancel(&task->session->worker->pool, &task->waiter);
 		iscsi_task_answer(task);
+		iscsi_session_dispatch(session);
 	} else if (task->state == ISCSI_TASK_EXECUTING) {
 		task_revoke(task);
 	}

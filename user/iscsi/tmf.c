@@ -65,13 +65,15 @@ static void tmf_done(struct scsi_tmf *tmf)
 	if (request->task)
 		iscsi_task_unpin(request->task);
 	free(request);
+	session->ntmfs--;
 	iscsi_session_put(session);
 }
 
 static void tmf_execute(struct iscsi_conn *conn, const uint8_t *bhs,
 			enum scsi_tmf_function function, struct iscsi_task *task)
 {
-	struct tmf_request *request = calloc(1, sizeof(*request));
+	struct tmf_request *request =
+		conn->session->ntmfs < ISCSI_TMF_MAX ? calloc(1, sizeof(*request)) : NULL;
 
 	if (!request) {
 		tmf_answer(conn, get_be32(bhs + ISCSI_AT_ITT), ISCSI_TMF_REJECTED);
@@ -89,6 +91,7 @@ static void tmf_execute(struct iscsi_conn *conn, const uint8_t *bhs,
 	if (task)
 		iscsi_task_pin(task);
 	conn->session->nlive++;
+	conn->session->ntmfs++;
 	scsi_task_management(conn->session->scsi, &request->tmf);
 }
 

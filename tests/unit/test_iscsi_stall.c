@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What keeps others waiting: memory held for data that does not come, aborts of what waits for it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include "iscsi_rig.h"
+#include <string.h>
+
+#define SECOND 1000000000ull
+
+static struct iscsi_rig rig;
+static struct host_conn c, d, e;
+static uint8_t data[300u << 10];
+static struct host_pdu pdu, r2t;
+
+static int setup(void **state)
+{
+	iscsi_rig_open(&rig, &(struct iscsi_rig_config){});
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	host_disconnect(&c);
+	if (d.answers)
+		host_disconnect(&d);
+	if (e.answers)
+		host_disconnect(&e);
+	iscsi_rig_close(&rig);
+	return 0;
+}
+
+static void ready(struct host_conn *h, const char *keys)
+{
+	host_connect(&rig, h, 0);
+	h->isid[5] = h == &d;
+	host_login(h, keys);
+	host_test_unit_ready(h);
+	host_expect(h, ISCSI_RESPONSE, &pdu);
+}
+
+static void abort_task(struct host_conn *h, uint32_t itt, uint32_t cmdsn)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_request(h, ISCSI_TMF | ISCSI_IMMEDIATE, ISCSI_FINAL | ISCSI_ABORT_TASK, bhs);
+	put_be32(bhs + ISCSI_TMF_AT_REFTAG, itt);
+	put_be32(bhs + ISCSI_TMF_AT_REFCMDSN, cmdsn);
+	host_send(h, bhs, NULL, 0);
+}
+
+static void join(struct host_conn *h)
+{
+	host_connect(&rig, h, 0);
+	h->tsih = c.tsih;
+	h->cid = 1;
+	h->itt = 1000;
+	h->cmdsn = c.cmdsn;
+	host_login(h, NULL);
+}
+
+static void test_abort_of_what_waits_for_memory_lets_others_pass(void **state)
+{
+	ready(&c, NULL);
+	ready(&d, NULL);
+	iscsi_rig_take(&rig, 1);
+	host_write(&d, 0, 8, NULL, 0);
+	host_expect(&d, ISCSI_R2T, &r2t);
+	host_read(&c, 0, 8);
+	host_test_unit_ready(&c);
+	host_expect_nothing(&c);
+	abort_task(&c, c.itt - 1, c.cmdsn - 2);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	host_expect(&c, ISCSI_TMF_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_TMF_AT_RESPONSE], ISCSI_TMF_COMPLETE);
+}
+
+/* Of two connections the other one aborts what the first has stopped for. */
+static void test_connection_that_stopped_goes_on_without_its_command(void **state)
+{
+	ready(&c, "MaxConnections=2\n");
+	ready(&d, NULL);
+	iscsi_rig_take(&rig, 1);
+	host_write(&d, 0, 8, NULL, 0);
+	host_expect(&d, ISCSI_R2T, &r2t);
+	host_write(&c, 0, 8, data, 4096);
+	host_test_unit_ready(&c);
+	host_expect_nothing(&c);
+	assert_true(c.nunread > 0);
+	join(&e);
+	abort_task(&e, c.itt - 1, c.cmdsn - 2);
+	host_expect(&e, ISCSI_TMF_RESPONSE, &pdu);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_ITT), c.itt);
+}
+
+/* The header of a write that 4 KiB of data come with. */
+static void write_header(struct host_conn *h, uint64_t lun, uint16_t blocks)
+{
+	uint8_t bhs[ISCSI_BHS], cdb[10] = {0x2a};
+
+	host_request(h, ISCSI_COMMAND, ISCSI_FINAL | ISCSI_COMMAND_WRITE | ISCSI_SIMPLE, bhs);
+	put_be64(bhs + ISCSI_AT_LUN, lun << 48);
+	put_be32(bhs + ISCSI_COMMAND_AT_EXPECTED, blocks * 512u);
+	put_be24(bhs + ISCSI_AT_DATA_LENGTH, 4096);
+	put_be16(cdb + 7, blocks);
+	memcpy(bhs + ISCSI_COMMAND_AT_CDB, cdb, sizeof(cdb));
+	host_send_bytes(h, bhs, sizeof(bhs));
+}
+
+/* The unit came after memory for the command had been taken, of which it needs more. */
+static void test_unit_that_comes_meanwhile(void **state)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	ready(&c, "MaxConnections=2\n");
+	join(&d);
+	write_header(&c, 5, 512);
+	assert_int_equal(scsi_target_add_lun(rig.fs.target, 5, rig.fs.dev, false), 0);
+	iscsi_rig_turn(&rig);
+	/* Its unit attention. */
+	host_request(&d, ISCSI_COMMAND | ISCSI_IMMEDIATE, ISCSI_FINAL | ISCSI_SIMPLE, bhs);
+	put_be64(bhs + ISCSI_AT_LUN, 5ull << 48);
+	host_send(&d, bhs, NULL, 0);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(host_asc(&pdu), SCSI_ASC_POWER_ON);
+	host_request(&d, ISCSI_COMMAND | ISCSI_IMMEDIATE, ISCSI_FINAL | ISCSI_SIMPLE, bhs);
+	put_be64(bhs + ISCSI_AT_LUN, 5ull << 48);
+	host_send(&d, bhs, NULL, 0);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	host_send_bytes(&c, data, 4096);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(host_asc(&pdu), SCSI_ASC_INSUFFICIENT_RESOURCES);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+/* Pings are answered, and the data never comes: the memory goes to others. */
+static void test_data_that_is_withheld_ends_the_session(void **state)
+{
+	ready(&c, NULL);
+	ready(&d, NULL);
+	iscsi_rig_take(&rig, 1);
+	host_write(&c, 0, 8, NULL, 0);
+	host_expect(&c, ISCSI_R2T, &r2t);
+	host_read(&d, 0, 8);
+	for (unsigned int i = 0; c.conn && i < 100; i++) {
+		iscsi_rig_sleep(&rig, SECOND);
+		host_test_unit_ready(&c);
+		host_test_unit_ready(&d);
+	}
+	assert_null(c.conn);
+	assert_non_null(strstr(rig.log, "it does not send the data of a command"));
+	host_expect(&d, ISCSI_DATA_IN, &pdu);
+}
+
+/* A byte a second is silence, too. */
+static void test_data_that_trickles_ends_the_session(void **state)
+{
+	ready(&c, NULL);
+	write_header(&c, 0, 8);
+	for (unsigned int i = 0; c.conn && i < 100; i++) {
+		iscsi_rig_sleep(&rig, SECOND);
+		host_send_bytes(&c, data, 1);
+	}
+	assert_null(c.conn);
+}
+
+/* As long as something comes, however slowly, it is waited for. */
+static void test_data_that_comes_slowly_is_waited_for(void **state)
+{
+	ready(&c, NULL);
+	host_write(&c, 0, 8, NULL, 0);
+	host_expect(&c, ISCSI_R2T, &r2t);
+	for (unsigned int i = 0; i < 8; i++) {
+		iscsi_rig_sleep(&rig, 14 * SECOND);
+		host_data_out(&c, &r2t, i, i * 512, data, 512, i == 7);
+	}
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+}
+
+/* Each would take memory for as long as the disk takes. */
+static void test_task_management_that_waits_is_bounded(void **state)
+{
+	unsigned int refused = 0;
+
+	ready(&c, NULL);
+	rig.fs.disk->hold = true;
+	host_read(&c, 0, 8);
+	for (unsigned int i = 0; i < 1000; i++) {
+		abort_task(&c, 2, c.cmdsn - 1);
+		while (host_receive(&c, &pdu))
+			refused += pdu.bhs[ISCSI_TMF_AT_RESPONSE] == ISCSI_TMF_REJECTED;
+	}
+	assert_in_range(refused, 900, 999);
+	rig.fs.disk->hold = false;
+	fixture_disk_release(rig.fs.disk);
+	host_expect(&c, ISCSI_TMF_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_TMF_AT_RESPONSE], ISCSI_TMF_COMPLETE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(test_abort_of_what_waits_for_memory_lets_others_pass),
+		T(test_connection_that_stopped_goes_on_without_its_command),
+		T(test_unit_that_comes_meanwhile),
+		T(test_data_that_is_withheld_ends_the_session),
+		T(test_data_that_trickles_ends_the_session),
+		T(test_data_that_comes_slowly_is_waited_for),
+		T(test_task_management_that_waits_is_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
