@@ -93,6 +93,7 @@ static int config_verb_check(const struct config_args *args)
 	print_count(config->ndisks, "disk", ", ");
 	print_count(config->ninterfaces, "interface", ", ");
 	print_count(config->naoe, "AoE export", ", ");
+	print_count(config->niscsi, "iSCSI target", ", ");
 	print_count(config->nlimits, "limit", "\n");
 	config_free(config);
 	return finish_output();

@@ -31,6 +31,17 @@ static const struct {
 	{"aoe.vlan", "\"9.8\""},
 	{"aoe.disk", "d2"},
 	{"aoe.allow", "[\"02:00:00:00:00:01/ro\", any/deny]"},
+	{"iscsi.name", "iqn.2026-11.org.example:other"},
+	{"iscsi.alias", "\"the disks\""},
+	{"iscsi.portals", "[\"[::1]\", 192.0.2.1:3261]"},
+	{"iscsi.allow", "[\"iqn.2026-11.org.example:*/lun=1-3/lun=7/ro\", any]"},
+	{"iscsi.luns", "[{lun: 255, disk: d2}, {lun: 0, disk: d2, ro: on}]"},
+	{"iscsi.chap",
+	 "{user: joe, secret: \"a secret 1234\", mutual: {user: d, secret_file: /s}}"},
+	{"discovery_chap.user", "jim"},
+	{"discovery_chap.secret", "anothersecret"},
+	{"discovery_chap.secret_file", "/secret"},
+	{"discovery_chap.mutual", "{user: d, secret: othersecret}"},
 	{"limits.initiator", "\"02:00:00:00:00:02\""},
 	{"limits.iops", "2"},
 	{"limits.bytes", "3MiB"},
@@ -43,11 +54,20 @@ static const struct {
 static const struct {
 	const char *list, *key, *value, *excluded_by;
 } minimum[] = {
-	{"disks", "name", "d1", NULL},	    {"disks", "file", "/d1", "block ram null"},
-	{"interfaces", "name", "e1", NULL}, {"aoe", "address", "\"7.1\"", NULL},
-	{"aoe", "disk", "d1", NULL},	    {"aoe", "interface", "e1", "interfaces"},
-	{"aoe", "allow", "[any]", NULL},    {"limits", "initiator", "\"02:00:00:00:00:01\"", NULL},
+	{"disks", "name", "d1", NULL},
+	{"disks", "file", "/d1", "block ram null"},
+	{"interfaces", "name", "e1", NULL},
+	{"aoe", "address", "\"7.1\"", NULL},
+	{"aoe", "disk", "d1", NULL},
+	{"aoe", "interface", "e1", "interfaces"},
+	{"aoe", "allow", "[any]", NULL},
+	{"limits", "initiator", "\"02:00:00:00:00:01\"", NULL},
 	{"limits", "iops", "1", NULL},
+	{"iscsi", "name", "iqn.2026-11.org.example:disks", NULL},
+	{"iscsi", "allow", "[any/ro]", NULL},
+	{"iscsi", "luns", "[{lun: 0, disk: d2}]", NULL},
+	{"discovery_chap", "user", "joe", NULL},
+	{"discovery_chap", "secret", "secretsecret", "secret_file"},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -68,7 +88,7 @@ static void put_entry(FILE *out, const char *list, const struct option *option, 
 	bool mine = value && is_of(option, list);
 	const char *comma = "";
 
-	fprintf(out, "- {");
+	fprintf(out, "%s{", strcmp(list, "discovery_chap") ? "- " : "");
 	for (size_t i = 0; i < COUNT(minimum); i++) {
 		if (strcmp(minimum[i].list, list) || (mine && !strcmp(minimum[i].key, option->key)))
 			continue;
@@ -99,6 +119,10 @@ static struct config *make(const struct option *option, const char *value)
 		fprintf(out, "aoe:\n");
 		put_entry(out, "aoe", option, value);
 	}
+	fprintf(out, "iscsi:\n");
+	put_entry(out, "iscsi", option, value);
+	fprintf(out, "discovery_chap: ");
+	put_entry(out, "discovery_chap", option, value);
 	fprintf(out, "limits:\n");
 	put_entry(out, "limits", option, value);
 	if (value && is_of(option, "exporter"))

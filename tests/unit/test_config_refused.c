@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#define ISCSI  "iscsi:\n"
+#define TARGET ISCSI "  - name: iqn.2026-11.a:b\n"
 #define DISK   "disks:\n  - { name: d, ram: 1M }\n"  /* lines 1, 2 */
 #define FACE   "interfaces:\n  - { name: e }\n"	     /* lines 3, 4, behind DISK */
 #define EXPORT "aoe:\n  - { interface: e, disk: d, " /* lines 5, 6, behind both */
@@ -109,6 +111,38 @@ static const struct refused {
 	 "not all 0"},
 	{"disks:\n  - { name: a, file: /x }\n  - { name: b, file: /x, ro: true }\n", 3,
 	 "disks[1].file", "the store of disk a already"},
+
+	/* iSCSI targets. */
+	{DISK ISCSI "  - { name: disks, allow: [any] }\n", 4, "iscsi[0].name", "\"disks\""},
+	{DISK ISCSI "  - { name: iqn.2026-11.a:b }\n", 4, "iscsi[0].allow", "nobody may use"},
+	{DISK ISCSI "  - { name: iqn.2026-11.a:b, allow: [any] }\n"
+		    "  - { name: iqn.2026-11.a:b, allow: [any] }\n",
+	 5, "iscsi[1].name", "already: iscsi[0]"},
+	{DISK TARGET "    allow: [any, host]\n", 5, "iscsi[0].allow[1]", "\"host\""},
+	{DISK TARGET "    allow: [any/lun=256]\n", 5, "iscsi[0].allow[0]", "N from 0 to 255"},
+	{DISK TARGET "    allow: [any]\n    portals: [1.2.3.4, host]\n", 6, "iscsi[0].portals[1]",
+	 "'host' is no portal"},
+	{DISK TARGET "    allow: [any]\n    portals: [1.2.3.4, 1.2.3.4:3260]\n", 6,
+	 "iscsi[0].portals", "1.2.3.4:3260 is listed twice"},
+	{DISK TARGET "    allow: [any]\n    luns:\n    - { lun: 0, disk: d }\n"
+		     "    - { lun: 256, disk: d }\n",
+	 8, "iscsi[0].luns[1].lun", "'256' is no LUN"},
+	{DISK TARGET "    allow: [any]\n    luns:\n    - { lun: 3, disk: d }\n"
+		     "    - { lun: 3, disk: d }\n",
+	 8, "iscsi[0].luns[1].lun", "a LUN 3 already"},
+	{DISK TARGET "    allow: [any]\n    luns: [ { lun: 3, disk: none } ]\n", 6, "iscsi[0].luns",
+	 "LUN 3: there is no disk 'none'"},
+	{DISK TARGET "    allow: [any]\n    chap: { user: joe }\n", 6, "iscsi[0].chap.secret",
+	 "secret or secret_file"},
+	{DISK TARGET "    allow: [any]\n    chap: { user: joe, secret: a, secret_file: /b }\n", 6,
+	 "iscsi[0].chap.secret_file", "keep one"},
+	{DISK TARGET "    allow: [any]\n    chap: { user: joe, secret_file: b }\n", 6,
+	 "iscsi[0].chap.secret_file", "absolute"},
+	{DISK TARGET "    allow: [any]\n    chap:\n      user: joe\n      secret: abc\n"
+		     "      mutual: { user: me, secret: abc }\n",
+	 9, "iscsi[0].chap.mutual.secret", "another than"},
+	{"discovery_chap: { secret: a }\n", 1, "discovery_chap.user", "missing"},
+	{"discovery_chap: { user: a }\n", 1, "discovery_chap.secret", "secret_file"},
 
 	/* Interfaces. */
 	{DISK FACE "  - { name: e }\n", 5, "interfaces[1].name", "already: interfaces[0]"},

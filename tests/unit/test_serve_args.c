@@ -68,8 +68,9 @@ static void test_options_belong_to_the_target_before_them(void **state)
 
 static void test_who_may_what(void **state)
 {
-	char line[] = NAME "--lun 0=ram:1M --allow iqn.2026-11.a:1,iqn.2026-11.b:*/ro,iqn.2026-11.c:1/lun=2/lun=64-66/ro "
-			   "--allow any/lun=255";
+	char line[] = NAME
+		"--lun 0=ram:1M --allow iqn.2026-11.a:1,iqn.2026-11.b:*/ro,iqn.2026-11.c:1/lun=2/lun=64-66/ro "
+		"--allow any/lun=255";
 	struct serve_args args;
 	const struct iscsi_rule *rule;
 
@@ -101,7 +102,7 @@ static void test_wrong_usage_names_the_word(void **state)
 		{"--lun 0=ram:1M", "--iscsi IQN comes first"},
 		{"--portal 127.0.0.1", "--iscsi IQN comes first"},
 		{"--iscsi disks", "disks"},
-		
+
 		{"--iscsi", "--iscsi wants a value"},
 		{NAME "--allow any", "example:a has no unit"},
 		{NAME "--lun 0=ram:1M", "nobody may use iqn.2026-11.org.example:a"},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "aoe/mac.h"
 #include "config/convert.h"
+#include "config/entries.h"
 #include "config/index.h"
 #include "config/words.h"
 
@@ -299,6 +300,7 @@ int config_check_sense(const struct config *config, struct config_problems *prob
 		ret = check_stores(config, problems);
 		check_interfaces(&index, problems);
 		check_exports(&index, problems);
+		config_check_iscsi(&index, problems);
 		check_limits(&index, problems);
 		check_rest(config, problems);
 	}

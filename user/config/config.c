@@ -2,6 +2,7 @@
 /* A configuration in memory: its entries come, go and are found. */
 #include "config/config.h"
 
+#include "config/entries.h"
 #include "config/lines.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -41,6 +42,10 @@ void config_free(struct config *config)
 		free(config->interfaces[i].name);
 	for (unsigned int i = 0; i < config->naoe; i++)
 		aoe_fini(&config->aoe[i]);
+	for (unsigned int i = 0; i < config->niscsi; i++)
+		config_iscsi_fini(&config->iscsi[i]);
+	config_chap_fini(&config->discovery_chap);
+	free(config->iscsi);
 	free(config->disks);
 	free(config->interfaces);
 	free(config->aoe);
@@ -115,6 +120,11 @@ struct config_aoe *config_add_aoe(struct config *config)
 	return aoe;
 }
 
+struct config_iscsi *config_add_iscsi(struct config *config)
+{
+	return entry_add(config, &config->iscsi, &config->niscsi, sizeof(*config->iscsi));
+}
+
 struct config_limit *config_add_limit(struct config *config)
 {
 	return entry_add(config, &config->limits, &config->nlimits, sizeof(*config->limits));
@@ -137,6 +147,12 @@ void config_remove_aoe(struct config *config, struct config_aoe *aoe)
 {
 	aoe_fini(aoe);
 	entry_remove(config, config->aoe, &config->naoe, sizeof(*aoe), aoe);
+}
+
+void config_remove_iscsi(struct config *config, struct config_iscsi *iscsi)
+{
+	config_iscsi_fini(iscsi);
+	entry_remove(config, config->iscsi, &config->niscsi, sizeof(*iscsi), iscsi);
 }
 
 void config_remove_limit(struct config *config, struct config_limit *limit)
@@ -165,6 +181,14 @@ struct config_aoe *config_find_aoe(const struct config *config, const struct aoe
 	for (unsigned int i = 0; i < config->naoe; i++)
 		if (aoe_address_equal(&config->aoe[i].addr, addr))
 			return &config->aoe[i];
+	return NULL;
+}
+
+struct config_iscsi *config_find_iscsi(const struct config *config, const char *name)
+{
+	for (unsigned int i = 0; i < config->niscsi; i++)
+		if (!strcmp(config->iscsi[i].name, name))
+			return &config->iscsi[i];
 	return NULL;
 }
 

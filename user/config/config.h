@@ -13,6 +13,7 @@
 #include "aoe/aoe.h"
 #include "base/error.h"
 #include "blk/blk.h"
+#include "iscsi/iscsi.h"
 #include "xdp/steer.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,6 +52,37 @@ struct config_aoe {
 	bool enabled;
 };
 
+/* A name and what proves it. `secret` is in the file itself, or read from `secret_file`. */
+struct config_account {
+	char *user; /* NULL: nobody is asked */
+	char *secret;
+	char *secret_file; /* absolute, or NULL */
+};
+
+struct config_chap {
+	struct config_account initiator; /* what initiators prove to us */
+	struct config_account target;	 /* what we prove to them when asked */
+};
+
+struct config_lun {
+	uint16_t lun;
+	char *disk; /* a disk's name */
+	bool read_only;
+};
+
+/* An iSCSI target. */
+struct config_iscsi {
+	char *name;  /* the IQN */
+	char *alias; /* for people; NULL: none */
+	struct iscsi_portal *portals;
+	unsigned int nportals;
+	struct iscsi_rule *rules; /* who may log in; the first that fits holds */
+	unsigned int nrules;
+	struct config_lun *luns;
+	unsigned int nluns;
+	struct config_chap chap;
+};
+
 /* What one initiator may do in a second, over all exports. */
 struct config_limit {
 	uint8_t mac[6]; /* mac_any: each that has no limit of its own */
@@ -75,6 +107,9 @@ struct config {
 	unsigned int ninterfaces;
 	struct config_aoe *aoe;
 	unsigned int naoe;
+	struct config_iscsi *iscsi;
+	unsigned int niscsi;
+	struct config_chap discovery_chap; /* what asking for iSCSI targets takes */
 	struct config_limit *limits;
 	unsigned int nlimits;
 	char *listen;  /* of the exporter, config_listen_parse() takes it; NULL: no exporter */
@@ -100,7 +135,8 @@ void config_free(struct config *config); /* NULL is fine */
  * do" in *problems, each with its newline; `problems` may be NULL, else the caller frees. `err`
  * holds the first of them, and how many more there are. A file that is not YAML, or not of the
  * right shape, has one mistake: reading ends there. Other errno (with `err`, *problems NULL): the
- * file cannot be read.
+ * file cannot be read. Files with secrets in them are read by config_load() only; it warns of
+ * what others can read.
  */
 int config_load(const char *path, struct config **config, char **problems, struct error *err);
 int config_parse(const char *text, size_t len, const char *name, struct config **config,
@@ -136,6 +172,8 @@ bool config_disk_spec_equal(const struct disk_spec *a, const struct disk_spec *b
 struct config_disk *config_find_disk(const struct config *config, const char *name);
 struct config_interface *config_find_interface(const struct config *config, const char *name);
 struct config_aoe *config_find_aoe(const struct config *config, const struct aoe_address *addr);
+struct config_iscsi *config_find_iscsi(const struct config *config, const char *name);
+struct config_lun *config_find_lun(const struct config_iscsi *iscsi, unsigned int lun);
 struct config_limit *config_find_limit(const struct config *config, const uint8_t mac[6]);
 
 /*
@@ -145,13 +183,27 @@ struct config_limit *config_find_limit(const struct config *config, const uint8_
 struct config_disk *config_add_disk(struct config *config);
 struct config_interface *config_add_interface(struct config *config);
 struct config_aoe *config_add_aoe(struct config *config);
+struct config_iscsi *config_add_iscsi(struct config *config);
 struct config_limit *config_add_limit(struct config *config);
 
 /* Frees the entry, which must be one of the config's list; later ones move up. */
 void config_remove_disk(struct config *config, struct config_disk *disk);
 void config_remove_interface(struct config *config, struct config_interface *interface);
 void config_remove_aoe(struct config *config, struct config_aoe *aoe);
+void config_remove_iscsi(struct config *config, struct config_iscsi *iscsi);
 void config_remove_limit(struct config *config, struct config_limit *limit);
+
+/* A LUN at its sorted place. 0, -EEXIST or -ENOMEM; its removal frees it. */
+int config_iscsi_add_lun(struct config_iscsi *iscsi, uint16_t number, const char *disk,
+			 bool read_only);
+void config_iscsi_remove_lun(struct config_iscsi *iscsi, struct config_lun *lun);
+
+/* `to` is empty before, and the caller's even when memory runs out. 0 or -ENOMEM. */
+int config_iscsi_copy(const struct config_iscsi *from, struct config_iscsi *to);
+int config_chap_copy(const struct config_chap *from, struct config_chap *to);
+void config_chap_fini(struct config_chap *chap);
+/* Secrets of files are compared where both are known. */
+bool config_chap_equal(const struct config_chap *a, const struct config_chap *b);
 
 /* Adds an interface's name at its sorted place. 0, -EEXIST or -ENOMEM. */
 int config_aoe_add_interface(struct config_aoe *aoe, const char *name);
@@ -170,6 +222,8 @@ int config_log_level_parse(const char *text, int *level, struct error *err);
 /* In the order in which they are to be done. */
 enum config_step_kind {
 	CONFIG_REMOVE_EXPORT,
+	CONFIG_REMOVE_TARGET,
+	CONFIG_REMOVE_LUN, /* of a target that stays */
 	/* Exports that stay are no longer served there. */
 	CONFIG_REMOVE_INTERFACE,
 	CONFIG_REMOVE_DISK, /* no export that is left names it */
@@ -179,10 +233,15 @@ enum config_step_kind {
 	/* Serves no export yet: those that stay follow as CONFIG_EXPORT_INTERFACES. */
 	CONFIG_ADD_INTERFACE,
 	CONFIG_ADD_EXPORT, /* on all its interfaces, with its list, enabled or not */
+	CONFIG_ADD_TARGET, /* with all that it has */
+	CONFIG_ADD_LUN,
 	/* Serve it on the wanted interfaces, and no others; where it is served already stays. */
 	CONFIG_EXPORT_INTERFACES,
 	CONFIG_EXPORT_ACL,
 	CONFIG_EXPORT_ENABLED,
+	CONFIG_TARGET_PORTALS,
+	CONFIG_TARGET_ACCESS, /* list and CHAP */
+	CONFIG_DISCOVERY_CHAP,
 	CONFIG_FLOOD_GUARD, /* of an interface that stays */
 	CONFIG_REMOVE_LIMIT,
 	CONFIG_SET_LIMIT, /* new or changed */
@@ -201,15 +260,18 @@ struct config_step {
 		const struct config_aoe *running_aoe;
 		const struct config_interface *running_interface;
 		const struct config_disk *running_disk;
+		const struct config_iscsi *running_iscsi;
 		const struct config_limit *running_limit;
 	};
 	union {
 		const struct config_aoe *wanted_aoe;
 		const struct config_interface *wanted_interface;
 		const struct config_disk *wanted_disk;
+		const struct config_iscsi *wanted_iscsi;
 		const struct config_limit *wanted_limit;
 	};
-	char *text; /* for people: "disk vol0: add file:/srv/vol0.img" */
+	const struct config_lun *lun; /* that comes or goes; else NULL */
+	char *text;		      /* for people: "disk vol0: add file:/srv/vol0.img" */
 };
 
 /*

@@ -297,5 +297,5 @@ int config_convert(struct file_config *file, struct config *config,
 		convert_limit(&file->limits[i], i, limit, problems);
 	}
 	convert_rest(file, config);
-	return 0;
+	return config_convert_iscsi(file, config, problems);
 }

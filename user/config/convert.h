@@ -16,4 +16,13 @@ int config_convert(struct file_config *file, struct config *config,
 /* The rest: what config_check() looks at, but for fields that are known as wrong. 0 or -ENOMEM. */
 int config_check_sense(const struct config *config, struct config_problems *problems);
 
+/* convert_iscsi.c: the same for iSCSI alone. */
+int config_convert_iscsi(struct file_config *file, struct config *config,
+			 struct config_problems *problems);
+
+/* secrets.c: reads what `secret_file` names. 0 or -ENOMEM; other mistakes are in `problems`. */
+int config_secrets_load(struct config *config, struct config_problems *problems);
+/* A secret stands in the configuration itself. */
+bool config_has_secret(const struct config *config);
+
 #endif

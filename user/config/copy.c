@@ -71,6 +71,18 @@ static bool copy_exports(const struct config *from, struct config *to)
 	return good;
 }
 
+static bool copy_targets(const struct config *from, struct config *to)
+{
+	bool good = !config_chap_copy(&from->discovery_chap, &to->discovery_chap);
+
+	for (unsigned int i = 0; i < from->niscsi && good; i++) {
+		struct config_iscsi *iscsi = config_add_iscsi(to);
+
+		good = iscsi && !config_iscsi_copy(&from->iscsi[i], iscsi);
+	}
+	return good;
+}
+
 static bool copy_limits(const struct config *from, struct config *to)
 {
 	for (unsigned int i = 0; i < from->nlimits; i++) {
@@ -92,7 +104,7 @@ struct config *config_copy(const struct config *config)
 	copy->log_level = config->log_level;
 	copy->log_to = config->log_to;
 	if (copy_disks(config, copy) && copy_interfaces(config, copy) &&
-	    copy_exports(config, copy) && copy_limits(config, copy) &&
+	    copy_exports(config, copy) && copy_targets(config, copy) && copy_limits(config, copy) &&
 	    copy_text(config->listen, &copy->listen) &&
 	    copy_text(config->state_dir, &copy->state_dir) &&
 	    copy_text(config->socket, &copy->socket))

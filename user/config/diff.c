@@ -4,6 +4,7 @@
  * the order of enum config_step_kind, which is the order in which they are done.
  */
 #include "config/diff.h"
+#include "config/entries.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,8 +17,8 @@ struct differ {
 	struct error *err;
 };
 
-static int add_step(struct differ *differ, enum config_step_kind kind, const void *running,
-		    const void *wanted)
+static int add_lun_step(struct differ *differ, enum config_step_kind kind, const void *running,
+			const void *wanted, const struct config_lun *lun)
 {
 	struct config_step *step;
 
@@ -33,11 +34,18 @@ static int add_step(struct differ *differ, enum config_step_kind kind, const voi
 	step->kind = kind;
 	step->running_aoe = running;
 	step->wanted_aoe = wanted;
+	step->lun = lun;
 	step->text = config_step_text(step, differ->wanted.config);
 	if (!step->text)
 		return -ENOMEM;
 	differ->nsteps++;
 	return 0;
+}
+
+static int add_step(struct differ *differ, enum config_step_kind kind, const void *running,
+		    const void *wanted)
+{
+	return add_lun_step(differ, kind, running, wanted, NULL);
 }
 
 /* ---- what changed ------------------------------------------------------------------------ */
@@ -121,7 +129,99 @@ static bool text_equal(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
+static bool target_stays(const struct config_iscsi *running, const struct config_iscsi *wanted)
+{
+	return running && wanted && text_equal(running->alias, wanted->alias);
+}
+
+static bool lun_stays(const struct differ *differ, const struct config_lun *running,
+		      const struct config_lun *wanted)
+{
+	return running && wanted && running->read_only == wanted->read_only &&
+	       !strcmp(running->disk, wanted->disk) && disk_stays(differ, wanted->disk);
+}
+
 /* ---- steps, kind by kind ----------------------------------------------------------------- */
+
+static int remove_targets(struct differ *differ)
+{
+	const struct config *running = differ->running.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < running->niscsi && !ret; i++) {
+		const struct config_iscsi *iscsi = &running->iscsi[i];
+
+		if (!target_stays(iscsi, config_index_iscsi(&differ->wanted, iscsi->name)))
+			ret = add_step(differ, CONFIG_REMOVE_TARGET, iscsi, NULL);
+	}
+	for (unsigned int i = 0; i < running->niscsi && !ret; i++) {
+		const struct config_iscsi *iscsi = &running->iscsi[i];
+		const struct config_iscsi *after = config_index_iscsi(&differ->wanted, iscsi->name);
+
+		if (!target_stays(iscsi, after))
+			continue;
+		for (unsigned int k = 0; k < iscsi->nluns && !ret; k++)
+			if (!lun_stays(differ, &iscsi->luns[k],
+				       config_find_lun(after, iscsi->luns[k].lun)))
+				ret = add_lun_step(differ, CONFIG_REMOVE_LUN, iscsi, NULL,
+						   &iscsi->luns[k]);
+	}
+	return ret;
+}
+
+static int add_targets(struct differ *differ)
+{
+	const struct config *wanted = differ->wanted.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < wanted->niscsi && !ret; i++) {
+		const struct config_iscsi *iscsi = &wanted->iscsi[i];
+
+		if (!target_stays(config_index_iscsi(&differ->running, iscsi->name), iscsi))
+			ret = add_step(differ, CONFIG_ADD_TARGET, NULL, iscsi);
+	}
+	for (unsigned int i = 0; i < wanted->niscsi && !ret; i++) {
+		const struct config_iscsi *iscsi = &wanted->iscsi[i];
+		const struct config_iscsi *before =
+			config_index_iscsi(&differ->running, iscsi->name);
+
+		if (!target_stays(before, iscsi))
+			continue;
+		for (unsigned int k = 0; k < iscsi->nluns && !ret; k++)
+			if (!lun_stays(differ, config_find_lun(before, iscsi->luns[k].lun),
+				       &iscsi->luns[k]))
+				ret = add_lun_step(differ, CONFIG_ADD_LUN, before, iscsi,
+						   &iscsi->luns[k]);
+	}
+	return ret;
+}
+
+static int change_targets(struct differ *differ, enum config_step_kind kind)
+{
+	const struct config *wanted = differ->wanted.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < wanted->niscsi && !ret; i++) {
+		const struct config_iscsi *iscsi = &wanted->iscsi[i];
+		const struct config_iscsi *before =
+			config_index_iscsi(&differ->running, iscsi->name);
+
+		if (!target_stays(before, iscsi))
+			continue;
+		if (kind == CONFIG_TARGET_PORTALS ? !config_iscsi_portals_equal(before, iscsi)
+						  : !config_iscsi_access_equal(before, iscsi))
+			ret = add_step(differ, kind, before, iscsi);
+	}
+	return ret;
+}
+
+static int change_discovery(struct differ *differ)
+{
+	return config_chap_equal(&differ->running.config->discovery_chap,
+				 &differ->wanted.config->discovery_chap)
+		       ? 0
+		       : add_step(differ, CONFIG_DISCOVERY_CHAP, NULL, NULL);
+}
 
 static int remove_what_goes(struct differ *differ)
 {
@@ -135,6 +235,8 @@ static int remove_what_goes(struct differ *differ)
 		if (!export_stays(differ, aoe, after))
 			ret = add_step(differ, CONFIG_REMOVE_EXPORT, aoe, NULL);
 	}
+	if (!ret)
+		ret = remove_targets(differ);
 	for (unsigned int i = 0; i < running->ninterfaces && !ret; i++)
 		if (!interface_stays(differ, running->interfaces[i].name))
 			ret = add_step(differ, CONFIG_REMOVE_INTERFACE, &running->interfaces[i],
@@ -273,11 +375,19 @@ static int gather(struct differ *differ)
 	if (!ret)
 		ret = add_what_comes(differ);
 	if (!ret)
+		ret = add_targets(differ);
+	if (!ret)
 		ret = change_exports(differ, CONFIG_EXPORT_INTERFACES);
 	if (!ret)
 		ret = change_exports(differ, CONFIG_EXPORT_ACL);
 	if (!ret)
 		ret = change_exports(differ, CONFIG_EXPORT_ENABLED);
+	if (!ret)
+		ret = change_targets(differ, CONFIG_TARGET_PORTALS);
+	if (!ret)
+		ret = change_targets(differ, CONFIG_TARGET_ACCESS);
+	if (!ret)
+		ret = change_discovery(differ);
 	if (!ret)
 		ret = change_guards(differ);
 	if (!ret)

@@ -2,6 +2,7 @@
 #include "aoe/mac.h"
 #include "base/cleanup.h"
 #include "config/diff.h"
+#include "config/iscsi_words.h"
 #include "config/schema.h"
 #include "config/words.h"
 
@@ -59,6 +60,68 @@ static void put_export_step(FILE *out, const struct config_step *step)
 		break;
 	default:
 		fputs(wanted->enabled ? "enable" : "disable", out);
+		break;
+	}
+}
+
+static void put_target_portals(FILE *out, const struct config_iscsi *iscsi)
+{
+	for (unsigned int i = 0; i < iscsi->nportals; i++)
+		fprintf(out, "%s%s", i ? "," : "", iscsi->portals[i].address);
+}
+
+/* Secrets are nobody's business in a log. */
+static void put_target_access(FILE *out, const struct config_iscsi *iscsi)
+{
+	fputs("allow ", out);
+	for (unsigned int i = 0; i < iscsi->nrules; i++) {
+		_cleanup_free_ char *rule = config_rule_text(&iscsi->rules[i]);
+
+		fprintf(out, "%s%s", i ? "," : "", rule ? rule : "");
+	}
+	if (iscsi->chap.initiator.user)
+		fprintf(out, ", CHAP as %s", iscsi->chap.initiator.user);
+	if (iscsi->chap.target.user)
+		fputs(", mutual", out);
+}
+
+static void put_lun(FILE *out, const struct config_lun *lun)
+{
+	fprintf(out, "LUN %u %s%s", lun->lun, lun->disk, lun->read_only ? " ro" : "");
+}
+
+static void put_target_step(FILE *out, const struct config_step *step)
+{
+	const struct config_iscsi *wanted = step->wanted_iscsi;
+
+	fprintf(out, "target %s: ", wanted ? wanted->name : step->running_iscsi->name);
+	switch (step->kind) {
+	case CONFIG_REMOVE_TARGET:
+		fputs("remove", out);
+		break;
+	case CONFIG_REMOVE_LUN:
+		fprintf(out, "remove LUN %u", step->lun->lun);
+		break;
+	case CONFIG_ADD_LUN:
+		fputs("add ", out);
+		put_lun(out, step->lun);
+		break;
+	case CONFIG_TARGET_PORTALS:
+		fputs("listen on ", out);
+		put_target_portals(out, wanted);
+		break;
+	case CONFIG_TARGET_ACCESS:
+		put_target_access(out, wanted);
+		break;
+	default:
+		fputs("add on ", out);
+		put_target_portals(out, wanted);
+		for (unsigned int i = 0; i < wanted->nluns; i++) {
+			fputs(", ", out);
+			put_lun(out, &wanted->luns[i]);
+		}
+		fputs(", ", out);
+		put_target_access(out, wanted);
 		break;
 	}
 }
@@ -130,6 +193,19 @@ static void put_step(FILE *out, const struct config_step *step, const struct con
 	case CONFIG_EXPORT_ACL:
 	case CONFIG_EXPORT_ENABLED:
 		put_export_step(out, step);
+		break;
+	case CONFIG_REMOVE_TARGET:
+	case CONFIG_REMOVE_LUN:
+	case CONFIG_ADD_TARGET:
+	case CONFIG_ADD_LUN:
+	case CONFIG_TARGET_PORTALS:
+	case CONFIG_TARGET_ACCESS:
+		put_target_step(out, step);
+		break;
+	case CONFIG_DISCOVERY_CHAP:
+		fputs(wanted->discovery_chap.initiator.user ? "discovery_chap: set"
+							    : "discovery_chap: remove",
+		      out);
 		break;
 	case CONFIG_REMOVE_INTERFACE:
 	case CONFIG_ADD_INTERFACE:

@@ -46,6 +46,15 @@ static int compare_exports(const void *a, const void *b)
 	return ret ? ret : order(x, y);
 }
 
+static int compare_targets(const void *a, const void *b)
+{
+	const struct config_iscsi *x = *(const struct config_iscsi **)a;
+	const struct config_iscsi *y = *(const struct config_iscsi **)b;
+	int ret = strcmp(x->name, y->name);
+
+	return ret ? ret : order(x, y);
+}
+
 static int compare_limits(const void *a, const void *b)
 {
 	const struct config_limit *x = *(const struct config_limit **)a;
@@ -78,10 +87,14 @@ int config_index_build(struct config_index *index, const struct config *config)
 		.interfaces = sorted(config->interfaces, config->ninterfaces,
 				     sizeof(*config->interfaces), compare_interfaces),
 		.aoe = sorted(config->aoe, config->naoe, sizeof(*config->aoe), compare_exports),
+		.iscsi = sorted(config->iscsi, config->niscsi, sizeof(*config->iscsi),
+				compare_targets),
 		.limits = sorted(config->limits, config->nlimits, sizeof(*config->limits),
 				 compare_limits),
 	};
-	return index->disks && index->interfaces && index->aoe && index->limits ? 0 : -ENOMEM;
+	return index->disks && index->interfaces && index->aoe && index->iscsi && index->limits
+		       ? 0
+		       : -ENOMEM;
 }
 
 void config_index_fini(struct config_index *index)
@@ -89,6 +102,7 @@ void config_index_fini(struct config_index *index)
 	free(index->disks);
 	free(index->interfaces);
 	free(index->aoe);
+	free(index->iscsi);
 	free(index->limits);
 }
 
@@ -105,6 +119,11 @@ static int find_interface(const void *name, const void *entry)
 static int find_export(const void *addr, const void *entry)
 {
 	return compare_addresses(addr, &(*(const struct config_aoe **)entry)->addr);
+}
+
+static int find_target(const void *name, const void *entry)
+{
+	return strcmp(name, (*(const struct config_iscsi **)entry)->name);
 }
 
 static int find_limit(const void *mac, const void *entry)
@@ -135,6 +154,14 @@ const struct config_aoe *config_index_aoe(const struct config_index *index,
 {
 	const struct config_aoe **found =
 		bsearch(addr, index->aoe, index->config->naoe, sizeof(*index->aoe), find_export);
+
+	return found ? *found : NULL;
+}
+
+const struct config_iscsi *config_index_iscsi(const struct config_index *index, const char *name)
+{
+	const struct config_iscsi **found = bsearch(name, index->iscsi, index->config->niscsi,
+						    sizeof(*index->iscsi), find_target);
 
 	return found ? *found : NULL;
 }

@@ -13,6 +13,7 @@ struct config_index {
 	const struct config_disk **disks;	    /* by name */
 	const struct config_interface **interfaces; /* by name */
 	const struct config_aoe **aoe;		    /* by VLAN and address */
+	const struct config_iscsi **iscsi;	    /* by name */
 	const struct config_limit **limits;	    /* by MAC */
 };
 
@@ -26,6 +27,7 @@ const struct config_interface *config_index_interface(const struct config_index 
 						      const char *name);
 const struct config_aoe *config_index_aoe(const struct config_index *index,
 					  const struct aoe_address *addr);
+const struct config_iscsi *config_index_iscsi(const struct config_index *index, const char *name);
 const struct config_limit *config_index_limit(const struct config_index *index,
 					      const uint8_t mac[6]);
 

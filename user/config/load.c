@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "config/convert.h"
 
 #include <errno.h>
@@ -89,6 +90,23 @@ static ssize_t read_all(int fd, char *text)
 	return (ssize_t)len;
 }
 
+static int load_secrets(struct config *config, char **problems, struct error *err)
+{
+	struct config_problems *found = malloc(sizeof(*found));
+	int ret;
+
+	if (!found)
+		return error_set(err, ENOMEM, "out of memory");
+	config_problems_init(found, config->lines);
+	if (config_secrets_load(config, found))
+		ret = error_set(err, ENOMEM, "out of memory");
+	else
+		ret = config_problems_report(found, problems, err);
+	config_problems_fini(found);
+	free(found);
+	return ret;
+}
+
 int config_load(const char *path, struct config **config, char **problems, struct error *err)
 {
 	/* O_NONBLOCK: opening a pipe that nobody writes to would wait. */
@@ -96,6 +114,7 @@ int config_load(const char *path, struct config **config, char **problems, struc
 	_cleanup_free_ char *text = malloc(CONFIG_FILE_MAX + 1);
 	struct stat st;
 	ssize_t len;
+	int ret;
 
 	if (problems)
 		*problems = NULL;
@@ -112,7 +131,15 @@ int config_load(const char *path, struct config **config, char **problems, struc
 	len = read_all(fd, text);
 	if (len < 0)
 		return error_set(err, (int)-len, "cannot read %s: %s", path, strerror((int)-len));
-	return config_parse(text, (size_t)len, path, config, problems, err);
+	ret = config_parse(text, (size_t)len, path, config, problems, err);
+	if (ret)
+		return ret;
+	if (config_has_secret(*config) && st.st_mode & S_IROTH)
+		log_warning("%s: everybody can read the secrets in it: chmod o= it", path);
+	ret = load_secrets(*config, problems, err);
+	if (ret)
+		config_free(*config);
+	return ret;
 }
 
 int config_check(const struct config *config, char **problems, struct error *err)

@@ -5,6 +5,7 @@
  */
 #include "aoe/mac.h"
 #include "base/cleanup.h"
+#include "config/iscsi_words.h"
 #include "config/schema.h"
 #include "config/words.h"
 
@@ -16,6 +17,8 @@
 #include <yaml.h>
 
 /* The emitter, and whether anything went wrong, asked once at the end. */
+#define PORTAL_DEFAULT "0.0.0.0:3260"
+
 struct saver {
 	yaml_emitter_t emitter;
 	FILE *out;
@@ -228,6 +231,88 @@ static void save_export(struct saver *saver, const struct config_aoe *aoe)
 	end_mapping(saver);
 }
 
+static void save_account(struct saver *saver, const struct config_account *account)
+{
+	put_quoted(saver, "user", account->user);
+	if (account->secret_file)
+		put_name(saver, "secret_file", account->secret_file);
+	else
+		put_quoted(saver, "secret", account->secret);
+}
+
+static void save_chap(struct saver *saver, const char *key, const struct config_chap *chap)
+{
+	if (!chap->initiator.user)
+		return;
+	put_key(saver, key);
+	begin_mapping(saver, YAML_FLOW_MAPPING_STYLE);
+	save_account(saver, &chap->initiator);
+	if (chap->target.user) {
+		put_key(saver, "mutual");
+		begin_mapping(saver, YAML_FLOW_MAPPING_STYLE);
+		save_account(saver, &chap->target);
+		end_mapping(saver);
+	}
+	end_mapping(saver);
+}
+
+static void save_portals(struct saver *saver, const struct config_iscsi *iscsi)
+{
+	if (iscsi->nportals == 1 && !strcmp(iscsi->portals[0].address, PORTAL_DEFAULT))
+		return;
+	put_key(saver, "portals");
+	begin_list(saver, YAML_FLOW_SEQUENCE_STYLE);
+	for (unsigned int i = 0; i < iscsi->nportals; i++)
+		put_scalar(saver, iscsi->portals[i].address, YAML_DOUBLE_QUOTED_SCALAR_STYLE);
+	end_list(saver);
+}
+
+static void save_rules(struct saver *saver, const struct config_iscsi *iscsi)
+{
+	put_key(saver, "allow");
+	begin_list(saver, YAML_FLOW_SEQUENCE_STYLE);
+	for (unsigned int i = 0; i < iscsi->nrules; i++) {
+		_cleanup_free_ char *text = config_rule_text(&iscsi->rules[i]);
+
+		if (text)
+			put_scalar(saver, text, name_style(text));
+		else
+			saver->ret = -ENOMEM;
+	}
+	end_list(saver);
+}
+
+static void save_luns(struct saver *saver, const struct config_iscsi *iscsi)
+{
+	put_key(saver, "luns");
+	begin_list(saver, YAML_FLOW_SEQUENCE_STYLE);
+	for (unsigned int i = 0; i < iscsi->nluns; i++) {
+		const struct config_lun *lun = &iscsi->luns[i];
+
+		begin_mapping(saver, YAML_FLOW_MAPPING_STYLE);
+		put_number(saver, "lun", lun->lun);
+		put_name(saver, "disk", lun->disk);
+		if (lun->read_only)
+			put_word(saver, "ro", "true");
+		end_mapping(saver);
+	}
+	end_list(saver);
+}
+
+static void save_target(struct saver *saver, const struct config_iscsi *iscsi)
+{
+	begin_mapping(saver, YAML_FLOW_MAPPING_STYLE);
+	put_quoted(saver, "name", iscsi->name);
+	if (iscsi->alias)
+		put_quoted(saver, "alias", iscsi->alias);
+	save_portals(saver, iscsi);
+	save_rules(saver, iscsi);
+	if (iscsi->nluns)
+		save_luns(saver, iscsi);
+	save_chap(saver, "chap", &iscsi->chap);
+	end_mapping(saver);
+}
+
 static void save_limit(struct saver *saver, const struct config_limit *limit)
 {
 	char mac[MAC_TEXT];
@@ -270,6 +355,14 @@ static void save_lists(struct saver *saver, const struct config *config)
 			save_export(saver, &config->aoe[i]);
 		end_list(saver);
 	}
+	if (config->niscsi) {
+		put_key(saver, "iscsi");
+		begin_list(saver, YAML_BLOCK_SEQUENCE_STYLE);
+		for (unsigned int i = 0; i < config->niscsi; i++)
+			save_target(saver, &config->iscsi[i]);
+		end_list(saver);
+	}
+	save_chap(saver, "discovery_chap", &config->discovery_chap);
 	if (config->nlimits) {
 		put_key(saver, "limits");
 		begin_list(saver, YAML_BLOCK_SEQUENCE_STYLE);

@@ -9,6 +9,8 @@
 #define DISKS_MAX      4096
 #define INTERFACES_MAX 256
 #define EXPORTS_MAX    4096
+#define PORTALS_MAX    64
+#define RULES_MAX      4096
 
 #define COUNT(words) (sizeof(words) / sizeof((words)[0]) - 1)
 
@@ -130,6 +132,49 @@ static const cyaml_schema_value_t aoe_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_aoe, aoe_fields),
 };
 
+static const cyaml_schema_field_t account_fields[] = {
+	TEXT("user", CYAML_FLAG_DEFAULT, struct file_account, user),
+	TEXT("secret", CYAML_FLAG_OPTIONAL, struct file_account, secret),
+	TEXT("secret_file", CYAML_FLAG_OPTIONAL, struct file_account, secret_file),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t chap_fields[] = {
+	TEXT("user", CYAML_FLAG_DEFAULT, struct file_chap, user),
+	TEXT("secret", CYAML_FLAG_OPTIONAL, struct file_chap, secret),
+	TEXT("secret_file", CYAML_FLAG_OPTIONAL, struct file_chap, secret_file),
+	CYAML_FIELD_MAPPING_PTR("mutual", MAY_BE_EMPTY, struct file_chap, mutual, account_fields),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t lun_fields[] = {
+	TEXT("lun", CYAML_FLAG_DEFAULT, struct file_lun, lun),
+	TEXT("disk", CYAML_FLAG_DEFAULT, struct file_lun, disk),
+	WORD("ro", struct file_lun, read_only, schema_switches),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t lun_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_lun, lun_fields),
+};
+
+static const cyaml_schema_field_t iscsi_fields[] = {
+	TEXT("name", CYAML_FLAG_DEFAULT, struct file_iscsi, name),
+	TEXT("alias", CYAML_FLAG_OPTIONAL, struct file_iscsi, alias),
+	CYAML_FIELD_SEQUENCE("portals", MAY_BE_EMPTY, struct file_iscsi, portals, &text_schema, 0,
+			     PORTALS_MAX),
+	CYAML_FIELD_SEQUENCE("allow", MAY_BE_EMPTY, struct file_iscsi, allow, &text_schema, 0,
+			     RULES_MAX),
+	CYAML_FIELD_SEQUENCE("luns", MAY_BE_EMPTY, struct file_iscsi, luns, &lun_schema, 0,
+			     SCSI_LUNS_MAX),
+	CYAML_FIELD_MAPPING_PTR("chap", MAY_BE_EMPTY, struct file_iscsi, chap, chap_fields),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t iscsi_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_iscsi, iscsi_fields),
+};
+
 static const cyaml_schema_field_t limit_fields[] = {
 	TEXT("initiator", CYAML_FLAG_DEFAULT, struct file_limit, initiator),
 	TEXT("iops", CYAML_FLAG_OPTIONAL, struct file_limit, iops),
@@ -159,6 +204,10 @@ static const cyaml_schema_field_t config_fields[] = {
 			     &interface_schema, 0, INTERFACES_MAX),
 	CYAML_FIELD_SEQUENCE("aoe", MAY_BE_EMPTY, struct file_config, aoe, &aoe_schema, 0,
 			     EXPORTS_MAX),
+	CYAML_FIELD_SEQUENCE("iscsi", MAY_BE_EMPTY, struct file_config, iscsi, &iscsi_schema, 0,
+			     EXPORTS_MAX),
+	CYAML_FIELD_MAPPING_PTR("discovery_chap", MAY_BE_EMPTY, struct file_config, discovery_chap,
+				chap_fields),
 	CYAML_FIELD_SEQUENCE("limits", MAY_BE_EMPTY, struct file_config, limits, &limit_schema, 0,
 			     AOE_LIMITERS_MAX),
 	CYAML_FIELD_MAPPING_PTR("exporter", MAY_BE_EMPTY, struct file_config, exporter,

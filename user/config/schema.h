@@ -46,6 +46,31 @@ struct file_aoe {
 	enum file_switch enabled;
 };
 
+struct file_account {
+	char *user, *secret, *secret_file;
+};
+
+struct file_chap {
+	char *user, *secret, *secret_file;
+	struct file_account *mutual;
+};
+
+struct file_lun {
+	char *lun, *disk;
+	enum file_switch read_only;
+};
+
+struct file_iscsi {
+	char *name, *alias;
+	char **portals;
+	unsigned int portals_count;
+	char **allow;
+	unsigned int allow_count;
+	struct file_lun *luns;
+	unsigned int luns_count;
+	struct file_chap *chap;
+};
+
 struct file_limit {
 	char *initiator, *iops, *bytes;
 };
@@ -66,6 +91,9 @@ struct file_config {
 	unsigned int interfaces_count;
 	struct file_aoe *aoe;
 	unsigned int aoe_count;
+	struct file_iscsi *iscsi;
+	unsigned int iscsi_count;
+	struct file_chap *discovery_chap;
 	struct file_limit *limits;
 	unsigned int limits_count;
 	struct file_exporter *exporter;

@@ -416,6 +416,13 @@ static int (*const actions[])(struct service *s, const struct config_step *step,
 	[CONFIG_EXPORT_INTERFACES] = do_interfaces,
 	[CONFIG_EXPORT_ACL] = do_acl,
 	[CONFIG_EXPORT_ENABLED] = do_enabled,
+	[CONFIG_REMOVE_TARGET] = service_remove_target,
+	[CONFIG_REMOVE_LUN] = service_remove_lun,
+	[CONFIG_ADD_TARGET] = service_add_target,
+	[CONFIG_ADD_LUN] = service_add_lun,
+	[CONFIG_TARGET_PORTALS] = service_target_portals,
+	[CONFIG_TARGET_ACCESS] = service_target_access,
+	[CONFIG_DISCOVERY_CHAP] = service_discovery_chap,
 	[CONFIG_FLOOD_GUARD] = do_flood_guard,
 	[CONFIG_REMOVE_LIMIT] = do_remove_limit,
 	[CONFIG_SET_LIMIT] = do_set_limit,
@@ -504,7 +511,8 @@ static int check_state(const struct service *s, const struct config_step *steps,
 		       struct error *err)
 {
 	for (unsigned int i = 0; i < n && !s->undoing; i++)
-		if (steps[i].kind == CONFIG_ADD_EXPORT)
+		if (steps[i].kind == CONFIG_ADD_EXPORT || steps[i].kind == CONFIG_ADD_TARGET ||
+		    steps[i].kind == CONFIG_ADD_LUN)
 			return target_state_check(s->target, err);
 	return 0;
 }

@@ -90,6 +90,12 @@ json_t *edit_disk_remove(struct service *service, const json_t *request, struct 
 		if (strcmp(copy->aoe[i].disk, name) == 0)
 			ret = error_set(err, EBUSY, "disk %s is exported: remove its exports first",
 					name);
+	for (unsigned int i = 0; i < copy->niscsi && !ret; i++)
+		for (unsigned int k = 0; k < copy->iscsi[i].nluns && !ret; k++)
+			if (strcmp(copy->iscsi[i].luns[k].disk, name) == 0)
+				ret = error_set(err, EBUSY,
+						"disk %s is LUN %u of %s: remove it first", name,
+						copy->iscsi[i].luns[k].lun, copy->iscsi[i].name);
 	if (!ret)
 		config_remove_disk(copy, disk);
 	return edit_end(service, copy, ret, err);

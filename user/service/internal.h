@@ -29,6 +29,22 @@ void service_drop_interface(struct config_aoe *aoe, const char *name);
 /* An interface was renamed: `ctx` is the service. */
 void service_interface_renamed(void *ctx, const char *from, const char *to);
 
+/* apply_iscsi.c: steps on the way to `config`, noted in the running configuration. */
+int service_remove_target(struct service *s, const struct config_step *step,
+			  const struct config *config, struct error *err);
+int service_add_target(struct service *s, const struct config_step *step,
+		       const struct config *config, struct error *err);
+int service_remove_lun(struct service *s, const struct config_step *step,
+		       const struct config *config, struct error *err);
+int service_add_lun(struct service *s, const struct config_step *step, const struct config *config,
+		    struct error *err);
+int service_target_portals(struct service *s, const struct config_step *step,
+			   const struct config *config, struct error *err);
+int service_target_access(struct service *s, const struct config_step *step,
+			  const struct config *config, struct error *err);
+int service_discovery_chap(struct service *s, const struct config_step *step,
+			   const struct config *config, struct error *err);
+
 /* commands.c: what the control socket understands. */
 extern const struct control_command service_commands[];
 /* The document of status; the caller owns it. */

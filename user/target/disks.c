@@ -99,7 +99,7 @@ int target_remove_disk(struct target *target, const char *name, struct error *er
 
 	if (!disk)
 		return error_set(err, ENOENT, "there is no disk %s", name);
-	if (exports_use(&target->exports, disk))
+	if (exports_use(&target->exports, disk) || target_has_unit(target, disk->disk))
 		return error_set(err, EBUSY, "disk %s is exported: remove its exports first", name);
 	if (exports_use(&target->leaving, disk))
 		return error_set(err, EBUSY, "disk %s has requests in flight: try again", name);

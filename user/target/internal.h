@@ -73,8 +73,9 @@ struct target {
 	struct list exports; /* struct target_export */
 	struct list leaving; /* exports that were removed, with requests in flight */
 	struct list interfaces;
-	struct list units;	 /* struct target_unit */
-	struct list iscsi;	 /* struct target_iscsi */
+	struct list units; /* struct target_unit */
+	struct list iscsi; /* struct target_iscsi */
+	struct iscsi_auth discovery;
 	struct iscsi_node *node; /* NULL until there is an iSCSI target, as is the next */
 	struct tcp_server *tcp;
 	uint16_t ports;	    /* SCSI target ports that there ever were */
@@ -99,6 +100,7 @@ int target_unit_get(struct target *target, const char *words, struct target_unit
 		    struct error *err);
 /* Nobody sees it through that user's LUN any more. */
 void target_unit_put(struct target_unit *unit);
+bool target_has_unit(const struct target *target, const struct disk *disk);
 /* Tells initiators. */
 void target_units_resized(struct target *target, const struct disk *disk);
 

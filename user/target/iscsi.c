@@ -3,12 +3,14 @@
 #include "target/internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define SESSIONS_MAX  4096u /* of one worker, looked at when access changes */
 #define WORKERS_MAX   8
 #define MEMORY_MIB    32u
 #define GRACE_NS      1000000000u /* for initiators to log out of a target that goes */
@@ -43,6 +45,7 @@ static int open_server(struct target *target, struct error *err)
 	ret = iscsi_node_open(&target->node, err);
 	if (ret)
 		return ret;
+	iscsi_node_set_discovery_auth(target->node, &target->discovery);
 	config.node = target->node;
 	ret = tcp_server_open(&config, &target->tcp, err);
 	if (ret) {
@@ -145,6 +148,7 @@ static int open_target(struct target *target, struct target_iscsi *iscsi,
 	};
 	struct iscsi_target_config config = {
 		.name = request->name,
+		.alias = request->alias,
 		.portals = request->portals,
 		.nportals = request->nportals,
 		.access = request->access,
@@ -191,21 +195,54 @@ static void undo_disks(struct target *target, const struct target_iscsi *iscsi)
 	}
 }
 
+static bool portal_listed(const struct iscsi_portal *portal, const struct iscsi_portal *list,
+			  unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (strcmp(list[i].address, portal->address) == 0)
+			return true;
+	return false;
+}
+
+/* What is listened on stays; iscsi->portals has room for the others. */
 static int listen_portals(struct target *target, struct target_iscsi *iscsi,
-			  const struct iscsi_request *request, struct error *err)
+			  const struct iscsi_portal *portals, unsigned int n, struct error *err)
 {
 	int ret = 0;
 
-	iscsi->portals = calloc(request->nportals, sizeof(*iscsi->portals));
-	if (!iscsi->portals)
-		return error_set(err, ENOMEM, "out of memory");
-	for (unsigned int i = 0; i < request->nportals && !ret; i++) {
-		ret = tcp_server_listen(target->tcp, request->portals[i].address,
-					request->portals[i].group, err);
+	for (unsigned int i = 0; i < n && !ret; i++) {
+		if (portal_listed(&portals[i], iscsi->portals, iscsi->nportals))
+			continue;
+		ret = tcp_server_listen(target->tcp, portals[i].address, portals[i].group, err);
 		if (!ret)
-			iscsi->portals[iscsi->nportals++] = request->portals[i];
+			iscsi->portals[iscsi->nportals++] = portals[i];
 	}
 	return ret;
+}
+
+/* Ends those that are not on the list. */
+static void unlisten_portals(struct target *target, struct target_iscsi *iscsi,
+			     const struct iscsi_portal *portals, unsigned int n)
+{
+	for (unsigned int i = iscsi->nportals; i-- > 0;) {
+		struct iscsi_portal *portal = &iscsi->portals[i];
+
+		if (portal_listed(portal, portals, n))
+			continue;
+		tcp_server_unlisten(target->tcp, portal->address);
+		memmove(portal, portal + 1, (--iscsi->nportals - i) * sizeof(*portal));
+	}
+}
+
+static int portals_room(struct target_iscsi *iscsi, unsigned int n, struct error *err)
+{
+	struct iscsi_portal *grown =
+		reallocarray(iscsi->portals, iscsi->nportals + n, sizeof(*grown));
+
+	if (!grown)
+		return error_set(err, ENOMEM, "out of memory");
+	iscsi->portals = grown;
+	return 0;
 }
 
 int target_add_iscsi(struct target *target, const struct iscsi_request *request, struct error *err)
@@ -230,7 +267,9 @@ int target_add_iscsi(struct target *target, const struct iscsi_request *request,
 		ret = show_lun(target, iscsi, &request->luns[i], err);
 	/* Last: who connects finds all of it. */
 	if (!ret)
-		ret = listen_portals(target, iscsi, request, err);
+		ret = portals_room(iscsi, request->nportals, err);
+	if (!ret)
+		ret = listen_portals(target, iscsi, request->portals, request->nportals, err);
 	if (ret) {
 		undo_disks(target, iscsi);
 		close_target(target, iscsi, 0);
@@ -272,6 +311,130 @@ int target_remove_lun(struct target *target, const char *name, uint16_t lun, str
 		return error_set(err, ENOENT, "%s has no LUN %u", name, lun);
 	hide_lun(target, iscsi, lun);
 	return 0;
+}
+
+/* The old ones go first: they and the new ones may exclude each other. */
+int target_set_portals(struct target *target, const char *name, const struct iscsi_portal *portals,
+		       unsigned int nportals, struct error *err)
+{
+	struct target_iscsi *iscsi = target_iscsi_find(target, name);
+	struct iscsi_portal *before;
+	struct error again;
+	unsigned int n;
+	int ret;
+
+	if (!iscsi)
+		return no_target(name, err);
+	n = iscsi->nportals;
+	before = calloc(n + 1, sizeof(*before));
+	if (!before)
+		return error_set(err, ENOMEM, "out of memory");
+	memcpy(before, iscsi->portals, n * sizeof(*before));
+	ret = portals_room(iscsi, n + nportals, err);
+	if (!ret) {
+		unlisten_portals(target, iscsi, portals, nportals);
+		ret = listen_portals(target, iscsi, portals, nportals, err);
+		if (!ret && iscsi_target_set_portals(iscsi->target, portals, nportals))
+			ret = error_set(err, ENOMEM, "out of memory");
+		if (ret) {
+			unlisten_portals(target, iscsi, before, n);
+			if (listen_portals(target, iscsi, before, n, &again))
+				log_error("%s: %s", name, again.text);
+		}
+	}
+	free(before);
+	return ret;
+}
+
+struct access_change {
+	const char *name;
+	const struct iscsi_rule *before, *after;
+	unsigned int nbefore, nafter;
+};
+
+static const struct iscsi_rule *rule_of(const struct iscsi_rule *rules, unsigned int n,
+					const char *initiator)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (iscsi_name_match(rules[i].pattern, initiator))
+			return &rules[i];
+	return NULL;
+}
+
+static void sessions_recheck(struct iscsi_worker *worker, void *arg)
+{
+	struct iscsi_session_report *all = calloc(SESSIONS_MAX, sizeof(*all));
+	unsigned int n = all ? iscsi_worker_sessions(worker, all, SESSIONS_MAX) : 0;
+	const struct access_change *change = arg;
+
+	for (unsigned int i = 0; i < n && i < SESSIONS_MAX; i++) {
+		const char *initiator = all[i].initiator;
+		const struct iscsi_rule *before =
+			rule_of(change->before, change->nbefore, initiator);
+		const struct iscsi_rule *after = rule_of(change->after, change->nafter, initiator);
+
+		if (strcmp(all[i].target, change->name) != 0)
+			continue;
+		if (!before || !after || memcmp(&before->mask, &after->mask, sizeof(after->mask)))
+			iscsi_worker_close_session(worker, all[i].tsih);
+	}
+	free(all);
+}
+
+int target_set_access(struct target *target, const char *name, const struct iscsi_access *access,
+		      struct error *err)
+{
+	struct target_iscsi *iscsi = target_iscsi_find(target, name);
+	struct access_change change = {.name = name};
+	struct iscsi_rule *before;
+
+	if (!iscsi)
+		return no_target(name, err);
+	before = iscsi->rules;
+	change.before = before;
+	change.nbefore = iscsi->nrules;
+	iscsi->rules = NULL;
+	if (note_rules(iscsi, access) || iscsi_target_set_access(iscsi->target, access)) {
+		free(iscsi->rules);
+		iscsi->rules = before;
+		iscsi->nrules = change.nbefore;
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	change.after = iscsi->rules;
+	change.nafter = iscsi->nrules;
+	tcp_server_each(target->tcp, sessions_recheck, &change);
+	free(before);
+	return 0;
+}
+
+int target_set_discovery_auth(struct target *target, const struct iscsi_auth *auth,
+			      struct error *err)
+{
+	target->discovery = *auth;
+	if (target->node)
+		iscsi_node_set_discovery_auth(target->node, auth);
+	return 0;
+}
+
+struct closing {
+	uint16_t tsih;
+	bool found;
+};
+
+static void session_close(struct iscsi_worker *worker, void *arg)
+{
+	struct closing *closing = arg;
+
+	closing->found |= !iscsi_worker_close_session(worker, closing->tsih);
+}
+
+int target_close_session(struct target *target, uint16_t tsih, struct error *err)
+{
+	struct closing closing = {.tsih = tsih};
+
+	if (target->tcp)
+		tcp_server_each(target->tcp, session_close, &closing);
+	return closing.found ? 0 : error_set(err, ENOENT, "there is no session %u", tsih);
 }
 
 void target_iscsi_close_all(struct target *target)

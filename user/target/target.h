@@ -172,7 +172,8 @@ struct lun_request {
 
 /* An iSCSI target as asked for; everything is copied. */
 struct iscsi_request {
-	const char *name; /* the IQN */
+	const char *name;  /* the IQN */
+	const char *alias; /* for people, or NULL */
 	const struct iscsi_portal *portals;
 	unsigned int nportals;
 	struct iscsi_access access;
@@ -186,6 +187,17 @@ struct iscsi_request {
  */
 int target_add_iscsi(struct target *target, const struct iscsi_request *request, struct error *err);
 int target_remove_iscsi(struct target *target, const char *name, struct error *err);
+/* As long as no other portal is in the way, those that stay are not interrupted. */
+int target_set_portals(struct target *target, const char *name, const struct iscsi_portal *portals,
+		       unsigned int nportals, struct error *err);
+/* Sessions of initiators that may do something else now end, and may log in again if they may. */
+int target_set_access(struct target *target, const char *name, const struct iscsi_access *access,
+		      struct error *err);
+/* What asking for targets takes; also for those that are added later. */
+int target_set_discovery_auth(struct target *target, const struct iscsi_auth *auth,
+			      struct error *err);
+/* By its TSIH, as status has it. -ENOENT. Its initiator may log in again. */
+int target_close_session(struct target *target, uint16_t tsih, struct error *err);
 int target_add_lun(struct target *target, const char *name, const struct lun_request *request,
 		   struct error *err);
 int target_remove_lun(struct target *target, const char *name, uint16_t lun, struct error *err);

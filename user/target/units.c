@@ -19,6 +19,11 @@ static struct target_unit *unit_find(const struct target *target, const struct d
 	return NULL;
 }
 
+bool target_has_unit(const struct target *target, const struct disk *disk)
+{
+	return unit_find(target, disk);
+}
+
 /* The state is the disk's, whatever its words are: it is found again by the disk's WWN. */
 static int unit_open_state(struct target *target, struct target_unit *unit, struct error *err)
 {

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""iSCSI targets of a daemon: what its file says, and changes while initiators are at work."""
+
+import re
+
+import pytest
+
+from daemon import Daemon
+from iscsi import HOST, IQN, Initiator, Tools, url
+from lab import pattern, wait_until
+
+OTHER = "iqn.2026-11.org.example:other"
+SECOND = "127.0.0.1:3261"
+
+
+@pytest.fixture
+def netns(lab):
+    return lab.netns("iscsi")
+
+
+@pytest.fixture
+def tools(lab, netns):
+    return Tools(lab, netns)
+
+
+@pytest.fixture
+def config(lab):
+    return {"disks": [{"name": "vol0", "file": str(lab.disk())}, {"name": "vol1", "ram": "2MiB"}],
+            "iscsi": [{"name": IQN, "allow": ["any"], "luns": [{"lun": 0, "disk": "vol0"}]}]}
+
+
+@pytest.fixture
+def daemon(lab, netns, config):
+    return Daemon(lab, netns, config)
+
+
+def reload(daemon, config):
+    daemon.configure(config)
+    return daemon.control("reload")
+
+
+def reload_fails(daemon, config):
+    daemon.configure(config)
+    done = daemon.control("reload", check=False)
+    assert done.returncode == 1, done
+    return done.stderr
+
+
+def sessions(daemon):
+    return {s["tsih"]: s["initiator"] for s in daemon.json("status")["sessions"]}
+
+
+@pytest.fixture
+def initiator(daemon, netns):
+    initiator = Initiator(netns)
+    yield initiator
+    initiator.close()
+
+
+def test_what_is_shown_is_what_runs(daemon, config, tools):
+    assert tools.capacity(url()) == 8 << 20
+    daemon.configure(daemon.shown())
+    assert daemon.diff() == []
+    config["iscsi"][0].update(alias="disks", portals=[SECOND], allow=[f"{HOST}/lun=0-1", "any/ro"])
+    config["iscsi"][0]["luns"].append({"lun": 1, "disk": "vol1", "ro": True})
+    config["iscsi"][0]["chap"] = {"user": "joe", "secret": "secretsecret1"}
+    config["discovery_chap"] = {"user": "jim", "secret": "secretsecret2"}
+    reload(daemon, config)
+    daemon.configure(daemon.shown())
+    assert daemon.diff() == []
+    assert tools.capacity(url(1, portal=SECOND, account="joe%secretsecret1@")) == 2 << 20
+    assert "secretsecret" not in daemon.output()
+
+
+def test_units_come_and_go_under_a_session(daemon, config, initiator, tools):
+    before = sessions(daemon)
+    config["iscsi"][0]["luns"].append({"lun": 7, "disk": "vol1"})
+    reload(daemon, config)
+    assert tools.capacity(url(7)) == 2 << 20
+    config["iscsi"][0]["luns"][1]["ro"] = True
+    daemon.configure(config)
+    assert daemon.diff() == [f"target {IQN}: remove LUN 7", f"target {IQN}: add LUN 7 vol1 ro"]
+    daemon.control("reload")
+    del config["iscsi"][0]["luns"][1]
+    reload(daemon, config)
+    assert tools.inquiry(url(7)) is not None
+    initiator.write(0, pattern(0, 1, salt=1))
+    assert sessions(daemon) == before
+    # The disk is free again.
+    del config["disks"][1]
+    reload(daemon, config)
+
+
+def test_sessions_that_may_something_else_end(daemon, config, netns, initiator):
+    other = Initiator(netns, name=OTHER)
+    before = sessions(daemon)
+    assert sorted(before.values()) == [HOST, OTHER]
+    config["iscsi"][0]["allow"] = [HOST, "any"]
+    reload(daemon, config)
+    assert sessions(daemon) == before
+    config["iscsi"][0]["allow"] = [HOST]
+    reload(daemon, config)
+    wait_until(lambda: list(sessions(daemon).values()) == [HOST], 5, "one session")
+    assert set(sessions(daemon)) < set(before)
+    other.close()
+
+
+def test_portals_come_and_go(daemon, config, tools, initiator):
+    before = sessions(daemon)
+    config["iscsi"][0]["portals"] = ["127.0.0.1", SECOND]
+    reload(daemon, config)
+    assert tools.capacity(url(portal=SECOND)) == 8 << 20
+    assert len(tools.ls()) == 2
+    config["iscsi"][0]["portals"] = [SECOND]
+    reload(daemon, config)
+    assert tools.inquiry(url()) is not None
+    assert tools.ls(SECOND) == [f"Target:{IQN} Portal:{SECOND},1"]
+    assert sessions(daemon) == before
+
+
+def test_change_that_fails_is_undone(daemon, config, tools, initiator, lab):
+    before, shown = sessions(daemon), daemon.shown()
+    target = config["iscsi"][0]
+    target["luns"].append({"lun": 1, "disk": "vol1"})
+    target["allow"] = [f"{HOST}/ro"]
+    target["portals"] = ["192.0.2.77"]  # of nobody here
+    config["iscsi"].append({"name": OTHER, "allow": ["any"], "luns": [{"lun": 0, "disk": "vol1"}]})
+    assert "192.0.2.77" in reload_fails(daemon, config)
+    assert daemon.shown() == shown
+    assert sessions(daemon) == before
+    initiator.write(0, pattern(0, 1, salt=2))
+    assert tools.inquiry(url()) is None and tools.inquiry(url(1)) is not None
+    assert tools.inquiry(url(target=OTHER)) is not None
+
+
+def test_discovery_wants_a_secret(daemon, config, tools):
+    config["discovery_chap"] = {"user": "jim", "secret": "secretsecret2"}
+    reload(daemon, config)
+    refused = tools.run("iscsi-ls", "iscsi://127.0.0.1:3260", check=False)
+    assert "Authentication failure" in refused.stderr
+    assert IQN in tools.run("iscsi-ls", "iscsi://jim%secretsecret2@127.0.0.1:3260").stdout
+    assert tools.inquiry(url()) is None
+    del config["discovery_chap"]
+    reload(daemon, config)
+    assert tools.ls()
+
+
+def test_secret_in_a_file(daemon, config, tools, lab):
+    secret = lab.path / "secret"
+    secret.write_text("secretsecret1\n")
+    secret.chmod(0o600)
+    config["iscsi"][0]["chap"] = {"user": "joe", "secret_file": str(secret)}
+    reload(daemon, config)
+    assert tools.inquiry(url(account="joe%secretsecret1@")) is None
+    assert "chmod" not in daemon.output()
+    assert daemon.diff() == [] and "secretsecret" not in daemon.shown()
+    # Another one in the file is a change; one that everybody can read is warned of.
+    secret.write_text("secretsecret2\n")
+    secret.chmod(0o644)
+    daemon.control("reload")
+    assert f"{secret}: everybody can read the secret" in daemon.output()
+    assert tools.inquiry(url(account="joe%secretsecret1@")) is not None
+    assert tools.inquiry(url(account="joe%secretsecret2@")) is None
+    secret.unlink()
+    assert re.search(rf":1: iscsi\[0\].chap.secret_file: {secret}: No such file",
+                     reload_fails(daemon, config))
+    assert tools.inquiry(url(account="joe%secretsecret2@")) is None
+
+
+def test_file_with_a_secret_that_everybody_can_read(daemon, config):
+    config["iscsi"][0]["chap"] = {"user": "joe", "secret": "secretsecret1"}
+    daemon.configure(config)
+    daemon.file.chmod(0o640)
+    daemon.control("reload")
+    assert "chmod" not in daemon.output()
+    daemon.file.chmod(0o644)
+    daemon.control("reload")
+    assert f"{daemon.file}: everybody can read the secrets in it" in daemon.output()

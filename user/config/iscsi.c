@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* iSCSI targets as entries of a configuration. */
+#include "config/config.h"
+#include "config/entries.h"
+#include "config/iscsi_words.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- CHAP -------------------------------------------------------------------------------- */
+
+static void account_fini(struct config_account *account)
+{
+	free(account->user);
+	if (account->secret)
+		explicit_bzero(account->secret, strlen(account->secret));
+	free(account->secret);
+	free(account->secret_file);
+}
+
+void config_chap_fini(struct config_chap *chap)
+{
+	account_fini(&chap->initiator);
+	account_fini(&chap->target);
+	*chap = (struct config_chap){};
+}
+
+static bool copy_text(const char *from, char **to)
+{
+	*to = from ? strdup(from) : NULL;
+	return *to || !from;
+}
+
+static bool account_copy(const struct config_account *from, struct config_account *to)
+{
+	return copy_text(from->user, &to->user) && copy_text(from->secret, &to->secret) &&
+	       copy_text(from->secret_file, &to->secret_file);
+}
+
+int config_chap_copy(const struct config_chap *from, struct config_chap *to)
+{
+	return account_copy(&from->initiator, &to->initiator) &&
+			       account_copy(&from->target, &to->target)
+		       ? 0
+		       : -ENOMEM;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+static bool account_equal(const struct config_account *a, const struct config_account *b)
+{
+	bool unread = a->secret_file && (!a->secret || !b->secret);
+
+	return text_equal(a->user, b->user) && text_equal(a->secret_file, b->secret_file) &&
+	       (unread || text_equal(a->secret, b->secret));
+}
+
+bool config_chap_equal(const struct config_chap *a, const struct config_chap *b)
+{
+	return account_equal(&a->initiator, &b->initiator) && account_equal(&a->target, &b->target);
+}
+
+/* ---- targets ----------------------------------------------------------------------------- */
+
+void config_iscsi_fini(struct config_iscsi *iscsi)
+{
+	for (unsigned int i = 0; i < iscsi->nluns; i++)
+		free(iscsi->luns[i].disk);
+	free(iscsi->luns);
+	free(iscsi->rules);
+	free(iscsi->portals);
+	free(iscsi->name);
+	free(iscsi->alias);
+	config_chap_fini(&iscsi->chap);
+}
+
+/* One more than there are, so that none is no failure. */
+static bool copy_array(const void *from, unsigned int n, size_t size, void *to)
+{
+	void *copy = calloc(n + 1, size);
+
+	if (copy && n)
+		memcpy(copy, from, n * size);
+	*(void **)to = copy;
+	return copy;
+}
+
+int config_iscsi_copy(const struct config_iscsi *from, struct config_iscsi *to)
+{
+	int ret;
+
+	if (!copy_text(from->name, &to->name) || !copy_text(from->alias, &to->alias) ||
+	    !copy_array(from->portals, from->nportals, sizeof(*from->portals), &to->portals) ||
+	    !copy_array(from->rules, from->nrules, sizeof(*from->rules), &to->rules))
+		return -ENOMEM;
+	to->nportals = from->nportals;
+	to->nrules = from->nrules;
+	ret = config_chap_copy(&from->chap, &to->chap);
+	for (unsigned int i = 0; i < from->nluns && !ret; i++)
+		ret = config_iscsi_add_lun(to, from->luns[i].lun, from->luns[i].disk,
+					   from->luns[i].read_only);
+	return ret;
+}
+
+struct config_lun *config_find_lun(const struct config_iscsi *iscsi, unsigned int lun)
+{
+	for (unsigned int i = 0; i < iscsi->nluns; i++)
+		if (iscsi->luns[i].lun == lun)
+			return &iscsi->luns[i];
+	return NULL;
+}
+
+int config_iscsi_add_lun(struct config_iscsi *iscsi, uint16_t number, const char *disk,
+			 bool read_only)
+{
+	struct config_lun lun = {.lun = number, .read_only = read_only};
+	struct config_lun *grown;
+	unsigned int at = 0;
+
+	while (at < iscsi->nluns && iscsi->luns[at].lun < number)
+		at++;
+	if (at < iscsi->nluns && iscsi->luns[at].lun == number)
+		return -EEXIST;
+	lun.disk = strdup(disk);
+	grown = lun.disk ? reallocarray(iscsi->luns, iscsi->nluns + 1, sizeof(*grown)) : NULL;
+	if (!grown) {
+		free(lun.disk);
+		return -ENOMEM;
+	}
+	memmove(grown + at + 1, grown + at, (iscsi->nluns - at) * sizeof(*grown));
+	grown[at] = lun;
+	iscsi->luns = grown;
+	iscsi->nluns++;
+	return 0;
+}
+
+void config_iscsi_remove_lun(struct config_iscsi *iscsi, struct config_lun *lun)
+{
+	size_t after = (size_t)(iscsi->luns + iscsi->nluns - (lun + 1));
+
+	free(lun->disk);
+	memmove(lun, lun + 1, after * sizeof(*lun));
+	iscsi->nluns--;
+}
+
+bool config_iscsi_access_equal(const struct config_iscsi *a, const struct config_iscsi *b)
+{
+	bool equal = a->nrules == b->nrules && config_chap_equal(&a->chap, &b->chap);
+
+	for (unsigned int i = 0; i < a->nrules && equal; i++)
+		equal = config_rule_equal(&a->rules[i], &b->rules[i]);
+	return equal;
+}
+
+bool config_iscsi_portals_equal(const struct config_iscsi *a, const struct config_iscsi *b)
+{
+	bool equal = a->nportals == b->nportals;
+
+	for (unsigned int i = 0; i < a->nportals && equal; i++)
+		equal = !strcmp(a->portals[i].address, b->portals[i].address);
+	return equal;
+}
