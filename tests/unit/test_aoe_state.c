@@ -165,12 +165,19 @@ static void test_changes_take_turns(void **state)
 static void test_cannot_be_saved(void **state)
 {
 	struct bench *b = *state;
+	char place[256];
+	int fd;
 
 	bench_start(b, false);
 	send_config(&b->rig, AOE_CONFIG_SET, "mine");
 	expect_config(&b->rig, 0, "mine");
+	/* What is in the directory's place keeps it from being made anew. */
+	snprintf(place, sizeof(place), "%s", b->dir);
 	fixture_dir_remove(b->dir);
 	b->dir = NULL;
+	fd = open(place, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_true(fd >= 0);
+	close(fd);
 	send_config(&b->rig, AOE_CONFIG_FORCE, "yours");
 	expect_config(&b->rig, AOE_ERR_UNAVAILABLE, "");
 	assert_int_equal(reason(&b->rig, AOE_REFUSED_UNAVAILABLE), 1);
@@ -180,6 +187,7 @@ static void test_cannot_be_saved(void **state)
 	send_config(&b->rig, AOE_CONFIG_SET, "mine");
 	expect_config(&b->rig, 0, "mine");
 	bench_stop(b);
+	assert_int_equal(unlink(place), 0);
 }
 
 static void test_bad_state_is_refused(void **state)
