@@ -5,7 +5,7 @@
 # make demo       see it work on a veth pair of its own        (root)
 # make check      every test, all tiers                        (root; see docs/HACKING.md)
 # make conformance  libiscsi's test suite against stgt-xdp and tgt  (root)
-# make bench      measure against vblade and the AF_XDP echo   (root)
+# make bench      measure against vblade, the AF_XDP echo, tgt and istgt   (root)
 # make install    to DESTDIR/PREFIX; scripts/install.mk has the other variables
 # make deb, rpm   packages, into build/packages
 #

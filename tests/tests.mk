@@ -99,7 +99,7 @@ fuzz: $(FUZZERS)
 
 # ---- benchmark: load generator and echo, over the target's own AF_XDP sockets; the engine alone --
 
-BENCH := $(B)/bench/aoe_load $(B)/bench/aoe_echo $(B)/bench/aoe_engine
+BENCH := $(B)/bench/aoe_load $(B)/bench/aoe_echo $(B)/bench/aoe_engine $(B)/bench/iscsi_load
 BENCH_LIBS := $(patsubst %,$(B)/lib/%.a,initiator xdp arena tap base)
 
 $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c vmlinux.h
@@ -119,6 +119,12 @@ $(B)/bench/aoe_engine: $(B)/tests/bench/aoe_engine.o $(TEST_SUPPORT) $(links_aoe
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group \
 		$(filter %.a,$^) -Wl,--end-group $(LIBS)
 
+$(B)/bench/iscsi_load: PKGS += libiscsi
+$(B)/bench/iscsi_load: $(B)/tests/bench/iscsi_load.o $(B)/lib/base.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 $(B)/bench/aoe_load: $(B)/tests/bench/load_options.o
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/tests/bench/bench_port.o $(BENCH_LIBS)
 	$(say) LD $@
@@ -132,3 +138,4 @@ bench: bootstrap
 	@$(MAKE) --no-print-directory B=build/plain CPPFLAGS='$(CPPFLAGS) -DAOE_COUNT_PAIRS=0' \
 		build/plain/stgt-xdp build/plain/bench/aoe_engine
 	@$(PYTHON) tests/bench/run $(BENCH_ARGS)
+	@$(PYTHON) tests/bench/iscsi.py $(BENCH_ARGS)

@@ -7,6 +7,7 @@
 #include "histogram.h"
 #include "initiator/aoe_initiator.h"
 #include "load_options.h"
+#include "waited.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -295,20 +296,6 @@ static void load_start(struct load *load)
 			request_start(&session->requests[j]);
 		}
 	}
-}
-
-/* How long this process could have run and had no CPU, since it started (proc(5), schedstat). */
-static uint64_t waited_ns(void)
-{
-	unsigned long long waited = 0;
-	FILE *file = fopen("/proc/self/schedstat", "r");
-
-	if (!file)
-		return 0;
-	if (fscanf(file, "%*u %llu", &waited) != 1)
-		waited = 0;
-	fclose(file);
-	return waited;
 }
 
 static void load_report(const struct load *load, uint64_t elapsed_ns, uint64_t waited)

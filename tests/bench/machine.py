@@ -38,6 +38,12 @@ def usage(pid):
     return Usage(*map(sum, zip(*map(thread_usage, Path(f"/proc/{pid}/task").iterdir()))))
 
 
+def ran_ns(pid):
+    """What all threads ran, also those that have ended, to the clock tick."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 10**9 // os.sysconf("SC_CLK_TCK")
+
+
 def cpu_model():
     match = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     return match.group(1) if match else platform.processor() or platform.machine()

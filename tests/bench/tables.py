@@ -90,14 +90,18 @@ def as_markdown(lines):
                      for line in (head, ["---"] * len(head), *body))
 
 
-def write_markdown(path, document):
-    """Replaces what stands between the markers."""
-    begin, end = "<!-- results -->", "<!-- end of results -->"
-    parts = [conditions(document) + ".", as_markdown(points(document))]
-    if document["facts"]:
-        parts.append(as_markdown(facts_table(document["facts"])))
+def write_parts(path, name, parts):
+    """Replaces what stands between the markers of that name."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     text = path.read_text()
     if begin not in text or end not in text:
         raise SystemExit(f"{path} lacks the lines {begin} and {end}")
     before, after = text.split(begin)[0], text.split(end)[1]
     path.write_text(before + begin + "\n\n" + "\n\n".join(parts) + "\n\n" + end + after)
+
+
+def write_markdown(path, document):
+    parts = [conditions(document) + ".", as_markdown(points(document))]
+    if document["facts"]:
+        parts.append(as_markdown(facts_table(document["facts"])))
+    write_parts(path, "results", parts)
