@@ -106,6 +106,7 @@ struct blk_queue {
 	struct list ready;	 /* requests to start */
 	bool running;		 /* blk_queue_run() is on the stack */
 	uint32_t inflight;	 /* submitted and not done */
+	bool closing;		 /* the thread is to end: nothing long goes on */
 	uint64_t bounces;	 /* payloads that could not go straight from or to the arena */
 };
 

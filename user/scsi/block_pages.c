@@ -7,6 +7,7 @@
 #define BLOCK_LIMITS_LEN    60u
 #define CHARACTERISTICS_LEN 60u
 #define PROVISIONING_LEN    4u
+#define WABEREQ_ZEROES	    0x40 /* reads after BLOCK ERASE are good */
 #define NON_ROTATING	    1u
 #define LBPU		    0x80
 #define LBPWS		    0x40
@@ -45,6 +46,7 @@ uint16_t scsi_vpd_block_characteristics(struct scsi_device *dev, const struct sc
 {
 	memset(page, 0, CHARACTERISTICS_LEN);
 	put_be16(page, NON_ROTATING);
+	page[3] = WABEREQ_ZEROES;
 	return CHARACTERISTICS_LEN;
 }
 

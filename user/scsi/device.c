@@ -22,6 +22,7 @@ int scsi_device_open(const struct scsi_device_config *config, struct scsi_device
 	dev->removable = config->removable;
 	dev->thin = config->thin && config->lu->disk->can_unmap;
 	pthread_mutex_init(&dev->lock, NULL);
+	pthread_cond_init(&dev->sanitize_ended, NULL);
 	list_init(&dev->it_ls);
 	list_init(&dev->tasks);
 	list_init(&dev->abort_waits);
@@ -44,8 +45,10 @@ void scsi_device_close(struct scsi_device *dev)
 	if (!dev)
 		return;
 	assert(list_empty(&dev->it_ls) && list_empty(&dev->tasks));
+	scsi_sanitize_stop(dev);
 	scsi_modes_close(dev);
 	scsi_reservations_close(dev);
+	pthread_cond_destroy(&dev->sanitize_ended);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 }

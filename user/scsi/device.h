@@ -103,11 +103,18 @@ struct scsi_device {
 	_Atomic uint64_t conflicts;		    /* commands that a reservation refused */
 	_Atomic uint64_t read_errors, write_errors; /* of the medium: log.c */
 
+	struct scsi_sanitize *sanitize; /* at work: sanitize.c */
+	pthread_cond_t sanitize_ended;
+	bool sanitize_unrestricted; /* the one that failed may be left */
+
 	/* To look at without the lock. */
-	atomic_bool loaded;	      /* the medium, of a removable unit */
-	atomic_bool descriptor_sense; /* Control mode page, D_SENSE */
-	atomic_bool tell_aborted;     /* Control mode page, TAS */
-	atomic_bool write_protected;  /* Control mode page, SWP */
+	atomic_uint sanitize_state;    /* enum sanitize_state */
+	atomic_uint sanitize_progress; /* of 65536 */
+	atomic_bool sanitize_stop;     /* the unit goes */
+	atomic_bool loaded;	       /* the medium, of a removable unit */
+	atomic_bool descriptor_sense;  /* Control mode page, D_SENSE */
+	atomic_bool tell_aborted;      /* Control mode page, TAS */
+	atomic_bool write_protected;   /* Control mode page, SWP */
 };
 
 struct scsi_nexus {
@@ -228,7 +235,8 @@ void scsi_start(struct command *cmd);
 void scsi_finish(struct command *cmd);
 /* Whether this nexus cannot write, for whatever reason. */
 bool scsi_write_protected(const struct scsi_it_l *it_l);
-/* Whether there is a medium, and a way to it: what a command of another unit asks of this one. */
+/* Whether there is a medium that is good, and a way to it: what a command of another unit asks of
+ * this one. */
 bool scsi_unit_reachable(const struct scsi_it_l *it_l);
 
 /* ---- nexuses, nexus.c ---- */
@@ -309,6 +317,19 @@ void scsi_get_lba_status(struct scsi_device *dev, struct command *cmd);
 void scsi_read_defect_data(struct scsi_device *dev, struct command *cmd);
 void scsi_pre_fetch(struct scsi_device *dev, struct command *cmd);
 
+/* ---- sanitize.c ---- */
+
+void scsi_sanitize_overwrite(struct scsi_device *dev, struct command *cmd);
+void scsi_sanitize_erase(struct scsi_device *dev, struct command *cmd);
+void scsi_sanitize_exit(struct scsi_device *dev, struct command *cmd);
+/* Whether the command has to wait for the end of one, or is refused as one failed. */
+bool scsi_sanitize_refuses(const struct command *cmd, struct scsi_sense *sense);
+/* Whether there is something that REQUEST SENSE tells. */
+bool scsi_sanitize_tells(struct scsi_device *dev, struct scsi_sense *sense);
+bool scsi_sanitizing(const struct scsi_device *dev);
+/* Stops the one that runs and waits for its piece to end; not on its thread. */
+void scsi_sanitize_stop(struct scsi_device *dev);
+
 /* ---- inquiry.c, vpd.c, luns.c ---- */
 
 #define SCSI_VPD_MAX 1024u /* bytes of a page without its header */
@@ -378,6 +399,8 @@ bool scsi_reservation_excludes(const struct scsi_it_l *it_l, unsigned int flags)
 void scsi_reservations_admit_locked(struct scsi_it_l *it_l);
 void scsi_reservations_forget_locked(struct scsi_it_l *it_l);
 void scsi_reservations_reset_locked(struct scsi_device *dev);
+/* Who is shut out now of those outside SCSI. The unit's lock is held. */
+void scsi_reservations_enforce_outside_locked(struct scsi_device *dev);
 void scsi_pr_in_read_keys(struct scsi_device *dev, struct command *cmd);
 void scsi_pr_in_read_reservation(struct scsi_device *dev, struct command *cmd);
 void scsi_pr_in_report_capabilities(struct scsi_device *dev, struct command *cmd);

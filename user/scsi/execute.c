@@ -195,7 +195,8 @@ bool scsi_write_protected(const struct scsi_it_l *it_l)
 
 bool scsi_unit_reachable(const struct scsi_it_l *it_l)
 {
-	return !it_l->leaving && atomic_load_explicit(&it_l->dev->loaded, memory_order_relaxed) &&
+	return !it_l->leaving && !atomic_load(&it_l->dev->sanitize_state) &&
+	       atomic_load_explicit(&it_l->dev->loaded, memory_order_relaxed) &&
 	       atomic_load_explicit(&it_l->access, memory_order_relaxed) < SCSI_ACCESS_STANDBY;
 }
 
@@ -234,6 +235,7 @@ void scsi_start(struct command *cmd)
 	struct scsi_it_l *it_l = cmd->scsi.it_l;
 	struct scsi_device *dev = it_l->dev;
 	uint16_t attention, refused;
+	struct scsi_sense sense;
 
 	if (scsi_task_aborted(cmd)) {
 		scsi_end(cmd, SCSI_TASK_ABORTED);
@@ -253,6 +255,10 @@ void scsi_start(struct command *cmd)
 	refused = scsi_alua_refuses(cmd);
 	if (refused) {
 		scsi_refuse(cmd, SCSI_KEY_NOT_READY, refused);
+		return;
+	}
+	if (scsi_sanitize_refuses(cmd, &sense)) {
+		scsi_fail(cmd, sense);
 		return;
 	}
 	if (cmd->scsi.opcode->flags & SCSI_WRITES && scsi_write_protected(it_l)) {

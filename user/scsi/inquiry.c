@@ -56,7 +56,8 @@ void scsi_inquiry(struct scsi_device *dev, struct command *cmd)
 		inquiry_standard(dev, cmd, peripheral);
 }
 
-/* All errors come with the command (autosense): what is left to tell is a unit attention. */
+/* All errors come with the command (autosense): what is left to tell is a unit attention, or
+ * progress. */
 void scsi_request_sense(struct scsi_device *dev, struct command *cmd)
 {
 	struct scsi_sense sense = {.key = SCSI_KEY_NO_SENSE};
@@ -68,6 +69,8 @@ void scsi_request_sense(struct scsi_device *dev, struct command *cmd)
 					    .asc = SCSI_ASC_LUN_NOT_SUPPORTED};
 	else if (scsi_attention_take(cmd->scsi.it_l, &attention))
 		sense = (struct scsi_sense){.key = SCSI_KEY_UNIT_ATTENTION, .asc = attention};
+	else
+		scsi_sanitize_tells(dev, &sense);
 	scsi_return(cmd, out, scsi_sense_format(&sense, cmd->scsi.cdb[1] & DESCRIPTOR_SENSE, out),
 		    cmd->scsi.cdb[4]);
 }

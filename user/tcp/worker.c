@@ -218,6 +218,7 @@ static void worker_stop(struct thread *thread)
 	struct tcp_conn *conn;
 
 	worker->stopping = true;
+	worker->blk.closing = true;
 	list_for_each_entry (conn, &worker->conns, link)
 		tcp_conn_abort(conn);
 }

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* SANITIZE: the medium's bytes, what others are told meanwhile, and what becomes of a failure. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "fixture_scsi.h"
+#include <string.h>
+
+#define OVERWRITE 0x01
+#define ERASE	  0x02
+#define EXIT	  0x1f
+#define IMMED	  0x80
+#define AUSE	  0x20
+
+static struct fixture_scsi fs;
+static struct fixture_scsi_command waiting;
+static uint8_t list[4 + 512 + 8];
+
+static int setup(void **state)
+{
+	fixture_scsi_open(&fs, &(struct fixture_scsi_config){.thin = true});
+	memset(fs.disk->data, 0xa5, 4096 * 512);
+	memset(list, 0, sizeof(list));
+	memset(&waiting, 0, sizeof(waiting));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fixture_scsi_close(&fs);
+	return 0;
+}
+
+static bool is(uint32_t lba, uint32_t blocks, uint8_t byte)
+{
+	for (uint32_t i = 0; i < blocks * 512; i++)
+		if (fs.disk->data[lba * 512 + i] != byte)
+			return false;
+	return true;
+}
+
+/* The parameter list of OVERWRITE; returns its length. */
+static uint16_t pattern(uint8_t how, uint16_t len, uint8_t byte)
+{
+	list[0] = how;
+	put_be16(list + 2, len);
+	memset(list + 4, byte, len < 512 ? len : 512);
+	return (uint16_t)(4 + len);
+}
+
+static struct fixture_scsi_answer sanitize(uint8_t how, uint16_t len)
+{
+	uint8_t cdb[10] = {0x48, how};
+
+	put_be16(cdb + 7, len);
+	return fixture_scsi_run(&fs, 0, cdb, 10, list, len, 0);
+}
+
+static struct fixture_scsi_answer run(unsigned int n, uint8_t opcode, uint32_t in_len)
+{
+	uint8_t cdb[10] = {opcode, [4] = (uint8_t)in_len};
+
+	return fixture_scsi_run(&fs, n, cdb, opcode < 0x20 ? 6 : 10, NULL, 0, in_len);
+}
+
+static void release_all(void)
+{
+	while (fs.queue.inflight)
+		fixture_disk_release(fs.disk);
+	fixture_scsi_turn(&fs);
+}
+
+/* ---- bytes ---- */
+
+static void test_overwrite(void **state)
+{
+	assert_int_equal(sanitize(OVERWRITE, pattern(0x01, 512, 0x3c)).status, SCSI_GOOD);
+	assert_true(is(0, 4096, 0x3c));
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 1);
+	/* Inverted from pass to pass, each on the store before the next. */
+	assert_int_equal(sanitize(OVERWRITE, pattern(0x82, 4, 0x0f)).status, SCSI_GOOD);
+	assert_true(is(0, 4096, 0xf0));
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 3);
+	/* Each block begins with the pattern. */
+	pattern(0x01, 3, 1);
+	list[4] = 7;
+	assert_int_equal(sanitize(OVERWRITE, 7).status, SCSI_GOOD);
+	assert_memory_equal(fs.disk->data + 5 * 512, "\x07\x01\x01\x07\x01\x01", 6);
+}
+
+static void test_block_erase(void **state)
+{
+	assert_int_equal(sanitize(ERASE, 0).status, SCSI_GOOD);
+	assert_true(is(0, 4096, 0));
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 1);
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 1);
+}
+
+static void test_refused(void **state)
+{
+	uint8_t reserved[10] = {0x48, ERASE, 0, 0, 1};
+
+	for (uint16_t len = 0; len < 5; len++)
+		assert_int_equal(sanitize(OVERWRITE, len).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(sanitize(OVERWRITE, 517).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(sanitize(OVERWRITE, pattern(0x00, 512, 0)).asc,
+			 SCSI_ASC_INVALID_FIELD_LIST);
+	assert_int_equal(sanitize(OVERWRITE, pattern(0x01, 512, 0) - 1).asc, SCSI_ASC_LIST_LENGTH);
+	pattern(0x01, 513, 0);
+	assert_int_equal(sanitize(OVERWRITE, 516).asc, SCSI_ASC_INVALID_FIELD_LIST);
+	assert_int_equal(sanitize(ERASE, 8).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(sanitize(0x03, 0).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(sanitize(0x40 | ERASE, 0).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(fixture_scsi_run(&fs, 0, reserved, 10, NULL, 0, 0).asc,
+			 SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(sanitize(EXIT, 0).status, SCSI_GOOD);
+	assert_int_equal(fs.disk->requests, 0);
+}
+
+/* ---- meanwhile ---- */
+
+static void test_others_wait(void **state)
+{
+	struct fixture_scsi_answer a;
+	uint32_t before;
+
+	fs.disk->hold = true;
+	assert_int_equal(sanitize(IMMED | OVERWRITE, pattern(0x01, 4, 0)).status, SCSI_GOOD);
+	assert_int_equal(lu_excluded(&fs.lu), LU_EXCLUSIVE);
+	a = run(1, 0x00, 0);
+	assert_int_equal(a.key, SCSI_KEY_NOT_READY);
+	assert_int_equal(a.asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
+	before = get_be16(a.sense + 16);
+	for (unsigned int i = 0; i < 16; i++)
+		fixture_disk_release(fs.disk);
+	a = run(1, 0x28, 0);
+	assert_int_equal(a.asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
+	assert_true(get_be16(a.sense + 16) > before + 20000);
+	assert_int_equal(sanitize(ERASE, 0).asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
+	assert_int_equal(run(1, 0x12, 96).status, SCSI_GOOD);
+	a = run(1, 0x03, 18);
+	assert_int_equal(a.data[2], SCSI_KEY_NOT_READY);
+	assert_int_equal(get_be16(a.data + 12), SCSI_ASC_SANITIZE_IN_PROGRESS);
+	release_all();
+	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
+	assert_int_equal(lu_excluded(&fs.lu), LU_OPEN);
+	assert_true(is(0, 4096, 0));
+}
+
+static void reset_done(struct scsi_tmf *tmf)
+{
+}
+
+/* The command goes, and its initiator; what was begun is brought to its end. */
+static void test_goes_on_after_its_command(void **state)
+{
+	struct scsi_tmf reset = {.function = SCSI_LU_RESET, .done = reset_done};
+	uint8_t cdb[10] = {0x48, OVERWRITE};
+
+	put_be16(cdb + 7, pattern(0x01, 4, 0x11));
+	fs.disk->hold = true;
+	fixture_scsi_start(&fs, &waiting, 0, cdb, 10, list, 8, NULL, 0);
+	fixture_disk_release(fs.disk);
+	assert_int_equal(waiting.delivered, 0);
+	scsi_task_management(fs.nexus[1], &reset);
+	scsi_nexus_close(fs.nexus[0], NULL, NULL);
+	fs.nexus[0] = NULL;
+	fixture_disk_release(fs.disk);
+	fixture_scsi_turn(&fs);
+	assert_int_equal(waiting.dropped, 1);
+	fixture_scsi_end(&waiting);
+	assert_int_equal(run(1, 0x00, 0).asc, SCSI_ASC_RESET_OCCURRED);
+	assert_int_equal(run(1, 0x00, 0).asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
+	release_all();
+	assert_true(is(0, 4096, 0x11));
+	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
+}
+
+/* ---- failure ---- */
+
+static void test_failure(void **state)
+{
+	fs.disk->fail[BLK_WRITE] = BLK_EIO;
+	assert_int_equal(sanitize(OVERWRITE, pattern(0x01, 4, 0)).asc, SCSI_ASC_SANITIZE_FAILED);
+	assert_int_equal(run(1, 0x28, 0).asc, SCSI_ASC_SANITIZE_FAILED);
+	assert_int_equal(run(1, 0x28, 0).key, SCSI_KEY_MEDIUM_ERROR);
+	/* Without AUSE there is no way but another one that succeeds. */
+	assert_int_equal(sanitize(EXIT, 0).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	fs.disk->fail[BLK_WRITE] = BLK_OK;
+	assert_int_equal(sanitize(OVERWRITE, pattern(0x01, 4, 0)).status, SCSI_GOOD);
+	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
+	fs.disk->fail[BLK_FLUSH] = BLK_EIO;
+	assert_int_equal(sanitize(AUSE | ERASE, 0).asc, SCSI_ASC_SANITIZE_FAILED);
+	assert_int_equal(sanitize(EXIT, 0).status, SCSI_GOOD);
+	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
+}
+
+/* A thread that is to end does not wait for the end of the medium. */
+static void test_thread_ends(void **state)
+{
+	fs.disk->hold = true;
+	assert_int_equal(sanitize(IMMED | OVERWRITE, pattern(0x01, 4, 0)).status, SCSI_GOOD);
+	fs.queue.closing = true;
+	fixture_disk_release(fs.disk);
+	assert_int_equal(fs.queue.inflight, 0);
+	assert_int_equal(run(1, 0x00, 0).asc, SCSI_ASC_SANITIZE_FAILED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_overwrite),
+		TEST(test_block_erase),
+		TEST(test_refused),
+		TEST(test_others_wait),
+		TEST(test_goes_on_after_its_command),
+		TEST(test_failure),
+		TEST(test_thread_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
