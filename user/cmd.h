@@ -23,6 +23,8 @@ int cmd_disk(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_acl(int argc, char **argv);
 int cmd_initiator(int argc, char **argv);
+int cmd_session(int argc, char **argv);
+int cmd_sessions(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_limit(int argc, char **argv);
 int cmd_fault(int argc, char **argv);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * `stgt-xdp disk|export|acl|initiator|limit|fault VERB ...` and `reload`: what changes while it is
- * served, one table entry a verb.
+ * `stgt-xdp disk|export|acl|initiator|session|limit|fault VERB ...` and `reload`: what changes
+ * while it is served, one table entry a verb.
  */
 #include "aoe/aoe.h"
 #include "base/cleanup.h"
@@ -17,7 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX 2
+#define WORDS_MAX 3
+
+/* Options besides --socket and --json. */
+enum verb_takes {
+	TAKES_NONE,
+	TAKES_PLACES, /* --interface and --allow, which must be there */
+	TAKES_TARGET, /* --allow, --portal and --ro */
+};
 
 /* A verb: its words become members of the request. A verb without a command shows a table. */
 struct verb {
@@ -25,11 +32,11 @@ struct verb {
 	const char *command;
 	const char *words[WORDS_MAX]; /* in upper case in the usage */
 	unsigned int optional;	      /* so many of the last words may be missing */
-	bool places;		      /* takes --interface and --allow */
+	enum verb_takes takes;
 	const char *summary;
 };
 
-#define VERBS_MAX 6
+#define VERBS_MAX 7
 
 struct object {
 	const char *name;
@@ -40,25 +47,42 @@ struct object {
 static const struct object disk = {
 	"disk",
 	"disks",
-	{{"add", "disk-add", {"name", "disk"}, 0, false, "open a disk under a name"},
-	 {"remove", "disk-remove", {"name"}, 0, false, "close a disk that is not exported"},
+	{{"add", "disk-add", {"name", "disk"}, 0, TAKES_NONE, "open a disk under a name"},
+	 {"remove", "disk-remove", {"name"}, 0, TAKES_NONE, "close a disk that is not exported"},
 	 {"resize",
 	  "disk-resize",
 	  {"name", "size"},
 	  1,
-	  false,
+	  TAKES_NONE,
 	  "make a file larger, or see how large the disk has become"},
-	 {"list", NULL, {NULL}, 0, false, "show all disks"}},
+	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show all disks"}},
 };
 
 static const struct object export = {
 	"export",
 	"exports",
-	{{"add", "export-add", {"address", "disk"}, 0, true, "export a disk that has a name"},
-	 {"remove", "export-remove", {"address"}, 0, false, "end an export"},
-	 {"enable", "export-enable", {"address"}, 0, false, "let it answer again"},
-	 {"disable", "export-disable", {"address"}, 0, false, "keep it, silent"},
-	 {"list", NULL, {NULL}, 0, false, "show all exports"}},
+	{{"add",
+	  "export-add",
+	  {"address", "disk"},
+	  0,
+	  TAKES_PLACES,
+	  "export a disk that has a name"},
+	 {"iscsi",
+	  "iscsi-add",
+	  {"target", "lun", "disk"},
+	  0,
+	  TAKES_TARGET,
+	  "show a disk that has a name as a unit of an iSCSI target, which is made if\n"
+	  "        --allow LIST says who may use it"},
+	 {"remove",
+	  "export-remove",
+	  {"address", "lun"},
+	  1,
+	  TAKES_NONE,
+	  "end an export, or an iSCSI target (its IQN is its address), or one LUN of it"},
+	 {"enable", "export-enable", {"address"}, 0, TAKES_NONE, "let it answer again"},
+	 {"disable", "export-disable", {"address"}, 0, TAKES_NONE, "keep it, silent"},
+	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show all exports"}},
 };
 
 static const struct object acl = {
@@ -68,17 +92,34 @@ static const struct object acl = {
 	  "acl-allow",
 	  {"address", "list"},
 	  0,
-	  false,
+	  TAKES_NONE,
 	  "let initiators use an export: MAC[/ro],... or any[/ro]"},
-	 {"deny", "acl-deny", {"address", "list"}, 0, false, "shut initiators out"},
-	 {"list", NULL, {NULL}, 0, false, "show who may use what"}},
+	 {"deny", "acl-deny", {"address", "list"}, 0, TAKES_NONE, "shut initiators out"},
+	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show who may use what"}},
 };
 
 static const struct object initiator = {
 	"initiator",
 	"initiators",
-	{{"evict", "initiator-evict", {"mac"}, 0, false, "shut an initiator out of every export"},
-	 {"list", NULL, {NULL}, 0, false, "show the initiators seen"}},
+	{{"evict",
+	  "initiator-evict",
+	  {"mac"},
+	  0,
+	  TAKES_NONE,
+	  "shut an initiator out of every export"},
+	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show the initiators seen"}},
+};
+
+static const struct object session = {
+	"session",
+	"sessions",
+	{{"close",
+	  "session-close",
+	  {"tsih"},
+	  0,
+	  TAKES_NONE,
+	  "end an iSCSI session; its initiator may log in again"},
+	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show all iSCSI sessions"}},
 };
 
 static int check_limit(const char *text, struct error *err)
@@ -95,11 +136,11 @@ static const struct object limit = {
 	  "limit-set",
 	  {"mac", "limit"},
 	  0,
-	  false,
+	  TAKES_NONE,
 	  "answer an initiator (any: each without a limit of its own) no faster than\n"
 	  "        iops=N, bytes=SIZE or both a second"},
-	 {"clear", "limit-clear", {"mac"}, 0, false, "end an initiator's limit"},
-	 {"list", NULL, {NULL}, 0, false, "show all limits"}},
+	 {"clear", "limit-clear", {"mac"}, 0, TAKES_NONE, "end an initiator's limit"},
+	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show all limits"}},
 };
 
 static int check_rule(const char *text, struct error *err)
@@ -116,12 +157,17 @@ static const struct object fault = {
 	  "fault-add",
 	  {"address", "rule"},
 	  0,
-	  false,
+	  TAKES_NONE,
 	  "spoil answers on purpose: delay=TIME, error[=unc|abrt] or drop, then\n"
 	  "        initiator=MAC, op=read|write|flush|any, lba=FIRST[-LAST], every=N, percent=P,\n"
 	  "        count=N"},
-	 {"clear", "fault-clear", {"address"}, 1, false, "end all faults of an export, or all"},
-	 {"list", NULL, {NULL}, 0, false, "show all faults"}},
+	 {"clear",
+	  "fault-clear",
+	  {"address"},
+	  1,
+	  TAKES_NONE,
+	  "end all faults of an export, or all"},
+	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show all faults"}},
 };
 
 /* Commands whose last word may be several: joined by commas they must please a parser. */
@@ -148,23 +194,31 @@ static const struct object log_object = {
 	  "log-level",
 	  {"level"},
 	  0,
-	  false,
+	  TAKES_NONE,
 	  "how much is logged: error, warning, notice, info or debug"}},
 };
 
 struct live_args {
 	const char *socket;
 	const char *allow;
-	json_t *interfaces;
-	bool json;
+	json_t *interfaces, *portals;
+	bool json, read_only;
 };
+
+static unsigned int most_words(const struct verb *verb)
+{
+	unsigned int n = 0;
+
+	while (n < WORDS_MAX && verb->words[n])
+		n++;
+	return n;
+}
 
 static void print_usage_line(const struct object *object, const struct verb *verb, FILE *out)
 {
 	fprintf(out, "  stgt-xdp %s %s", object->name, verb->name);
-	for (unsigned int w = 0; w < WORDS_MAX && verb->words[w]; w++) {
-		bool optional =
-			w + verb->optional >= (unsigned int)(verb->words[1] ? WORDS_MAX : 1);
+	for (unsigned int w = 0; w < most_words(verb); w++) {
+		bool optional = w + verb->optional >= most_words(verb);
 
 		fputs(optional ? " [" : " ", out);
 		for (const char *c = verb->words[w]; *c; c++)
@@ -172,8 +226,10 @@ static void print_usage_line(const struct object *object, const struct verb *ver
 		if (optional)
 			fputc(']', out);
 	}
-	if (verb->places)
+	if (verb->takes == TAKES_PLACES)
 		fputs(" --interface IFACE... --allow LIST", out);
+	if (verb->takes == TAKES_TARGET)
+		fputs(" [--allow LIST] [--portal ADDR[:PORT]]... [--ro]", out);
 	fprintf(out, "%s\n        %s\n", verb->command ? "" : " [--json]", verb->summary);
 }
 
@@ -191,19 +247,21 @@ static int add_name(void *names, const char *value, struct error *err)
 	return 0;
 }
 
-/* As options_read(); args->interfaces is the caller's also after a failure. */
+/* As options_read(); the lists of args are the caller's also after a failure. */
 static int live_args_parse(int argc, char **argv, struct live_args *args, struct error *err)
 {
-	json_t *interfaces = json_array();
+	json_t *interfaces = json_array(), *portals = json_array();
 	const struct option_to options[] = {
 		{"socket", .text = &args->socket},
 		{"allow", .text = &args->allow},
 		{"interface", .read = add_name, .to = interfaces},
+		{"portal", .read = add_name, .to = portals},
+		{"ro", .flag = &args->read_only},
 		{"json", .flag = &args->json},
 		{.name = NULL},
 	};
 
-	*args = (struct live_args){.interfaces = interfaces};
+	*args = (struct live_args){.interfaces = interfaces, .portals = portals};
 	return options_read(argc, argv, options, err);
 }
 
@@ -276,17 +334,25 @@ static char *join_words(int nwords, char **words, unsigned int from)
 	return text;
 }
 
+static void add_target_words(json_t *request, const struct live_args *args)
+{
+	if (args->allow)
+		json_object_set_new(request, "allow", json_string(args->allow));
+	if (json_array_size(args->portals))
+		json_object_set(request, "portals", args->portals);
+	if (args->read_only)
+		json_object_set_new(request, "ro", json_true());
+}
+
 static int run_verb(const struct object *object, const struct verb *verb,
 		    const struct live_args *args, int nwords, char **words)
 {
 	const struct phrase *phrase = phrase_find(verb);
 	_cleanup_free_ char *joined = NULL;
-	unsigned int most = 0;
+	const unsigned int most = most_words(verb);
 	struct error err;
 	json_t *request;
 
-	while (most < WORDS_MAX && verb->words[most])
-		most++;
 	if (phrase && (unsigned int)nwords >= most) {
 		joined = join_words(nwords, words, most - 1);
 		if (!joined) {
@@ -304,15 +370,17 @@ static int run_verb(const struct object *object, const struct verb *verb,
 		return cmd_usage(object->name, "%s wants the %s", verb->name, verb->words[nwords]);
 	if (!verb->command)
 		return show_list(object, args);
-	if (verb->places && (!args->allow || !json_array_size(args->interfaces)))
+	if (verb->takes == TAKES_PLACES && (!args->allow || !json_array_size(args->interfaces)))
 		return cmd_usage(object->name, "%s wants --interface and --allow", verb->name);
 	request = json_pack("{s:s}", "command", verb->command);
 	for (int w = 0; w < nwords; w++)
 		json_object_set_new(request, verb->words[w], json_string(words[w]));
-	if (verb->places) {
+	if (verb->takes == TAKES_PLACES) {
 		json_object_set_new(request, "allow", json_string(args->allow));
 		json_object_set(request, "interfaces", args->interfaces);
 	}
+	if (verb->takes == TAKES_TARGET)
+		add_target_words(request, args);
 	/* An initiator may come to any process, and an export be in several. */
 	return send_request(object->name, args->socket, request,
 			    object == &limit || object == &fault);
@@ -343,6 +411,7 @@ static int run_object(const struct object *object, int argc, char **argv)
 				run_verb(object, verb, &args, argc - optind - 1, argv + optind + 1);
 	}
 	json_decref(args.interfaces);
+	json_decref(args.portals);
 	return status;
 }
 
@@ -364,6 +433,27 @@ int cmd_acl(int argc, char **argv)
 int cmd_initiator(int argc, char **argv)
 {
 	return run_object(&initiator, argc, argv);
+}
+
+int cmd_session(int argc, char **argv)
+{
+	return run_object(&session, argc, argv);
+}
+
+int cmd_sessions(int argc, char **argv)
+{
+	static const char help[] = "usage: stgt-xdp sessions [--json] [--socket PATH]\n\n"
+				   "Shows all iSCSI sessions; 'stgt-xdp session close' ends one.\n";
+	struct live_args args = {.socket = NULL};
+	const struct option_to options[] = {
+		{"json", .flag = &args.json},
+		{"socket", .text = &args.socket},
+		{.name = NULL},
+	};
+	struct error err;
+	int ret = options_read_all(argc, argv, options, &err);
+
+	return ret ? cmd_not_read("sessions", ret, help, &err) : show_list(&session, &args);
 }
 
 int cmd_limit(int argc, char **argv)

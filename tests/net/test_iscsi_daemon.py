@@ -7,7 +7,7 @@ import pytest
 
 from daemon import Daemon
 from iscsi import HOST, IQN, Initiator, Tools, url
-from lab import pattern, wait_until
+from lab import inside, pattern, wait_until
 
 OTHER = "iqn.2026-11.org.example:other"
 SECOND = "127.0.0.1:3261"
@@ -176,3 +176,60 @@ def test_file_with_a_secret_that_everybody_can_read(daemon, config):
     daemon.file.chmod(0o644)
     daemon.control("reload")
     assert f"{daemon.file}: everybody can read the secrets in it" in daemon.output()
+
+
+# ---- by hand -----------------------------------------------------------------------------------
+
+
+def refused(daemon, *words, status=1):
+    done = daemon.control(*words, check=False)
+    assert done.returncode == status and done.stdout == "" and done.stderr.count("\n") == 1, done
+    return done.stderr
+
+
+def test_unit_added_resized_and_removed(daemon, initiator, tools, lab):
+    before = sessions(daemon)
+    daemon.control("export", "iscsi", IQN, "3", "vol1", "--ro")
+    assert tools.capacity(url(3)) == 2 << 20
+    assert "LUN 3" in refused(daemon, "export", "iscsi", IQN, "3", "vol0")
+    assert "nodisk" in refused(daemon, "export", "iscsi", IQN, "4", "nodisk")
+    assert "'lun'" in refused(daemon, "export", "iscsi", IQN, "256", "vol1")
+    assert "LUN 0 of" in refused(daemon, "disk", "remove", "vol0")
+    assert "LUN 3 of" in refused(daemon, "disk", "remove", "vol1")
+    daemon.control("disk", "resize", "vol0", "16M")
+    assert tools.capacity(url(0)) == 16 << 20
+    daemon.control("export", "remove", IQN, "3")
+    assert tools.inquiry(url(3)) is not None
+    assert "no LUNs" in refused(daemon, "export", "remove", "7.1", "3")
+    assert "no LUN 3" in refused(daemon, "export", "remove", IQN, "3")
+    daemon.control("disk", "remove", "vol1")
+    assert sessions(daemon) == before
+    # What was done by hand goes with the next reload.
+    daemon.control("disk", "add", "vol1", "ram:2M")
+    daemon.control("export", "iscsi", IQN, "5", "vol1")
+    assert daemon.diff() == [f"target {IQN}: remove LUN 5"]
+
+
+def test_target_made_and_removed(daemon, tools):
+    assert "'allow'" in refused(daemon, "export", "iscsi", OTHER, "0", "vol1")
+    assert "disks" in refused(daemon, "export", "iscsi", "disks", "0", "vol1", "--allow", "any")
+    daemon.control("export", "iscsi", OTHER, "0", "vol1", "--allow", f"{HOST}/ro", "--portal", SECOND)
+    assert tools.capacity(url(target=OTHER, portal=SECOND)) == 2 << 20
+    assert tools.inquiry(url(target=OTHER, portal=SECOND), name=OTHER) is not None
+    daemon.control("export", "remove", OTHER)
+    assert tools.inquiry(url(target=OTHER, portal=SECOND)) is not None
+    assert "no target" in refused(daemon, "export", "remove", OTHER)
+    assert daemon.diff() == []
+
+
+def test_session_is_closed_and_comes_back(daemon, initiator, netns):
+    (tsih,) = sessions(daemon)
+    assert daemon.control("sessions").stdout.splitlines()[2].split()[:3] == [str(tsih), HOST, IQN]
+    assert daemon.json("sessions")["sessions"][0]["tsih"] == tsih
+    daemon.control("session", "close", str(tsih))
+    wait_until(lambda: not sessions(daemon), 5, "no session")
+    assert f"no session {tsih}" in refused(daemon, "session", "close", str(tsih))
+    with inside(netns):  # it connects again
+        initiator.write(0, pattern(0, 1, salt=1))
+    (again,) = sessions(daemon)
+    assert again != tsih

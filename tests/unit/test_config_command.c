@@ -169,7 +169,9 @@ static void test_check(void **state)
 
 	write_file(rig, "disks:\n- { name: a, ram: 1M }\ninterfaces: [{ name: e }]\n");
 	assert_int_equal(RUN(rig, "check", rig->file), EXIT_DONE);
-	assert_ends(rig->out, "stgt-xdp.yaml: 1 disk, 1 interface, 0 AoE exports, 0 iSCSI targets, 0 limits\n");
+	assert_ends(
+		rig->out,
+		"stgt-xdp.yaml: 1 disk, 1 interface, 0 AoE exports, 0 iSCSI targets, 0 limits\n");
 	assert_string_equal(rig->err, "");
 
 	write_file(rig, "disks:\n- { name: a, ram: 1 }\nstate_dir: x\n");

@@ -77,8 +77,8 @@ static void check_target(const struct config_index *index, const struct config_i
 
 	if (iscsi_name_check(iscsi->name, &err))
 		config_problem_add(problems, FIELD_OF("iscsi", i, "name"), "%s", err.text);
-	if (iscsi->alias && (strlen(iscsi->alias) > ISCSI_SECRET_MAX ||
-			     !config_text_is_utf8(iscsi->alias)))
+	if (iscsi->alias &&
+	    (strlen(iscsi->alias) > ISCSI_SECRET_MAX || !config_text_is_utf8(iscsi->alias)))
 		config_problem_add(problems, FIELD_OF("iscsi", i, "alias"),
 				   "use at most 255 bytes of UTF-8");
 	if (!iscsi->nrules && !config_problem_known(problems, allow))
@@ -97,12 +97,11 @@ void config_check_iscsi(const struct config_index *index, struct config_problems
 		check_target(index, &config->iscsi[i], i, problems);
 	for (unsigned int i = 1; i < config->niscsi; i++)
 		if (!strcmp(index->iscsi[i - 1]->name, index->iscsi[i]->name))
-			config_problem_add(problems,
-					   FIELD_OF("iscsi", index->iscsi[i] - config->iscsi,
-						    "name"),
-					   "there is a target %.64s already: iscsi[%td]",
-					   index->iscsi[i]->name,
-					   index->iscsi[i - 1] - config->iscsi);
+			config_problem_add(
+				problems,
+				FIELD_OF("iscsi", index->iscsi[i] - config->iscsi, "name"),
+				"there is a target %.64s already: iscsi[%td]",
+				index->iscsi[i]->name, index->iscsi[i - 1] - config->iscsi);
 	check_chap(&config->discovery_chap, -1, "discovery_chap", "discovery_chap.mutual",
 		   problems);
 }

@@ -93,7 +93,7 @@ static json_t *run_config(void *ctx, const json_t *request, struct error *err)
 
 	if (!running) {
 		error_set(err, EOPNOTSUPP,
-			  "this process was started by 'stgt-xdp attach': only a daemon has a "
+			  "this process is no daemon: only a daemon has a "
 			  "configuration");
 		return NULL;
 	}
@@ -199,6 +199,23 @@ static json_t *run_export_enable(void *ctx, const json_t *request, struct error 
 static json_t *run_export_disable(void *ctx, const json_t *request, struct error *err)
 {
 	return export_enable(ctx, request, false, err);
+}
+
+/* ---- iSCSI ---- */
+
+static json_t *run_iscsi_add(void *ctx, const json_t *request, struct error *err)
+{
+	return edit_iscsi_add(ctx, request, err);
+}
+
+static json_t *run_session_close(void *ctx, const json_t *request, struct error *err)
+{
+	struct service *service = ctx;
+	unsigned int tsih;
+
+	if (request_count(request, "tsih", UINT16_MAX, &tsih, err))
+		return NULL;
+	return done(target_close_session(service->target, (uint16_t)tsih, err));
 }
 
 /* ---- log ---- */
@@ -317,6 +334,8 @@ const struct control_command service_commands[] = {
 	{"export-remove", run_export_remove},
 	{"export-enable", run_export_enable},
 	{"export-disable", run_export_disable},
+	{"iscsi-add", run_iscsi_add},
+	{"session-close", run_session_close},
 	{"log-level", run_log_level},
 	{"acl-allow", run_acl_allow},
 	{"acl-deny", run_acl_deny},

@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A copy to edit; NULL with `err` set, also when this process is no daemon. */
-static struct config *edit_begin(struct service *service, struct error *err)
+struct config *edit_begin(struct service *service, struct error *err)
 {
 	struct config *running = service_running(service);
 	struct config *copy;
@@ -20,8 +19,8 @@ static struct config *edit_begin(struct service *service, struct error *err)
 	if (!running) {
 		error_set(
 			err, EOPNOTSUPP,
-			"this process was started by 'stgt-xdp attach': only a daemon's disks and "
-			"exports come and go");
+			"this process is no daemon: only a daemon's disks, exports and targets come "
+			"and go");
 		return NULL;
 	}
 	copy = config_copy(running);
@@ -30,8 +29,7 @@ static struct config *edit_begin(struct service *service, struct error *err)
 	return copy;
 }
 
-/* Applies the copy unless the edit failed, and frees it: the command's answer. */
-static json_t *edit_end(struct service *service, struct config *copy, int ret, struct error *err)
+json_t *edit_end(struct service *service, struct config *copy, int ret, struct error *err)
 {
 	if (!ret)
 		ret = config_check(copy, NULL, err);
@@ -201,8 +199,14 @@ json_t *edit_export_remove(struct service *service, const json_t *request, struc
 	struct config_aoe *aoe;
 	struct config *copy;
 
+	if (address && !iscsi_name_check(address, NULL))
+		return edit_iscsi_remove(service, address, request, err);
 	if (!address || aoe_address_parse(address, &addr, err))
 		return NULL;
+	if (json_object_get(request, "lun")) {
+		error_set(err, EINVAL, "%s is an AoE export, which has no LUNs", address);
+		return NULL;
+	}
 	copy = edit_begin(service, err);
 	if (!copy)
 		return NULL;

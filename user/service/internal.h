@@ -63,6 +63,10 @@ const json_t *request_texts(const json_t *request, const char *name, struct erro
 int request_number(const json_t *request, const char *name, unsigned int *number,
 		   struct error *err);
 
+/* One that must be there, as a number or as text, `max` at most. */
+int request_count(const json_t *request, const char *name, unsigned int max, unsigned int *number,
+		  struct error *err);
+
 /* tuning.c: more of them. */
 json_t *tuning_limit_set(void *ctx, const json_t *request, struct error *err);
 json_t *tuning_limit_clear(void *ctx, const json_t *request, struct error *err);
@@ -87,6 +91,14 @@ json_t *taps_trace_on(void *ctx, const json_t *request, struct error *err);
 json_t *taps_trace_off(void *ctx, const json_t *request, struct error *err);
 
 /* edit.c: live commands of the daemon, as changes to its configuration. NULL with `err` set. */
+/* A copy to edit; NULL also when this process is no daemon. */
+struct config *edit_begin(struct service *service, struct error *err);
+/* Applies the copy unless the edit failed (`ret`), and frees it: the command's answer. */
+json_t *edit_end(struct service *service, struct config *copy, int ret, struct error *err);
+json_t *edit_iscsi_add(struct service *service, const json_t *request, struct error *err);
+/* The target, or when the request names a LUN that one. */
+json_t *edit_iscsi_remove(struct service *service, const char *name, const json_t *request,
+			  struct error *err);
 json_t *edit_attach(struct service *service, const json_t *request, struct error *err);
 json_t *edit_detach(struct service *service, const char *interface, struct error *err);
 json_t *edit_disk_add(struct service *service, const json_t *request, struct error *err);

@@ -5,6 +5,7 @@
  */
 #include "service/internal.h"
 
+#include "config/words.h"
 #include <errno.h>
 #include <limits.h>
 
@@ -59,5 +60,21 @@ int request_number(const json_t *request, const char *name, unsigned int *number
 	if (member && !json_is_integer(member))
 		return error_set(err, EINVAL, "'%s' must be a whole number", name);
 	*number = value < 0 || value > UINT_MAX ? UINT_MAX : (unsigned int)value;
+	return 0;
+}
+
+int request_count(const json_t *request, const char *name, unsigned int max, unsigned int *number,
+		  struct error *err)
+{
+	const json_t *member = json_object_get(request, name);
+	const char *text = json_string_value(member);
+	uint64_t value = (uint64_t)json_integer_value(member);
+
+	if (!member)
+		return error_set(err, EINVAL, "the request lacks '%s'", name);
+	if (text ? !config_number_parse(text, max, &value)
+		 : !json_is_integer(member) || value > max)
+		return error_set(err, EINVAL, "'%s' must be a number up to %u", name, max);
+	*number = (unsigned int)value;
 	return 0;
 }
