@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A disk exported through AoE and iSCSI at once is one disk: what each does, the other sees."""
+
+import socket
+import struct
+
+import pytest
+
+import aoe
+import iscsi_wire
+from daemon import Daemon
+from iscsi import IQN
+from lab import inside, pattern
+
+SIZE = 8 << 20
+KEY = 0x5347
+WRITE_EXCLUSIVE, EXCLUSIVE_ACCESS = 1, 3
+REGISTER, RESERVE, RELEASE = 0, 1, 2
+READ_CAPACITY = bytes([0x25]) + bytes(9)
+
+
+class Scsi(iscsi_wire.Initiator):
+    """An initiator that waits for each answer."""
+
+    def run(self, cdb, data=b"", expected=0, flags=0):
+        """(status, data)"""
+        itt = self.command(cdb, data=data, expected=len(data) or expected,
+                           flags=flags | (iscsi_wire.WRITE if data else 0))
+        got = b""
+        while True:
+            pdu = self.receive()
+            if pdu.opcode == iscsi_wire.DATA_IN:
+                got += pdu.data
+                if not pdu.bhs[1] & 1:
+                    continue
+            assert pdu.itt == itt, pdu.bhs.hex()
+            return pdu.bhs[3], got
+
+    def read_blocks(self, lba, blocks):
+        status, data = self.run(iscsi_wire.read_10(lba, blocks), expected=blocks * 512,
+                                flags=iscsi_wire.READ)
+        assert status == 0
+        return data
+
+    def write_blocks(self, lba, data):
+        assert self.run(iscsi_wire.write_10(lba, len(data) // 512), data)[0] == 0
+
+    def persistent(self, action, kind=0, key=KEY, new_key=0):
+        cdb = bytes([0x5F, action, kind]) + bytes(4) + struct.pack(">H", 24) + b"\0"
+        assert self.run(cdb, struct.pack(">QQ", key, new_key) + bytes(8))[0] == 0
+
+    def blocks(self):
+        status, data = self.run(READ_CAPACITY, expected=8, flags=iscsi_wire.READ)
+        return int.from_bytes(data[:4], "big") + 1 if status == 0 else None
+
+
+@pytest.fixture
+def disk(pair):
+    config = {"disks": [{"name": "vol0", "file": str(pair.lab.disk(size=SIZE))}],
+              "interfaces": [{"name": pair.port}],
+              "aoe": [{"interface": pair.port, "address": "7.1", "disk": "vol0", "allow": ["any"]}],
+              "iscsi": [{"name": IQN, "portals": ["127.0.0.1:3260"], "allow": ["any"],
+                         "luns": [{"lun": 0, "disk": "vol0"}]}]}
+    return Daemon(pair.lab, pair.storage, config)
+
+
+@pytest.fixture
+def ata(pair, disk):
+    return pair.client()
+
+
+@pytest.fixture
+def scsi(pair, disk):
+    with inside(pair.storage):
+        sock = socket.create_connection(("127.0.0.1", 3260), timeout=20)
+    with Scsi(sock) as initiator:
+        initiator.login(target=IQN)
+        initiator.ready()
+        yield initiator
+
+
+def refused(reply):
+    return not reply.ok and reply.error == aoe.ERR_ABRT
+
+
+def write_through(ata, lba, data):
+    return ata.ata(aoe.WRITE_EXT, lba, len(data) // 512, aflags=aoe.AFLAG_LBA48 | aoe.AFLAG_WRITE,
+                   data=data)
+
+
+def test_each_reads_what_the_other_wrote(ata, scsi):
+    assert scsi.read_blocks(0, 16) == pattern(0, 16)
+    ata.write(3, b"a" * 1024)
+    assert scsi.read_blocks(3, 2) == b"a" * 1024
+    scsi.write_blocks(4, b"s" * 1024)
+    assert ata.read(3, 2) == b"a" * 512 + b"s" * 512
+
+
+def test_a_reservation_stops_the_other_transport(ata, scsi):
+    scsi.persistent(REGISTER, key=0, new_key=KEY)
+    scsi.persistent(RESERVE, WRITE_EXCLUSIVE)
+    assert refused(write_through(ata, 0, b"x" * 512))
+    assert ata.read(0, 1) == pattern(0, 1)
+    scsi.write_blocks(0, b"s" * 512)
+    scsi.persistent(RELEASE, WRITE_EXCLUSIVE)
+    scsi.persistent(RESERVE, EXCLUSIVE_ACCESS)
+    assert refused(ata.ata(aoe.READ_EXT, 0, 1, aflags=aoe.AFLAG_LBA48))
+    scsi.persistent(RELEASE, EXCLUSIVE_ACCESS)
+    ata.write(0, b"y" * 512)
+    assert scsi.read_blocks(0, 1) == b"y" * 512
+
+
+def test_both_see_a_disk_grow(disk, ata, scsi):
+    assert ata.size() == scsi.blocks() == SIZE // 512
+    disk.control("disk", "resize", "vol0", str(2 * SIZE))
+    # A unit attention comes first, as the size has changed under the initiator.
+    assert scsi.blocks() is None
+    assert scsi.blocks() == 2 * SIZE // 512
+    assert ata.size() == 2 * SIZE // 512
+    scsi.write_blocks(2 * SIZE // 512 - 1, b"e" * 512)
+    assert ata.read(2 * SIZE // 512 - 1, 1) == b"e" * 512
