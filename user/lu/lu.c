@@ -110,6 +110,20 @@ enum blk_status lu_flush_ended(struct lu *lu, uint64_t nexus, enum blk_status st
 	return status;
 }
 
+void lu_forget(struct lu *lu, uint64_t nexus)
+{
+	unsigned int place;
+
+	pthread_mutex_lock(&lu->lock);
+	place = writer_place(lu, nexus);
+	if (place < lu->nwriters && lu->writers[place].nexus == nexus) {
+		lu->nwriters--;
+		memmove(&lu->writers[place], &lu->writers[place + 1],
+			(lu->nwriters - place) * sizeof(lu->writers[0]));
+	}
+	pthread_mutex_unlock(&lu->lock);
+}
+
 void lu_exclude(struct lu *lu, enum lu_exclusion exclusion)
 {
 	atomic_store(&lu->disk->exclusion, exclusion);

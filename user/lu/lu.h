@@ -63,8 +63,10 @@ enum lu_exclusion lu_excluded(const struct lu *lu);
  *
  * lu_write_begins(): before a change that lu_write_flags() does not ask to be durable.
  * lu_flush_ended(): what to answer to a flush that ended with `status`.
+ * lu_forget(): nobody will ask for this nexus again.
  */
 void lu_write_begins(struct lu *lu, uint64_t nexus);
 enum blk_status lu_flush_ended(struct lu *lu, uint64_t nexus, enum blk_status status);
+void lu_forget(struct lu *lu, uint64_t nexus);
 
 #endif

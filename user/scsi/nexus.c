@@ -80,6 +80,7 @@ static void it_l_free(struct scsi_it_l *it_l)
 	pthread_mutex_unlock(&dev->lock);
 	list_del(&it_l->nexus_link);
 	scsi_copies_forget(it_l);
+	lu_forget(dev->lu, it_l->nexus->config.nexus->id);
 	free(it_l);
 	removal_put(removal);
 }

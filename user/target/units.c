@@ -54,8 +54,10 @@ static int unit_open(struct target *target, struct target_unit *unit, struct err
 	lu_init(&unit->lu, unit->disk, false);
 	config.state = unit->state;
 	ret = scsi_device_open(&config, &unit->device, err);
-	if (ret)
+	if (ret) {
+		lu_fini(&unit->lu);
 		state_close(unit->state);
+	}
 	return ret;
 }
 
@@ -99,6 +101,7 @@ void target_unit_put(struct target_unit *unit)
 	if (--unit->users)
 		return;
 	scsi_device_close(unit->device);
+	lu_fini(&unit->lu);
 	state_close(unit->state);
 	disk_put(unit->disk);
 	list_del(&unit->link);
