@@ -18,6 +18,9 @@
 #include <unistd.h>
 
 #define END_NS 1000000000u /* for the last words to an initiator that takes none */
+/* Whose answers are not received, or not read, for so long is gone: they keep memory from others.
+ */
+#define DEAF_MS 30000
 
 static void conn_dirty(struct tcp_conn *conn)
 {
@@ -194,7 +197,7 @@ static void conn_arrive(struct message *message)
 	conn->state = TCP_OPEN;
 	list_add_tail(&conn->worker->conns, &conn->link);
 	iscsi_conn_adopt(conn->iscsi, conn->worker->iscsi, clock_now_ns());
-	if (conn->worker->stopping)
+	if (conn->worker->closing)
 		tcp_conn_abort(conn);
 	conn_dirty(conn);
 }
@@ -341,7 +344,7 @@ void tcp_conn_open(struct tcp_worker *worker, int fd, const struct sockaddr_stor
 		   uint16_t group)
 {
 	struct tcp_conn *conn = calloc(1, sizeof(*conn));
-	int one = 1;
+	int one = 1, timeout = DEAF_MS;
 
 	if (!conn) {
 		close(fd);
@@ -355,7 +358,8 @@ void tcp_conn_open(struct tcp_worker *worker, int fd, const struct sockaddr_stor
 	list_init(&conn->dirty);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	if (worker->stopping || conn_open_iscsi(conn, peer, group)) {
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+	if (worker->closing || conn_open_iscsi(conn, peer, group)) {
 		close(fd);
 		free(conn);
 		return;

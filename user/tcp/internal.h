@@ -76,7 +76,9 @@ struct tcp_worker {
 	uint8_t *staging_memory;
 	struct list conns, dirty;
 	struct ring_event mail_event;
-	bool mail_armed, stopping;
+	bool mail_armed;
+	bool closing;	      /* connections end, and no more come */
+	bool stopping;	      /* nor does anything from other workers */
 	bool ending;	      /* connections may be in TCP_ENDING */
 	unsigned int portals; /* that it accepts from */
 	/* When this turn began; completions come long after, when it slept. */
@@ -94,6 +96,11 @@ struct tcp_server {
 /* ---- worker.c ---- */
 
 int tcp_worker_open(struct tcp_server *server, struct tcp_worker *worker, struct error *err);
+/*
+ * Ends its connections: of all workers before one of them is closed, as a connection may be on its
+ * way from one to another.
+ */
+void tcp_worker_empty(struct tcp_worker *worker);
 void tcp_worker_close(struct tcp_worker *worker, struct mailbox *control);
 
 /* A staging buffer's memory; and it is the kernel's again. */

@@ -36,6 +36,8 @@ void tcp_server_close(struct tcp_server *server, struct mailbox *control)
 
 	list_for_each_entry_safe (portal, tmp, &server->portals, link)
 		tcp_portal_close(portal);
+	for (unsigned int i = 0; i < server->nworkers; i++)
+		tcp_worker_empty(&server->workers[i]);
 	while (server->nworkers)
 		tcp_worker_close(&server->workers[--server->nworkers], control);
 	free(server->workers);

@@ -214,13 +214,23 @@ static void worker_run(struct thread *thread)
 
 static void worker_stop(struct thread *thread)
 {
+	worker_of(thread)->stopping = true;
+}
+
+static void worker_empty(struct thread *thread, void *arg)
+{
 	struct tcp_worker *worker = worker_of(thread);
 	struct tcp_conn *conn;
 
-	worker->stopping = true;
+	worker->closing = true;
 	worker->blk.closing = true;
 	list_for_each_entry (conn, &worker->conns, link)
 		tcp_conn_abort(conn);
+}
+
+void tcp_worker_empty(struct tcp_worker *worker)
+{
+	thread_call(&worker->thread, worker_empty, NULL);
 }
 
 int tcp_worker_open(struct tcp_server *server, struct tcp_worker *worker, struct error *err)
