@@ -86,7 +86,8 @@ static bool any_running(void)
 	for (unsigned int i = 0; i < COMMANDS; i++)
 		if (slots[i].running || requests[i].running)
 			return true;
-	return false;
+	/* SANITIZE goes on without a command. */
+	return fs.queue.inflight;
 }
 
 static void run_command(struct cursor *c, unsigned int n)

@@ -152,6 +152,24 @@ static void test_others_wait(void **state)
 	assert_true(is(0, 4096, 0));
 }
 
+/* A write that began before and whose data comes now. */
+static void test_old_data_does_not_land(void **state)
+{
+	static const uint8_t write[10] = {0x2a, [8] = 1};
+	static uint8_t data[512];
+
+	waiting.hold_out = true;
+	fixture_scsi_start(&fs, &waiting, 1, write, 10, data, 512, NULL, 0);
+	fs.disk->hold = true;
+	assert_int_equal(sanitize(IMMED | OVERWRITE, pattern(0x01, 4, 0x22)).status, SCSI_GOOD);
+	fixture_scsi_answer_solicit(&waiting);
+	assert_int_equal(waiting.delivered, 1);
+	assert_int_equal(fixture_scsi_answer_of(&waiting).asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
+	fixture_scsi_end(&waiting);
+	release_all();
+	assert_true(is(0, 4096, 0x22));
+}
+
 static void reset_done(struct scsi_tmf *tmf)
 {
 }
@@ -220,6 +238,7 @@ int main(void)
 		TEST(test_block_erase),
 		TEST(test_refused),
 		TEST(test_others_wait),
+		TEST(test_old_data_does_not_land),
 		TEST(test_goes_on_after_its_command),
 		TEST(test_failure),
 		TEST(test_thread_ends),

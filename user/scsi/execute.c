@@ -144,10 +144,15 @@ void scsi_return(struct command *cmd, const void *data, uint32_t len, uint32_t a
 
 /* ---- data-out ---- */
 
+/* Data of before must not land on what has been sanitized meanwhile. */
 static void solicit_done(struct command *cmd)
 {
+	struct scsi_sense sense;
+
 	if (scsi_task_aborted(cmd))
 		scsi_end(cmd, SCSI_TASK_ABORTED);
+	else if (cmd->scsi.opcode->flags & SCSI_WRITES && scsi_sanitize_refuses(cmd, &sense))
+		scsi_fail(cmd, sense);
 	else
 		cmd->scsi.resume(cmd);
 }
