@@ -275,4 +275,5 @@ static void print_counters(FILE *out, const json_t *value, const char *path)
 void report_print_stats(const json_t *document, FILE *out)
 {
 	print_counters(out, json_object_get(document, "interfaces"), "interfaces");
+	print_counters(out, json_object_get(document, "iscsi"), "iscsi");
 }

@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from iscsi import HOST, IQN, Initiator, Serve, Tools, url
-from lab import PROGRAM, inside, pattern, wait_until
+from lab import PROGRAM, ROOT, inside, pattern, wait_until
+from test_metrics import LISTEN, promtool_takes, scrape
 
 OTHER = "iqn.2026-11.org.example:other"
 PORTAL = "127.0.0.1:3260"
@@ -160,6 +161,44 @@ def test_status_shows_targets_and_sessions(serve, tools, netns):
     assert re.search(rf"^ +{session['tsih']} +{HOST} +{IQN} ", target.control("status").stdout, re.M)
     initiator.close()
     wait_until(lambda: not sessions(target), 5, "the session to be gone")
+
+
+def test_metrics(serve, tools, netns):
+    target = serve(*one("ram:8M", "--lun", "3=ram:1M", allow=f"{HOST},{OTHER}/ro"),
+                   options=["--exporter", LISTEN])
+    assert "Authorization" in tools.inquiry(url(), name="iqn.2026-11.org.example:nobody")
+    reader, writer = Initiator(netns, name=OTHER), Initiator(netns)
+    for lba in range(3):
+        writer.write(lba, bytes(512))
+    with pytest.raises(AssertionError):
+        reader.write(0, bytes(512))
+    text = scrape(netns).text
+    promtool_takes(text)
+    seen = scrape(netns)
+    for name, commands in ((HOST, 3), (OTHER, 1)):
+        (session,) = [s for s in sessions(target) if s["initiator"] == name]
+        labels = {"target": IQN, "initiator": name, "tsih": str(session["tsih"])}
+        assert seen.value("stgt_iscsi_session_commands_total", **labels) >= commands
+        assert seen.value("stgt_iscsi_session_write_bytes_total", **labels) == (512 * 3 if name == HOST else 0)
+        assert seen.value("stgt_iscsi_session_inflight", **labels) == 0
+    assert seen.value("stgt_iscsi_session_errors_total", initiator=OTHER) >= 1
+    assert seen.value("stgt_iscsi_sessions", target=IQN) == 2
+    assert seen.value("stgt_iscsi_lun_info", target=IQN, lun="3", disk="ram:1M") == 1
+    assert seen.value("stgt_iscsi_logins_denied_total") == 1
+    assert seen.value("stgt_iscsi_logins_total") == 2
+    assert seen.value("stgt_iscsi_bytes_total", direction="write") == 512 * 3
+    assert seen.value("stgt_iscsi_commands_total", status="check_condition") >= 1
+    assert seen.value("stgt_iscsi_commands_total", status="good") > 3
+    assert seen.value("stgt_iscsi_task_management_total") == 0
+    manual = (ROOT / "docs/stgt-xdp.8.scd").read_text()
+    named = set(re.findall(r"\*(stgt_iscsi_\w+)\*", manual))
+    assert named == {name for name in seen.names() if name.startswith("stgt_iscsi_")}
+    assert re.search(r"^iscsi.write_bytes +1536$", target.control("stats").stdout, re.M)
+    before = seen.value("stgt_iscsi_commands_total")
+    writer.close()
+    reader.close()
+    wait_until(lambda: scrape(netns).value("stgt_iscsi_sessions") == 0, 5, "the end of the sessions")
+    assert scrape(netns).value("stgt_iscsi_commands_total") >= before
 
 
 # ---- how it ends -----------------------------------------------------------------------------

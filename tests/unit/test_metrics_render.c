@@ -85,6 +85,29 @@ static void test_status(void **state)
 }
 
 /* A disk's name is a path, which is any text. */
+static void test_iscsi(void **state)
+{
+	expect_status("{\"iscsi\": [{\"name\": \"iqn.a\", \"luns\": [{\"lun\": 0, \"disk\": \"v\"},"
+		      " {\"lun\": 255, \"disk\": \"w\"}]}]}",
+		      "stgt_iscsi_lun_info{target=\"iqn.a\",lun=\"0\",disk=\"v\"} 1\n"
+		      "stgt_iscsi_lun_info{target=\"iqn.a\",lun=\"255\",disk=\"w\"} 1\n");
+	expect_stats("{\"iscsi\": {\"logins\": 3, \"status\": {\"good\": 7, \"busy\": 2}}}",
+		     "stgt_iscsi_logins_total 3\n");
+	expect_stats("{\"iscsi\": {\"logins\": 3, \"status\": {\"good\": 7, \"busy\": 2}}}",
+		     "stgt_iscsi_commands_total{status=\"busy\"} 2\n"
+		     "stgt_iscsi_commands_total{status=\"good\"} 7\n");
+	/* One that only asks for targets is counted, and has no series of its own. */
+	expect_stats(
+		"{\"iscsi\": {\"sessions\": [{\"target\": \"t\", \"initiator\": \"i\", "
+		"\"tsih\": 5, \"commands\": 9}, {\"target\": \"\", \"initiator\": \"i\","
+		" \"tsih\": 6, \"commands\": 1}]}}",
+		"stgt_iscsi_sessions{target=\"\"} 1\n"
+		"stgt_iscsi_sessions{target=\"t\"} 1\n"
+		"# HELP stgt_iscsi_session_commands_total Commands of a session.\n"
+		"# TYPE stgt_iscsi_session_commands_total counter\n"
+		"stgt_iscsi_session_commands_total{target=\"t\",initiator=\"i\",tsih=\"5\"} 9\n");
+}
+
 static void test_label_values_are_escaped(void **state)
 {
 	expect_status("{\"disks\": [{\"name\": \"a\\\"b\\\\c\\nd}\", \"size_bytes\": 1}]}",
@@ -309,6 +332,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_iscsi),
 		cmocka_unit_test(test_label_values_are_escaped),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_queues_are_added_up),

@@ -34,4 +34,7 @@ void document_label_export(struct text *labels, const json_t *export);
  */
 void render_pairs(const json_t *stats, struct text *out);
 
+/* iSCSI targets of `status`, counters and sessions of `stats`. */
+void render_iscsi(const json_t *status, const json_t *stats, struct text *out);
+
 #endif

@@ -363,5 +363,6 @@ char *metrics_render(const json_t *status, const json_t *stats, size_t *len)
 	render_queues(stats, &out);
 	render_export_counters(stats, &out);
 	render_pairs(stats, &out);
+	render_iscsi(status, stats, &out);
 	return text_take(&out, len);
 }

@@ -111,6 +111,8 @@ void target_iscsi_close_all(struct target *target);
 void target_iscsi_summary(const struct target *target, const char *separator, FILE *out);
 json_t *target_iscsi_json(const struct target *target);
 json_t *target_sessions_json(const struct target *target);
+/* NULL: no iSCSI is served. */
+json_t *target_iscsi_stats_json(const struct target *target);
 
 /* ---- exports.c ---- */
 

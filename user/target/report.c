@@ -221,8 +221,9 @@ static json_t *served_status(const struct target *target, struct target_access *
 		json_array_append_new(exports, export_status(target, export, access, detail));
 	list_for_each_entry (disk, &target->disks, link)
 		json_array_append_new(disks, disk_status(disk));
-	return json_pack("{s:s, s:o, s:o, s:o}", "version", STGT_VERSION, "interfaces", interfaces,
-			 "exports", exports, "disks", disks);
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", STGT_VERSION, "interfaces",
+			 interfaces, "exports", exports, "disks", disks, "iscsi",
+			 target_iscsi_json(target));
 }
 
 json_t *target_status(struct target *target, enum target_detail detail)
@@ -236,7 +237,6 @@ json_t *target_status(struct target *target, enum target_detail detail)
 	status = served_status(target, access, detail);
 	target_access_free(access);
 	json_object_set_new(status, "initiators", initiators_status(target));
-	json_object_set_new(status, "iscsi", target_iscsi_json(target));
 	json_object_set_new(status, "sessions", target_sessions_json(target));
 	json_object_set_new(status, "limits", target_limits_json(target));
 	json_object_set_new(status, "faults", target_faults_json(target));

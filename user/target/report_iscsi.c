@@ -89,22 +89,121 @@ static json_t *session_json(const struct iscsi_session_report *session)
 			 (json_int_t)session->write_bytes, "errors", (json_int_t)session->errors);
 }
 
-static void sessions_take(struct iscsi_worker *worker, void *arg)
-{
-	struct iscsi_session_report *all = calloc(SESSIONS_MAX, sizeof(*all));
-	unsigned int n = all ? iscsi_worker_sessions(worker, all, SESSIONS_MAX) : 0;
-	json_t *sessions = arg;
+/* ---- what the workers have to tell ---- */
 
-	for (unsigned int i = 0; i < n && i < SESSIONS_MAX; i++)
-		json_array_append_new(sessions, session_json(&all[i]));
-	free(all);
+/* Copied by the workers, each a while, into memory made before: they serve meanwhile. */
+struct numbers {
+	struct iscsi_worker_stats stats; /* of all */
+	struct iscsi_session_report *sessions;
+	unsigned int nsessions;
+};
+
+static void numbers_take(struct iscsi_worker *worker, void *arg)
+{
+	const struct iscsi_worker_stats *stats = iscsi_worker_stats(worker);
+	const uint64_t *from = (const uint64_t *)stats;
+	struct numbers *numbers = arg;
+	uint64_t *to = (uint64_t *)&numbers->stats;
+	unsigned int room = SESSIONS_MAX - numbers->nsessions, n;
+
+	for (size_t i = 0; i < sizeof(*stats) / sizeof(*to); i++)
+		to[i] += from[i];
+	n = iscsi_worker_sessions(worker, numbers->sessions + numbers->nsessions, room);
+	numbers->nsessions += n < room ? n : room;
+}
+
+/* False: no iSCSI is served, or memory ran out. The sessions are to be freed. */
+static bool numbers_read(const struct target *target, struct numbers *numbers)
+{
+	*numbers = (struct numbers){.nsessions = 0};
+	if (!target->tcp)
+		return false;
+	numbers->sessions = calloc(SESSIONS_MAX, sizeof(*numbers->sessions));
+	if (numbers->sessions)
+		tcp_server_each(target->tcp, numbers_take, numbers);
+	return numbers->sessions;
+}
+
+static json_t *sessions_json(const struct numbers *numbers)
+{
+	json_t *sessions = json_array();
+
+	for (unsigned int i = 0; i < numbers->nsessions; i++)
+		json_array_append_new(sessions, session_json(&numbers->sessions[i]));
+	return sessions;
 }
 
 json_t *target_sessions_json(const struct target *target)
 {
-	json_t *sessions = json_array();
+	struct numbers numbers;
+	json_t *sessions;
 
-	if (target->tcp)
-		tcp_server_each(target->tcp, sessions_take, sessions);
+	numbers_read(target, &numbers);
+	sessions = sessions_json(&numbers);
+	free(numbers.sessions);
 	return sessions;
+}
+
+/* ---- counters ---- */
+
+static json_t *by_status(const struct iscsi_worker_stats *stats)
+{
+	static const struct {
+		uint8_t code; /* SAM-5 5.3.1 */
+		const char *name;
+	} names[] = {
+		{0x00, "good"},	      {0x02, "check_condition"},      {0x04, "condition_met"},
+		{0x08, "busy"},	      {0x18, "reservation_conflict"}, {0x28, "task_set_full"},
+		{0x30, "aca_active"}, {0x40, "task_aborted"},
+	};
+	json_t *status = json_object();
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		json_object_set_new(status, names[i].name,
+				    json_integer((json_int_t)stats->status[names[i].code]));
+	return status;
+}
+
+static json_t *by_function(const struct iscsi_worker_stats *stats)
+{
+	/* RFC 7143 11.5.1, RFC 7144 4.2 */
+	static const char *const names[16] = {
+		[1] = "abort_task",	   [2] = "abort_task_set",     [3] = "clear_aca",
+		[4] = "clear_task_set",	   [5] = "logical_unit_reset", [6] = "target_warm_reset",
+		[7] = "target_cold_reset", [8] = "task_reassign",      [9] = "query_task",
+		[10] = "query_task_set",   [11] = "i_t_nexus_reset",   [12] = "query_async_event",
+	};
+	json_t *functions = json_object();
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i])
+			json_object_set_new(functions, names[i],
+					    json_integer((json_int_t)stats->tmf[i]));
+	return functions;
+}
+
+json_t *target_iscsi_stats_json(const struct target *target)
+{
+	struct numbers numbers;
+	const struct iscsi_worker_stats *s = &numbers.stats;
+	json_t *json = NULL;
+
+	if (numbers_read(target, &numbers))
+		json = json_pack(
+			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+			" s:I, s:o, s:o, s:o}",
+			"connections", (json_int_t)s->conns, "connections_refused",
+			(json_int_t)s->conns_refused, "logins", (json_int_t)s->logins,
+			"logins_failed", (json_int_t)s->logins_failed, "logins_denied",
+			(json_int_t)s->logins_denied, "logouts", (json_int_t)s->logouts,
+			"sessions_lost", (json_int_t)s->sessions_lost, "header_digest_errors",
+			(json_int_t)s->header_digest_errors, "data_digest_errors",
+			(json_int_t)s->data_digest_errors, "rejects", (json_int_t)s->rejects,
+			"protocol_errors", (json_int_t)s->protocol_errors, "read_bytes",
+			(json_int_t)s->read_bytes, "write_bytes", (json_int_t)s->write_bytes,
+			"memory_waits", (json_int_t)s->memory_waits, "task_set_full",
+			(json_int_t)s->task_set_full, "status", by_status(s), "task_management",
+			by_function(s), "sessions", sessions_json(&numbers));
+	free(numbers.sessions);
+	return json;
 }

@@ -252,6 +252,7 @@ json_t *target_stats(struct target *target, enum target_detail detail)
 						counters_stats(interface), "queues",
 						queues_stats(interface, detail)));
 	}
-	return json_pack("{s:s, s:o, s:o}", "version", STGT_VERSION, "latency_bounds_us",
-			 target_latency_bounds(), "interfaces", interfaces);
+	return json_pack("{s:s, s:o, s:o, s:o*}", "version", STGT_VERSION, "latency_bounds_us",
+			 target_latency_bounds(), "interfaces", interfaces, "iscsi",
+			 target_iscsi_stats_json(target));
 }
