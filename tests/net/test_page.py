@@ -120,6 +120,22 @@ def test_a_disabled_export_is_called_so(show):
     assert {row[0]: row[3] for row in page.rows("exports")} == {"7.1": "writethrough", "7.2": "disabled"}
 
 
+def test_sessions_where_there_are_targets(show):
+    session = {"initiator": "iqn.2026-11.a:host", "target": "iqn.2026-11.a:disks", "peer": "192.0.2.1:40000",
+               "chap": True, "connections": 2, "commands": 1500, "read_bytes": 5 << 20, "write_bytes": 0,
+               "inflight": 7}
+    target = {"name": "iqn.2026-11.a:disks", "portals": ["192.0.2.9:3260"], "luns": []}
+    idle = {**session, "initiator": "iqn.2026-11.a:idle", "target": "", "chap": False, "commands": 1}
+    page = show({**status(), "iscsi": [target], "sessions": [idle, session]}, lambda n: stats())
+    rows = page.rows("sessions")
+    assert [row[:5] for row in rows] == [
+        ["iqn.2026-11.a:host", "iqn.2026-11.a:disks", "192.0.2.1:40000", "yes", "2"],
+        ["iqn.2026-11.a:idle", "discovery", "192.0.2.1:40000", "no", "2"]]
+    assert rows[0][6].startswith("5") and rows[0][8] == "7"
+    assert 'id="iscsi" hidden' not in page.source
+    assert 'id="iscsi" hidden' in show(status(), lambda n: stats()).source
+
+
 def test_nothing_is_served(show):
     page = show({**status(), "interfaces": []}, lambda n: {"latency_bounds_us": BOUNDS, "interfaces": []})
     assert 'class="live"' in page.source
