@@ -51,6 +51,7 @@ struct tcp_conn {
 	struct ring_event rx_event, tx_event, cancel_event;
 	bool receiving, sending, cancelling;
 	bool direct;	 /* the receive under way goes to arena memory */
+	bool drained;	 /* the last receive brought little and left nothing in the socket */
 	uint64_t end_ns; /* when an ending connection is closed whatever is left */
 	/* Received in this turn; staging buffers are everybody's, so none outlives it. */
 	uint16_t staging;
@@ -83,6 +84,8 @@ struct tcp_worker {
 	unsigned int portals; /* that it accepts from */
 	/* When this turn began; completions come long after, when it slept. */
 	uint64_t now_ns;
+	/* See worker_look(): sleeps before the next one, and how many after one in vain. */
+	unsigned int looks_left_out, look_pause;
 };
 
 struct tcp_server {

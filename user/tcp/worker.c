@@ -17,7 +17,19 @@
 #define CONNECTIONS    4096u
 #define LOGINS	       256u
 #define PAGE	       4096u
+#define LOOK_NS	       20000u /* as long as an initiator takes to ask again */
+#define LOOK_PAUSE_MAX 1024u  /* sleeps */
 #define STAGING_MEMORY (STAGINGS * STAGING_BYTES)
+
+/* Tells the CPU that this loop waits. */
+static void pause_cpu(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
 
 static struct tcp_worker *worker_of(struct thread *thread)
 {
@@ -183,6 +195,36 @@ static bool worker_must_go_on(const struct tcp_worker *worker)
 	       worker->blk.inflight || iscsi_worker_busy(worker->iscsi);
 }
 
+/*
+ * True: something came while we looked, which spares falling asleep and being woken: more than a
+ * small request costs otherwise. Where looking was in vain it is given up for twice as many sleeps
+ * as the last time, so that who is idle, or answers seldom, pays for next to none of it.
+ */
+static bool worker_look(struct tcp_worker *worker)
+{
+	uint64_t until_ns;
+
+	if (worker->looks_left_out) {
+		worker->looks_left_out--;
+		return false;
+	}
+	if (ring_run(&worker->ring))
+		return true;
+	until_ns = clock_now_ns() + LOOK_NS;
+	while (!ring_pending(&worker->ring)) {
+		if (clock_now_ns() > until_ns) {
+			worker->looks_left_out = worker->look_pause;
+			if (worker->look_pause < LOOK_PAUSE_MAX)
+				worker->look_pause *= 2;
+			return false;
+		}
+		pause_cpu();
+	}
+	worker->look_pause = 1;
+	ring_run(&worker->ring);
+	return true;
+}
+
 static void worker_turn(struct tcp_worker *worker)
 {
 	uint64_t sleep_ns;
@@ -194,10 +236,10 @@ static void worker_turn(struct tcp_worker *worker)
 	worker_turns(worker);
 	sleep_ns = worker_sleep_ns(worker);
 	/* What was just done may have been the last there was. */
-	if (list_empty(&worker->dirty) && worker_must_go_on(worker))
-		ring_wait(&worker->ring, sleep_ns);
-	else
+	if (!list_empty(&worker->dirty) || !worker_must_go_on(worker))
 		ring_run(&worker->ring);
+	else if (!worker_look(worker))
+		ring_wait(&worker->ring, sleep_ns);
 }
 
 static void worker_run(struct thread *thread)
@@ -240,6 +282,7 @@ int tcp_worker_open(struct tcp_server *server, struct tcp_worker *worker, struct
 	worker->thread.run = worker_run;
 	worker->thread.stop = worker_stop;
 	worker->mail_event.done = mail_ready;
+	worker->look_pause = 1;
 	list_init(&worker->conns);
 	list_init(&worker->dirty);
 	return thread_start(&worker->thread, err);
