@@ -15,6 +15,12 @@
 #define OTHER  "- { interfaces: [e1, e2], address: 7.1, vlan: 5, disk: b, allow: [" A "] }\n"
 #define BASE   DISKS FACES AOE EXPORT OTHER
 
+/* iSCSI: a target of two units, and what stands behind its name. */
+#define IQN    "iqn.2026-11.a:b"
+#define LUNS   "luns: [{ lun: 0, disk: a }, { lun: 7, disk: b }]"
+#define CHAP   "chap: { user: joe, secret: \"never shown\" }"
+#define T(...) DISKS "iscsi:\n- { name: " IQN ", " __VA_ARGS__ " }\n"
+
 static const struct {
 	const char *running, *wanted, *steps;
 } cases[] = {
@@ -75,6 +81,41 @@ static const struct {
 	 "- { interface: e1, address: 7.2, disk: a, allow: [any], enabled: no }\n",
 	 "export 7.1: remove\n"
 	 "export 7.2: add a on e1, allow any, disabled\n"},
+	/* Targets. */
+	{T("allow: [any], " LUNS),
+	 T("portals: [0.0.0.0], luns: [{ lun: 7, disk: b, ro: no }, { lun: 0, disk: a }], "
+	   "allow: [any/lun=0-255]"),
+	 ""},
+	{DISKS, T("allow: [any/ro], " LUNS ", " CHAP),
+	 "target " IQN ": add on 0.0.0.0:3260, LUN 0 a, LUN 7 b, allow any/ro, CHAP as joe\n"},
+	{T("allow: [any], " LUNS), DISKS, "target " IQN ": remove\n"},
+	{T("allow: [any], " LUNS),
+	 T("allow: [\"iqn.1:*/lun=0\", any], portals: [192.0.2.1], luns: [{ lun: 1, disk: b }, "
+	   "{ lun: 0, disk: a, ro: on }]"),
+	 "target " IQN ": remove LUN 0\n"
+	 "target " IQN ": remove LUN 7\n"
+	 "target " IQN ": add LUN 1 b\n"
+	 "target " IQN ": add LUN 0 a ro\n"
+	 "target " IQN ": listen on 192.0.2.1:3260\n"
+	 "target " IQN ": allow iqn.1:*/lun=0,any\n"},
+	{T("allow: [any], " CHAP), T("allow: [any], chap: { user: joe, secret: another }"),
+	 "target " IQN ": allow any, CHAP as joe\n"},
+	{T("allow: [any], alias: x"), T("allow: [any], alias: y"),
+	 "target " IQN ": remove\n"
+	 "target " IQN ": add on 0.0.0.0:3260, allow any\n"},
+	/* A file that was not read is not another one. */
+	{T("allow: [any], chap: { user: joe, secret_file: /s }"),
+	 T("allow: [any], chap: { user: joe, secret_file: /s }"), ""},
+	{DISKS, DISKS "discovery_" CHAP "\n", "discovery_chap: set\n"},
+	{DISKS "discovery_" CHAP "\n", DISKS, "discovery_chap: remove\n"},
+	/* A disk that is replaced takes its units along, and no others. */
+	{T("allow: [any], " LUNS),
+	 "disks:\n- { name: a, file: /a, size: 1G }\n- { name: b, ram: 2M }\n"
+	 "iscsi:\n- { name: " IQN ", allow: [any], " LUNS " }\n",
+	 "target " IQN ": remove LUN 7\n"
+	 "disk b: remove\n"
+	 "disk b: add ram:2MiB\n"
+	 "target " IQN ": add LUN 7 b\n"},
 	/* Disks: what depends on one that is replaced goes and comes with it. */
 	{BASE,
 	 "disks:\n- { name: a, file: /a, size: 2G }\n- { name: b, ram: 1M }\n" FACES AOE EXPORT

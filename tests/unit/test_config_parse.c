@@ -81,7 +81,7 @@ static const char as_printed[] =
 	"portals: [\"192.0.2.1:3260\", \"[2001:db8::1]:3261\"], "
 	"allow: [\"iqn.2026-11.org.example:a*/ro\", "
 	"\"iqn.2026-11.org.example:b/lun=0/lun=3-4\", any], "
-	"luns: [{lun: 0, disk: vol0}, {lun: 7, disk: vol1, ro: true}], "
+	"luns: [{lun: 7, disk: vol1, ro: true}, {lun: 0, disk: vol0}], "
 	"chap: {user: \"joe\", secret: \"se cret,se\", mutual: {user: \"disks\", secret_file: "
 	"/etc/s}}}\n"
 	"- {name: \"eui.02004567a425678d\", allow: [any]}\n"

@@ -130,8 +130,9 @@ static const struct refused {
 	{DISK TARGET "    allow: [any]\n    luns:\n    - { lun: 3, disk: d }\n"
 		     "    - { lun: 3, disk: d }\n",
 	 8, "iscsi[0].luns[1].lun", "a LUN 3 already"},
-	{DISK TARGET "    allow: [any]\n    luns: [ { lun: 3, disk: none } ]\n", 6, "iscsi[0].luns",
-	 "LUN 3: there is no disk 'none'"},
+	{DISK TARGET
+	 "    allow: [any]\n    luns:\n    - { lun: 3, disk: d }\n    - { lun: 2, disk: none }\n",
+	 8, "iscsi[0].luns[1].disk", "LUN 2: there is no disk 'none'"},
 	{DISK TARGET "    allow: [any]\n    chap: { user: joe }\n", 6, "iscsi[0].chap.secret",
 	 "secret or secret_file"},
 	{DISK TARGET "    allow: [any]\n    chap: { user: joe, secret: a, secret_file: /b }\n", 6,

@@ -58,15 +58,19 @@ static void check_portals(const struct config_iscsi *iscsi, unsigned int i,
 						   "%s is listed twice", iscsi->portals[k].address);
 }
 
-/* The units stand in order of their numbers, which the file need not keep. */
 static void check_luns(const struct config_index *index, const struct config_iscsi *iscsi,
 		       unsigned int i, struct config_problems *problems)
 {
-	for (unsigned int k = 0; k < iscsi->nluns; k++)
-		if (!config_index_disk(index, iscsi->luns[k].disk))
-			config_problem_add(problems, FIELD_OF("iscsi", i, "luns"),
-					   "LUN %u: there is no disk '%.64s' under disks",
-					   iscsi->luns[k].lun, iscsi->luns[k].disk);
+	char field[FIELD_TEXT];
+
+	for (unsigned int k = 0; k < iscsi->nluns; k++) {
+		if (config_index_disk(index, iscsi->luns[k].disk))
+			continue;
+		snprintf(field, sizeof(field), "luns[%u].disk", k);
+		config_problem_add(problems, FIELD_OF("iscsi", i, field),
+				   "LUN %u: there is no disk '%.64s' under disks",
+				   iscsi->luns[k].lun, iscsi->luns[k].disk);
+	}
 }
 
 static void check_target(const struct config_index *index, const struct config_iscsi *iscsi,

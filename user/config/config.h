@@ -193,7 +193,7 @@ void config_remove_aoe(struct config *config, struct config_aoe *aoe);
 void config_remove_iscsi(struct config *config, struct config_iscsi *iscsi);
 void config_remove_limit(struct config *config, struct config_limit *limit);
 
-/* A LUN at its sorted place. 0, -EEXIST or -ENOMEM; its removal frees it. */
+/* A new last LUN. 0, -EEXIST or -ENOMEM. Its removal frees it. */
 int config_iscsi_add_lun(struct config_iscsi *iscsi, uint16_t number, const char *disk,
 			 bool read_only);
 void config_iscsi_remove_lun(struct config_iscsi *iscsi, struct config_lun *lun);

@@ -119,11 +119,8 @@ int config_iscsi_add_lun(struct config_iscsi *iscsi, uint16_t number, const char
 {
 	struct config_lun lun = {.lun = number, .read_only = read_only};
 	struct config_lun *grown;
-	unsigned int at = 0;
 
-	while (at < iscsi->nluns && iscsi->luns[at].lun < number)
-		at++;
-	if (at < iscsi->nluns && iscsi->luns[at].lun == number)
+	if (config_find_lun(iscsi, number))
 		return -EEXIST;
 	lun.disk = strdup(disk);
 	grown = lun.disk ? reallocarray(iscsi->luns, iscsi->nluns + 1, sizeof(*grown)) : NULL;
@@ -131,10 +128,8 @@ int config_iscsi_add_lun(struct config_iscsi *iscsi, uint16_t number, const char
 		free(lun.disk);
 		return -ENOMEM;
 	}
-	memmove(grown + at + 1, grown + at, (iscsi->nluns - at) * sizeof(*grown));
-	grown[at] = lun;
+	grown[iscsi->nluns++] = lun;
 	iscsi->luns = grown;
-	iscsi->nluns++;
 	return 0;
 }
 
