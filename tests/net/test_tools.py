@@ -125,8 +125,8 @@ def test_exports_map_holds_the_address(served):
 def test_status_json(served):
     served.client().read(0, 1)
     status = served.target.json("status")
-    assert set(status) == {"version", "interfaces", "exports", "disks", "initiators", "limits",
-                           "faults", "taps", "servers"}
+    assert set(status) == {"version", "interfaces", "exports", "disks", "initiators", "iscsi",
+                           "sessions", "limits", "faults", "taps", "servers"}
     interface, = status["interfaces"]
     assert interface["name"] == served.port and interface["mac"] == served.mac
     assert interface["mtu"] == 1500 and interface["up"] and interface["aoe_sectors"] == 2

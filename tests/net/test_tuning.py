@@ -168,7 +168,8 @@ def test_limit_for_any_holds_each_by_itself(pair):
         start = time.monotonic()
         answered = loop.run(0.5)
         seconds = time.monotonic() - start
-        assert 200 * seconds * 0.5 < answered <= 200 * seconds * 1.1 + 1, mac
+        # A client that was held up may have saved up a twentieth of a second.
+        assert 200 * seconds * 0.5 < answered <= 200 * (seconds + 0.05) * 1.1 + 1, mac
         loop.finish()
     free = Loop(client, exempt, 8)
     assert free.run(0.3) > 200
