@@ -393,16 +393,12 @@ static void test_write_that_waits_for_memory_is_not_read(void **state)
 	assert_true(c.nunread > 0);
 	/* However long it takes, it is not taken for silent. */
 	for (unsigned int i = 0; i < 6; i++) {
-		uint8_t bhs[ISCSI_BHS];
-
 		iscsi_rig_sleep(&rig, 10000000000ull);
-		host_request(&d, ISCSI_NOP_OUT | ISCSI_IMMEDIATE, 0x80, bhs);
-		host_send(&d, bhs, NULL, 0);
-		host_expect(&d, ISCSI_NOP_IN, &pdu);
+		host_data_out(&d, &r2t, i, i * 512, data + 4096 + i * 512, 512, false);
 	}
 	host_expect_nothing(&c);
 	assert_non_null(c.conn);
-	host_data_out(&d, &r2t, 0, 0, data + 4096, 4096, true);
+	host_data_out(&d, &r2t, 6, 3072, data + 4096 + 3072, 1024, true);
 	host_expect(&d, ISCSI_RESPONSE, &pdu);
 	assert_int_equal(status(), SCSI_GOOD);
 	assert_memory_equal(rig.fs.disk->data, data, 4096);

@@ -99,6 +99,26 @@ static void test_connection_that_stopped_goes_on_without_its_command(void **stat
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_ITT), c.itt);
 }
 
+/* A write of several pieces asks for the next one when the connection could have stopped. */
+static void test_connection_does_not_stop_between_pieces(void **state)
+{
+	ready(&c, NULL);
+	iscsi_rig_take(&rig, 4);
+	rig.fs.disk->hold = true;
+	host_write(&c, 0, 1024, NULL, 0);
+	host_expect(&c, ISCSI_R2T, &r2t);
+	host_data_out(&c, &r2t, 0, 0, data, 256u << 10, true);
+	host_write(&c, 0, 8, data, 4096);
+	rig.fs.disk->hold = false;
+	fixture_disk_release(rig.fs.disk);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_TASK_SET_FULL);
+	host_expect(&c, ISCSI_R2T, &r2t);
+	host_data_out(&c, &r2t, 0, 256u << 10, data, 256u << 10, true);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+}
+
 /* The header of a write that 4 KiB of data come with. */
 static void write_header(struct host_conn *h, uint64_t lun, uint16_t blocks)
 {
@@ -210,6 +230,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(test_abort_of_what_waits_for_memory_lets_others_pass),
 		T(test_connection_that_stopped_goes_on_without_its_command),
+		T(test_connection_does_not_stop_between_pieces),
 		T(test_unit_that_comes_meanwhile),
 		T(test_data_that_is_withheld_ends_the_session),
 		T(test_data_that_trickles_ends_the_session),

@@ -127,9 +127,29 @@ static void command_granted(struct iscsi_waiter *waiter)
 	iscsi_input_resume(conn);
 }
 
+/* More data-out of the task may be asked for: now, or when its turn or its next piece comes. */
+static bool task_wants_data(const struct iscsi_task *task)
+{
+	uint32_t asked = task->solicited ? task->want_off : task->want_off + task->want_len;
+
+	return task->flags & ISCSI_COMMAND_WRITE && task->state < ISCSI_TASK_ANSWERING &&
+	       !task->failed && !task->full && task->first < task->expected &&
+	       asked < task->expected;
+}
+
+static bool conn_wants_data(const struct iscsi_conn *conn, const struct iscsi_task *but)
+{
+	const struct iscsi_task *task;
+
+	list_for_each_entry (task, &conn->tasks, conn_link)
+		if (task != but && task_wants_data(task))
+			return true;
+	return false;
+}
+
 /*
  * Commands that bring data have their memory before it is read. The connection may stop for that
- * only while nothing that holds memory waits for what comes behind.
+ * only while nothing that holds memory, or will, waits for what comes behind.
  */
 static bool command_make_room(struct iscsi_conn *conn, struct iscsi_task *task)
 {
@@ -137,7 +157,7 @@ static bool command_make_room(struct iscsi_conn *conn, struct iscsi_task *task)
 		command_receive(conn, task);
 		return true;
 	}
-	if (!conn->owed && conn->session->nconns == 1) {
+	if (!conn_wants_data(conn, task) && conn->session->nconns == 1) {
 		conn->rx.task = task;
 		return false;
 	}
