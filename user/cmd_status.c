@@ -13,7 +13,7 @@
 static const char status_help[] =
 	"usage: stgt-xdp status [--json] [--socket PATH]\n"
 	"\n"
-	"Shows interfaces, exports, disks and initiators of every process "
+	"Shows interfaces, exports, targets, disks and initiators of every process "
 	"that serves.\n";
 
 static const char stats_help[] = "usage: stgt-xdp stats [--json] [--socket PATH]\n"

@@ -42,6 +42,7 @@ static bool is_nobody(int code)
 	return code == -ENOENT || code == -ECONNREFUSED;
 }
 
+/* Lists become one, counters are added up, and of the rest the first holds. */
 static void join_answers(json_t *all, const json_t *answer)
 {
 	const char *key;
@@ -53,10 +54,15 @@ static void join_answers(json_t *all, const json_t *answer)
 		/* The same everywhere. */
 		if (strcmp(key, "latency_bounds_us") == 0)
 			json_object_set(all, key, value);
-		else if (json_is_array(have) && json_is_array(value))
-			json_array_extend(have, value);
 		else if (!have)
 			json_object_set(all, key, value);
+		else if (json_is_array(have) && json_is_array(value))
+			json_array_extend(have, value);
+		else if (json_is_object(have) && json_is_object(value))
+			join_answers(have, value);
+		else if (json_is_integer(have) && json_is_integer(value))
+			json_integer_set(have,
+					 json_integer_value(have) + json_integer_value(value));
 	}
 }
 

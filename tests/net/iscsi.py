@@ -82,11 +82,12 @@ class Initiator:
 
     def write(self, lba, data):
         """Returns when the target has said that it is written, again after a unit attention."""
-        if not self._write(lba, data):
+        if not self.try_write(lba, data):
             assert "UNIT_ATTENTION" in self.error(), self.error()
-            assert self._write(lba, data), self.error()
+            assert self.try_write(lba, data), self.error()
 
-    def _write(self, lba, data):
+    def try_write(self, lba, data):
+        """False: CHECK CONDITION or the like, see error()."""
         task = self.lib.iscsi_write10_sync(self.context, self.lun, lba, data, len(data), BLOCK,
                                            0, 0, 0, 0, 0)
         assert task, self.error()

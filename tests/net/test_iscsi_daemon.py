@@ -187,6 +187,13 @@ def refused(daemon, *words, status=1):
     return done.stderr
 
 
+def told(initiator, words):
+    """The next write is answered with a unit attention instead of being done; the one after is done."""
+    assert not initiator.try_write(0, pattern(0, 1)) and "UNIT_ATTENTION" in initiator.error()
+    assert words in initiator.error(), initiator.error()
+    return initiator.try_write(0, pattern(0, 1))
+
+
 def test_unit_added_resized_and_removed(daemon, initiator, tools, lab):
     before = sessions(daemon)
     daemon.control("export", "iscsi", IQN, "3", "vol1", "--ro")
@@ -196,7 +203,9 @@ def test_unit_added_resized_and_removed(daemon, initiator, tools, lab):
     assert "'lun'" in refused(daemon, "export", "iscsi", IQN, "256", "vol1")
     assert "LUN 0 of" in refused(daemon, "disk", "remove", "vol0")
     assert "LUN 3 of" in refused(daemon, "disk", "remove", "vol1")
+    assert told(initiator, "0x3f0e")  # REPORTED LUNS DATA HAS CHANGED
     daemon.control("disk", "resize", "vol0", "16M")
+    assert told(initiator, "0x2a09")  # CAPACITY DATA HAS CHANGED
     assert tools.capacity(url(0)) == 16 << 20
     daemon.control("export", "remove", IQN, "3")
     assert tools.inquiry(url(3)) is not None
