@@ -92,3 +92,19 @@ def test_end_under_load(target, end):
     assert target.child.returncode == (0 if end == "terminate" else -signal.SIGKILL)
     for host in hosts:
         host.close()
+
+
+def test_sessions_that_move_between_workers_lose_no_message(target):
+    """A login that replaces a session goes to that session's worker, with the bytes behind it."""
+    stale = []
+    for _ in range(300):
+        initiator = target.initiator(login=False)
+        stale.append(initiator)
+        initiator.login()
+        if len(stale) > 4:
+            stale.pop(0).close()
+    others = [target.initiator(number) for number in range(2, 10)]
+    for initiator in (stale[-1], *others):
+        initiator.ready()
+    assert target.lives()
+    target.stop()

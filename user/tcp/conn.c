@@ -218,6 +218,8 @@ static void conn_move(struct tcp_conn *conn)
 	if (conn_transferring(conn))
 		return;
 	list_del(&conn->link);
+	/* The bytes that made it move may have marked it since its turn began. */
+	list_del(&conn->dirty);
 	conn->message.run = conn_arrive;
 	mailbox_post(&conn->to->thread.mailbox, &conn->message);
 }
@@ -230,6 +232,7 @@ static void conn_free(struct tcp_conn *conn)
 	free(conn->carried);
 	close(conn->fd);
 	list_del(&conn->link);
+	list_del(&conn->dirty);
 	free(conn);
 }
 
