@@ -543,6 +543,29 @@ static void test_aborted_before_its_turn(void **state)
 	fixture_scsi_end(&changes[1]);
 }
 
+/* Aborted while its change is saved: it waits for all tasks that were, but not for itself. */
+static void test_preempt_and_abort_is_aborted(void **state)
+{
+	static const uint8_t preempt[10] = {0x5f, PREEMPT_AND_ABORT, 1, 0, 0, 0, 0, 0, 24};
+	static const uint8_t list[24] = {[7] = 0xb, [15] = 0xa};
+	static struct fixture_scsi_command fc;
+	struct scsi_tmf reset = {.function = SCSI_LU_RESET, .done = managed};
+
+	for (unsigned int n = 0; n < 2; n++) {
+		start_register(n, (uint8_t)(0xa + n));
+		save();
+		fixture_scsi_end(&changes[n]);
+	}
+	fixture_scsi_start(&fs, &fc, 1, preempt, 10, list, 24, NULL, 0);
+	fixture_scsi_turn(&fs);
+	assert_int_equal(fc.delivered, 0);
+	scsi_task_management(fs.nexus[2], &reset);
+	fixture_scsi_turn(&fs);
+	save();
+	assert_int_equal(fc.dropped, 1);
+	fixture_scsi_end(&fc);
+}
+
 static void test_cannot_be_saved(void **state)
 {
 	struct fixture_scsi_answer a;
@@ -697,6 +720,7 @@ int main(void)
 		TEST_KEPT(test_kept_over_a_restart),
 		TEST_WRITER(test_durable_before_the_answer),
 		TEST_WRITER(test_aborted_before_its_turn),
+		TEST_WRITER(test_preempt_and_abort_is_aborted),
 		TEST_WRITER(test_cannot_be_saved),
 		TEST(test_simple_reservations),
 		TEST(test_simple_ends_with_its_nexus_and_a_reset),

@@ -388,7 +388,8 @@ static void out_abort(struct scsi_device *dev, struct command *cmd)
 		abortion->tmf.nexus = cmd->scsi.nexus;
 		atomic_store(&abortion->tmf.waiting, 1);
 		pthread_mutex_lock(&dev->lock);
-		waits = scsi_abort_wait_locked(dev, &abortion->tmf);
+		/* Aborted itself, it would wait for itself. */
+		waits = !scsi_task_aborted(cmd) && scsi_abort_wait_locked(dev, &abortion->tmf);
 		pthread_mutex_unlock(&dev->lock);
 	}
 	if (!waits) {
