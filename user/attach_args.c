@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "attach_args.h"
 
+#include "base/array.h"
 #include "cmd.h"
 #include "config/config.h"
 #include "options.h"
@@ -38,19 +39,6 @@ static const struct option attach_options[] = {
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
-
-/* Appends a zeroed element to an array and returns it, or NULL. */
-static void *array_grow(void *array, unsigned int *count, size_t size)
-{
-	char **base = array;
-	char *grown = reallocarray(*base, *count + 1, size);
-
-	if (!grown)
-		return NULL;
-	*base = grown;
-	memset(grown + *count * size, 0, size);
-	return grown + (*count)++ * size;
-}
 
 static int out_of_memory(struct error *err)
 {

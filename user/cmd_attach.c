@@ -51,29 +51,28 @@ static int serve_group(struct target *target, const struct attach_group *group, 
 	return ret;
 }
 
-/* Serves until told to stop. 0 or negative errno with `err` set; everything is undone either way.
- */
+static int fill(struct target *target, const void *ctx, struct error *err)
+{
+	const struct attach_args *args = ctx;
+	int ret = 0;
+
+	for (unsigned int g = 0; g < args->ngroups && !ret; g++)
+		ret = serve_group(target, &args->groups[g], err);
+	return ret;
+}
+
 static int serve(const struct attach_args *args, struct error *err)
 {
-	const struct service_options options = {.state_dir = args->state_dir};
-	struct service *service;
-	int ret = service_open(&options, &service, err);
+	const struct service_foreground what = {
+		.state_dir = args->state_dir,
+		.socket = args->socket,
+		.beside = args->groups[0].interfaces[0].name,
+		.exporter = args->exporter,
+		.fill = fill,
+		.ctx = args,
+	};
 
-	if (ret)
-		return ret;
-	for (unsigned int g = 0; g < args->ngroups && !ret; g++)
-		ret = serve_group(service_target(service), &args->groups[g], err);
-	if (!ret)
-		ret = service_listen(service, args->socket, args->groups[0].interfaces[0].name,
-				     err);
-	if (!ret && args->exporter)
-		ret = service_export(service, args->exporter, err);
-	if (ret)
-		target_undo_disk(service_target(service), NULL);
-	else
-		ret = service_run(service, err);
-	service_close(service);
-	return ret;
+	return service_foreground(&what, err);
 }
 
 /* A daemon of this network namespace goes on with it; else this process serves. */

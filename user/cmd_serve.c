@@ -47,38 +47,38 @@ static int add_target(struct target *target, const struct serve_target *asked, s
 	return target_add_iscsi(target, &request, err);
 }
 
+static int fill(struct target *target, const void *ctx, struct error *err)
+{
+	const struct serve_args *args = ctx;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < args->ntargets && !ret; i++)
+		ret = add_target(target, &args->targets[i], err);
+	return ret;
+}
+
 static int serve(const struct serve_args *args, struct error *err)
 {
-	const struct service_options options = {.state_dir = args->state_dir};
-	struct service *service;
-	int ret = service_open(&options, &service, err);
+	const struct service_foreground what = {
+		.state_dir = args->state_dir,
+		.socket = args->socket,
+		.beside = "iscsi",
+		.exporter = args->exporter,
+		.fill = fill,
+		.ctx = args,
+	};
 
-	if (ret)
-		return ret;
-	for (unsigned int i = 0; i < args->ntargets && !ret; i++)
-		ret = add_target(service_target(service), &args->targets[i], err);
-	if (!ret)
-		ret = service_listen(service, args->socket, "iscsi", err);
-	if (!ret && args->exporter)
-		ret = service_export(service, args->exporter, err);
-	if (ret)
-		target_undo_disk(service_target(service), NULL);
-	else
-		ret = service_run(service, err);
-	service_close(service);
-	return ret;
+	return service_foreground(&what, err);
 }
 
 int cmd_serve(int argc, char **argv)
 {
 	struct serve_args args;
 	struct error err;
-	int status = EXIT_DONE;
+	int ret = serve_args_parse(argc, argv, &args, &err), status = EXIT_DONE;
 
-	if (serve_args_parse(argc, argv, &args, &err))
-		status = cmd_usage("serve", "%s", err.text);
-	else if (args.help)
-		fputs(serve_help, stdout);
+	if (ret)
+		status = cmd_not_read("serve", ret, serve_help, &err);
 	else if (serve(&args, &err))
 		status = cmd_failed("serve", &err);
 	serve_args_fini(&args);

@@ -1,64 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "serve_args.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "cmd.h"
 #include "config/config.h"
 #include "config/iscsi_words.h"
 #include "options.h"
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CHAP_LINE (2 * (ISCSI_SECRET_MAX + 2))
 
-enum serve_option {
-	OPT_ISCSI = OPTION_FIRST,
-	OPT_PORTAL,
-	OPT_LUN,
-	OPT_ALLOW,
-	OPT_CHAP,
-	OPT_EXPORTER,
-	OPT_STATE_DIR,
-	OPT_SOCKET,
-	OPT_HELP,
-};
-
-static const struct option serve_options[] = {
-	{"iscsi", required_argument, NULL, OPT_ISCSI},
-	{"portal", required_argument, NULL, OPT_PORTAL},
-	{"lun", required_argument, NULL, OPT_LUN},
-	{"allow", required_argument, NULL, OPT_ALLOW},
-	{"chap", required_argument, NULL, OPT_CHAP},
-	{"exporter", required_argument, NULL, OPT_EXPORTER},
-	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
-	{"socket", required_argument, NULL, OPT_SOCKET},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
-};
-
-/* Appends a zeroed element to an array and returns it, or NULL. */
-static void *array_grow(void *array, unsigned int *count, size_t size)
-{
-	char **base = array;
-	char *grown = reallocarray(*base, *count + 1, size);
-
-	if (!grown)
-		return NULL;
-	*base = grown;
-	memset(grown + *count * size, 0, size);
-	return grown + (*count)++ * size;
-}
-
 static int out_of_memory(struct error *err)
 {
 	return error_set(err, ENOMEM, "out of memory");
 }
 
-static int read_target(struct serve_args *args, const char *name, struct error *err)
+static int read_target(void *to, const char *name, struct error *err)
 {
+	struct serve_args *args = to;
 	struct serve_target *target;
 	int ret = iscsi_name_check(name, err);
 
@@ -74,7 +37,16 @@ static int read_target(struct serve_args *args, const char *name, struct error *
 	return 0;
 }
 
-static int read_portal(struct serve_target *target, const char *text, struct error *err)
+/* The one that options are of now; NULL with `err` set: there is none yet. */
+static struct serve_target *current_target(struct serve_args *args, struct error *err)
+{
+	if (args->ntargets)
+		return &args->targets[args->ntargets - 1];
+	error_set(err, EINVAL, "--iscsi IQN comes first");
+	return NULL;
+}
+
+static int add_portal(struct serve_target *target, const char *text, struct error *err)
 {
 	struct iscsi_portal *portal =
 		array_grow(&target->portals, &target->nportals, sizeof(*portal));
@@ -89,6 +61,13 @@ static int read_portal(struct serve_target *target, const char *text, struct err
 	return ret ? error_prefix(err, -ret, "--portal") : 0;
 }
 
+static int read_portal(void *to, const char *text, struct error *err)
+{
+	struct serve_target *target = current_target(to, err);
+
+	return target ? add_portal(target, text, err) : -EINVAL;
+}
+
 static int check_disk(const char *text, struct error *err)
 {
 	struct disk_spec spec;
@@ -99,12 +78,15 @@ static int check_disk(const char *text, struct error *err)
 	return ret;
 }
 
-static int read_lun(struct serve_target *target, const char *text, struct error *err)
+static int read_lun(void *to, const char *text, struct error *err)
 {
+	struct serve_target *target = current_target(to, err);
 	struct lun_request *lun;
 	char *end;
 	unsigned long number;
 
+	if (!target)
+		return -EINVAL;
 	errno = 0;
 	number = strtoul(text, &end, 10);
 	if (errno || end == text || *end != '=' || !end[1] || *text == '-' ||
@@ -134,12 +116,15 @@ static int read_rule(struct serve_target *target, const char *word, struct error
 	return ret ? error_prefix(err, -ret, "--allow") : 0;
 }
 
-static int read_allow(struct serve_target *target, const char *list, struct error *err)
+static int read_allow(void *to, const char *list, struct error *err)
 {
+	struct serve_target *target = current_target(to, err);
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *word;
 	int ret = copy ? 0 : out_of_memory(err);
 
+	if (!target)
+		return -EINVAL;
 	while (!ret && (word = strsep(&rest, ",")))
 		ret = read_rule(target, word, err);
 	return ret;
@@ -163,11 +148,15 @@ static int read_account(FILE *file, const char *path, struct iscsi_account *acco
 }
 
 /* In a file, as everybody sees a command line. */
-static int read_chap(struct serve_target *target, const char *path, struct error *err)
+static int read_chap(void *to, const char *path, struct error *err)
 {
-	FILE *file = fopen(path, "re");
+	struct serve_target *target = current_target(to, err);
+	FILE *file;
 	int ret;
 
+	if (!target)
+		return -EINVAL;
+	file = fopen(path, "re");
 	if (!file)
 		return error_set(err, EINVAL, "%s: %s", path, strerror(errno));
 	ret = read_account(file, path, &target->auth.initiator, err);
@@ -179,27 +168,9 @@ static int read_chap(struct serve_target *target, const char *path, struct error
 	return ret;
 }
 
-static int read_target_option(struct serve_args *args, int option, const char *value,
-			      struct error *err)
+static int read_exporter(void *to, const char *text, struct error *err)
 {
-	struct serve_target *target = args->ntargets ? &args->targets[args->ntargets - 1] : NULL;
-
-	if (!target)
-		return error_set(err, EINVAL, "--iscsi IQN comes first");
-	switch (option) {
-	case OPT_PORTAL:
-		return read_portal(target, value, err);
-	case OPT_LUN:
-		return read_lun(target, value, err);
-	case OPT_ALLOW:
-		return read_allow(target, value, err);
-	default:
-		return read_chap(target, value, err);
-	}
-}
-
-static int read_exporter(struct serve_args *args, const char *text, struct error *err)
-{
+	struct serve_args *args = to;
 	struct sockaddr_storage address;
 	socklen_t len;
 	int ret = config_listen_parse(text, &address, &len, err);
@@ -208,32 +179,6 @@ static int read_exporter(struct serve_args *args, const char *text, struct error
 		return error_prefix(err, -ret, "--exporter");
 	args->exporter = text;
 	return 0;
-}
-
-static int read_option(struct serve_args *args, int option, char *const argv[], struct error *err)
-{
-	switch (option) {
-	case OPT_ISCSI:
-		return read_target(args, optarg, err);
-	case OPT_PORTAL:
-	case OPT_LUN:
-	case OPT_ALLOW:
-	case OPT_CHAP:
-		return read_target_option(args, option, optarg, err);
-	case OPT_EXPORTER:
-		return read_exporter(args, optarg, err);
-	case OPT_STATE_DIR:
-		args->state_dir = optarg;
-		return 0;
-	case OPT_SOCKET:
-		args->socket = optarg;
-		return 0;
-	case OPT_HELP:
-		args->help = true;
-		return 0;
-	default:
-		return option_error(option, argv, err);
-	}
 }
 
 static int check(struct serve_args *args, struct error *err)
@@ -254,25 +199,29 @@ static int check(struct serve_args *args, struct error *err)
 					 "missing",
 					 target->name);
 		if (!target->nportals)
-			ret = read_portal(target, "0.0.0.0", err);
+			ret = add_portal(target, "0.0.0.0", err);
 	}
 	return ret;
 }
 
 int serve_args_parse(int argc, char **argv, struct serve_args *args, struct error *err)
 {
-	int option, ret = 0;
+	const struct option_to options[] = {
+		{"iscsi", .read = read_target, .to = args},
+		{"portal", .read = read_portal, .to = args},
+		{"lun", .read = read_lun, .to = args},
+		{"allow", .read = read_allow, .to = args},
+		{"chap", .read = read_chap, .to = args},
+		{"exporter", .read = read_exporter, .to = args},
+		{"state-dir", .text = &args->state_dir},
+		{"socket", .text = &args->socket},
+		{},
+	};
+	int ret;
 
 	*args = (struct serve_args){.state_dir = STATE_DIR_DEFAULT};
-	optind = 0;
-	opterr = 0;
-	while (!ret && (option = getopt_long(argc, argv, ":", serve_options, NULL)) != -1)
-		ret = read_option(args, option, argv, err);
-	if (ret || args->help)
-		return ret;
-	if (optind != argc)
-		return error_set(err, EINVAL, "unexpected word: %s", argv[optind]);
-	return check(args, err);
+	ret = options_read_all(argc, argv, options, err);
+	return ret ? ret : check(args, err);
 }
 
 void serve_args_fini(struct serve_args *args)

@@ -25,10 +25,10 @@ struct serve_args {
 	const char *state_dir;
 	const char *exporter; /* ADDR:PORT, or NULL */
 	const char *socket;   /* NULL: the default, or a free name beside it */
-	bool help;
 };
 
-/* 0, or -EINVAL with the wrong word named. serve_args_fini() frees what was read either way. */
+/* 0; 1: --help; or -EINVAL with the wrong word named. serve_args_fini() frees what was read either
+ * way. */
 int serve_args_parse(int argc, char **argv, struct serve_args *args, struct error *err);
 void serve_args_fini(struct serve_args *args);
 

@@ -2,6 +2,7 @@
 /* A configuration in memory: its entries come, go and are found. */
 #include "config/config.h"
 
+#include "base/array.h"
 #include "config/entries.h"
 #include "config/lines.h"
 #include <errno.h>
@@ -66,20 +67,14 @@ static void forget_lines(struct config *config)
 	config->lines = NULL;
 }
 
-/* A zeroed element at the end of the array at *array, or NULL. Room doubles. */
+/* A zeroed element at the end of the array at *array, or NULL. */
 static void *entry_add(struct config *config, void *array, unsigned int *count, size_t size)
 {
-	char **base = array;
+	void *entry = array_grow(array, count, size);
 
-	if (!(*count & (*count - 1))) {
-		char *grown = reallocarray(*base, *count ? 2 * (size_t)*count : 1, size);
-
-		if (!grown)
-			return NULL;
-		*base = grown;
-	}
-	forget_lines(config);
-	return memset(*base + (size_t)(*count)++ * size, 0, size);
+	if (entry)
+		forget_lines(config);
+	return entry;
 }
 
 /* Takes the element out of the array, which keeps its room. */

@@ -97,11 +97,6 @@ void service_close(struct service *service)
 	free(service);
 }
 
-struct target *service_target(struct service *service)
-{
-	return service->target;
-}
-
 int service_listen(struct service *service, const char *socket, const char *beside,
 		   struct error *err)
 {
@@ -268,4 +263,25 @@ int service_run(struct service *service, struct error *err)
 	if (service->lost)
 		return error_set(err, ENODEV, "no interface is left to serve on");
 	return 0;
+}
+
+int service_foreground(const struct service_foreground *what, struct error *err)
+{
+	const struct service_options options = {.state_dir = what->state_dir};
+	struct service *service;
+	int ret = service_open(&options, &service, err);
+
+	if (ret)
+		return ret;
+	ret = what->fill(service->target, what->ctx, err);
+	if (!ret)
+		ret = service_listen(service, what->socket, what->beside, err);
+	if (!ret && what->exporter)
+		ret = service_export(service, what->exporter, err);
+	if (ret)
+		target_undo_disk(service->target, NULL);
+	else
+		ret = service_run(service, err);
+	service_close(service);
+	return ret;
 }

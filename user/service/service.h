@@ -29,8 +29,6 @@ int service_open(const struct service_options *options, struct service **service
 /* Detaches every interface and closes everything. */
 void service_close(struct service *service);
 
-struct target *service_target(struct service *service);
-
 /*
  * Listens on `socket`, or on the default path when that is NULL. When another process answers there
  * and `beside` is not NULL, on CONTROL_DIR/control-BESIDE.sock: `status` finds both.
@@ -42,6 +40,20 @@ int service_listen(struct service *service, const char *socket, const char *besi
  * Metrics over HTTP at ADDR:PORT from now on, or not at all (NULL). On failure nothing has changed.
  */
 int service_export(struct service *service, const char *listen, struct error *err);
+
+/*
+ * A process that serves what its command line says and is no daemon: `fill` puts it into the
+ * target. Listens, exports, and runs until told to stop. 0 or negative errno; everything is undone
+ * either way.
+ */
+struct service_foreground {
+	const char *state_dir;
+	const char *socket, *beside; /* see service_listen() */
+	const char *exporter;	     /* see service_export() */
+	int (*fill)(struct target *target, const void *ctx, struct error *err);
+	const void *ctx;
+};
+int service_foreground(const struct service_foreground *what, struct error *err);
 
 /*
  * The daemon: makes what runs what `wanted` says, touching nothing else. All or nothing: when a
