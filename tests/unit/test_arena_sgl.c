@@ -102,12 +102,36 @@ static void test_lengths_differ(void **state)
 	assert_true(sgl_equal(&arena, &empty, &arena, &empty));
 }
 
+static void test_part(void **state)
+{
+	const struct span spans[] = {{100, 10}, {300, 20}, {500, 30}};
+	const struct sgl all = {.spans = spans, .nspans = 3, .len = 60};
+	struct span room[3];
+	struct sgl part;
+
+	assert_true(sgl_part(&all, 5, 30, room, 3, &part));
+	assert_int_equal(part.nspans, 3);
+	assert_int_equal(part.len, 30);
+	assert_int_equal(room[0].addr, 105);
+	assert_int_equal(room[0].len, 5);
+	assert_int_equal(room[1].addr, 300);
+	assert_int_equal(room[1].len, 20);
+	assert_int_equal(room[2].addr, 500);
+	assert_int_equal(room[2].len, 5);
+	assert_true(sgl_part(&all, 10, 20, room, 1, &part));
+	assert_int_equal(room[0].addr, 300);
+	assert_true(sgl_part(&all, 0, 60, room, 3, &part));
+	assert_false(sgl_part(&all, 0, 61, room, 3, &part));
+	assert_false(sgl_part(&all, 5, 30, room, 2, &part));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_copies_are_the_bytes_between),
 		cmocka_unit_test(test_equality_ignores_the_cuts),
 		cmocka_unit_test(test_lengths_differ),
+		cmocka_unit_test(test_part),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -145,6 +145,13 @@ void sgl_copy_out(const struct arena *arena, const struct sgl *sgl, uint32_t off
 void sgl_copy_in(const struct arena *arena, const struct sgl *sgl, uint32_t off, const void *from,
 		 uint32_t len);
 
+/*
+ * `len` bytes of a list from `off` on, as a list of at most `max` spans in `spans`. False when the
+ * list is shorter or in more pieces.
+ */
+bool sgl_part(const struct sgl *from, uint32_t off, uint32_t len, struct span *spans, uint32_t max,
+	      struct sgl *part);
+
 /* True when both lists hold the same bytes (their arenas may differ). */
 bool sgl_equal(const struct arena *arena_a, const struct sgl *a, const struct arena *arena_b,
 	       const struct sgl *b);

@@ -64,6 +64,24 @@ void sgl_copy_in(const struct arena *arena, const struct sgl *sgl, uint32_t off,
 	}
 }
 
+bool sgl_part(const struct sgl *from, uint32_t off, uint32_t len, struct span *spans, uint32_t max,
+	      struct sgl *part)
+{
+	struct sgl_cursor at = sgl_seek(from, off);
+	uint32_t n = 0, left = len;
+
+	for (; left; at.span++, at.off = 0) {
+		if (n == max || at.span == from->spans + from->nspans)
+			return false;
+		spans[n] = (struct span){at.span->addr + at.off, at.span->len - at.off};
+		if (spans[n].len > left)
+			spans[n].len = left;
+		left -= spans[n++].len;
+	}
+	*part = (struct sgl){.spans = spans, .nspans = n, .len = len};
+	return true;
+}
+
 bool sgl_equal(const struct arena *arena_a, const struct sgl *a, const struct arena *arena_b,
 	       const struct sgl *b)
 {

@@ -118,12 +118,6 @@ void ata_flush_done(struct blk_io *io);
 enum blk_status ata_flush_status(struct command *cmd);
 /* Submits a FLUSH for a command that does something more in `done`. */
 void ata_flush_submit(struct command *cmd, void (*done)(struct blk_io *io));
-/*
- * The first `len` bytes of a list, its spans in `spans`; false when the list is shorter or in more
- * than BLK_MAX_SPANS pieces.
- */
-bool ata_sgl_head(const struct sgl *from, uint32_t len, struct span spans[BLK_MAX_SPANS],
-		  struct sgl *head);
 
 /* trim.c */
 void ata_data_set_management(struct ata_device *dev, struct command *cmd, unsigned int flags);

@@ -81,7 +81,10 @@ void ata_write(struct ata_device *dev, struct command *cmd, unsigned int flags)
 	struct ata_extent e = ata_extent(&cmd->ata, flags);
 
 	if (!extent_fits_frame(cmd, e) || cmd->data_out.len < e.sectors * BLK_SECTOR ||
-	    !ata_sgl_head(&cmd->data_out, e.sectors * BLK_SECTOR, cmd->model.spans, &cmd->io.sgl)) {
+	    /* What follows the data in a frame (padding, more than was announced) is not written.
+	     */
+	    !sgl_part(&cmd->data_out, 0, e.sectors * BLK_SECTOR, cmd->model.spans, BLK_MAX_SPANS,
+		      &cmd->io.sgl)) {
 		ata_abort(cmd);
 		return;
 	}
@@ -122,22 +125,4 @@ void ata_flush_done(struct blk_io *io)
 void ata_flush(struct ata_device *dev, struct command *cmd, unsigned int flags)
 {
 	ata_flush_submit(cmd, ata_flush_done);
-}
-
-/* What follows the data in a frame (padding, more than was announced) is not written. */
-bool ata_sgl_head(const struct sgl *from, uint32_t len, struct span spans[BLK_MAX_SPANS],
-		  struct sgl *head)
-{
-	uint32_t n = 0, left = len;
-
-	while (left) {
-		if (n == BLK_MAX_SPANS || n == from->nspans)
-			return false;
-		spans[n] = from->spans[n];
-		if (spans[n].len > left)
-			spans[n].len = left;
-		left -= spans[n++].len;
-	}
-	*head = (struct sgl){.spans = spans, .nspans = n, .len = len};
-	return true;
 }

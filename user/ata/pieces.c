@@ -57,7 +57,8 @@ uint32_t ata_pieces_read(struct command *cmd, uint64_t lba, uint64_t sectors)
 
 	if (piece > sectors)
 		piece = (uint32_t)sectors;
-	ata_sgl_head(&cmd->data_in, piece * BLK_SECTOR, cmd->model.spans, &cmd->io.sgl);
+	sgl_part(&cmd->data_in, 0, piece * BLK_SECTOR, cmd->model.spans, BLK_MAX_SPANS,
+		 &cmd->io.sgl);
 	cmd->io.op = BLK_READ;
 	cmd->io.flags = 0;
 	cmd->io.lba = lba;

@@ -35,29 +35,6 @@ uint64_t scsi_verify_memory(const struct scsi_device *dev, const struct command 
 	return SCSI_MEMORY_MAX;
 }
 
-void scsi_sgl_part(const struct sgl *from, uint32_t off, uint32_t len,
-		   struct span spans[BLK_MAX_SPANS], struct sgl *part)
-{
-	uint32_t n = 0, left = len;
-
-	for (uint32_t i = 0; left; i++) {
-		struct span span = from->spans[i];
-
-		if (off >= span.len) {
-			off -= span.len;
-			continue;
-		}
-		span.addr += off;
-		span.len -= off;
-		off = 0;
-		if (span.len > left)
-			span.len = left;
-		left -= span.len;
-		spans[n++] = span;
-	}
-	*part = (struct sgl){.spans = spans, .nspans = n, .len = len};
-}
-
 /*
  * The first byte at which data-out, from its beginning or over and over its first `repeat` bytes,
  * differs from what was read; `len` when none does.
@@ -400,8 +377,8 @@ static bool caw_next(struct blk_io *io)
 		cmd->scsi.moved = first_difference(cmd, cmd->scsi.piece, 0);
 		if (cmd->scsi.moved < cmd->scsi.piece)
 			return false;
-		scsi_sgl_part(&cmd->data_out, cmd->scsi.piece, cmd->scsi.piece, cmd->model.spans,
-			      &after);
+		sgl_part(&cmd->data_out, cmd->scsi.piece, cmd->scsi.piece, cmd->model.spans,
+			 BLK_MAX_SPANS, &after);
 		return step(io, BLK_WRITE, &after);
 	default:
 		return false;

@@ -298,9 +298,6 @@ void scsi_compare_and_write(struct scsi_device *dev, struct command *cmd);
 uint64_t scsi_compare_memory(const struct scsi_device *dev, const struct command *cmd);
 uint64_t scsi_verify_memory(const struct scsi_device *dev, const struct command *cmd);
 uint64_t scsi_caw_memory(const struct scsi_device *dev, const struct command *cmd);
-/* The `len` bytes of a list from `off` on. */
-void scsi_sgl_part(const struct sgl *from, uint32_t off, uint32_t len,
-		   struct span spans[BLK_MAX_SPANS], struct sgl *part);
 
 /* ---- same.c ---- */
 

@@ -73,7 +73,7 @@ static bool copies_next(struct blk_io *io)
 	io->op = BLK_WRITE;
 	io->lba = sectors(dev, cmd->scsi.lba) + (cmd->scsi.moved >> BLK_SECTOR_SHIFT);
 	io->nblocks = len >> BLK_SECTOR_SHIFT;
-	scsi_sgl_part(&cmd->data_in, 0, len, cmd->model.spans, &io->sgl);
+	sgl_part(&cmd->data_in, 0, len, cmd->model.spans, BLK_MAX_SPANS, &io->sgl);
 	cmd->scsi.moved += len;
 	return true;
 }
