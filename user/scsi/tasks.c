@@ -56,18 +56,12 @@ static void task_post(struct command *cmd)
 
 /* ---- order ---- */
 
-/* SAM-5 8.7: whether no older task keeps this one dormant. */
-static bool task_may_run(const struct scsi_device *dev, struct command *cmd)
+/* SAM-5 8.7: whether none of the older tasks, as they are told of here, keeps it dormant. */
+static bool task_may_run(const struct command *cmd, bool older, bool unruly)
 {
-	struct list *link;
-
 	if (cmd->scsi.attribute == SCSI_HEAD_OF_QUEUE)
 		return true;
-	for (link = dev->tasks.next; link != &cmd->scsi.task; link = link->next)
-		if (cmd->scsi.attribute == SCSI_ORDERED ||
-		    task_command(link)->scsi.attribute != SCSI_SIMPLE)
-			return false;
-	return true;
+	return cmd->scsi.attribute == SCSI_ORDERED ? !older : !unruly;
 }
 
 bool scsi_task_enter(struct command *cmd)
@@ -75,10 +69,10 @@ bool scsi_task_enter(struct command *cmd)
 	struct scsi_device *dev = scsi_device_of(cmd);
 
 	pthread_mutex_lock(&dev->lock);
+	cmd->scsi.enabled = task_may_run(cmd, !list_empty(&dev->tasks), dev->unruly != 0);
 	list_add_tail(&dev->tasks, &cmd->scsi.task);
 	if (cmd->scsi.attribute != SCSI_SIMPLE)
 		dev->unruly++;
-	cmd->scsi.enabled = !dev->unruly || task_may_run(dev, cmd);
 	cmd->scsi.started = cmd->scsi.enabled;
 	dev->dormant += !cmd->scsi.enabled;
 	pthread_mutex_unlock(&dev->lock);
@@ -94,11 +88,17 @@ static void task_enable(struct scsi_device *dev, struct command *cmd)
 
 static void tasks_enable(struct scsi_device *dev)
 {
+	bool older = false, unruly = false;
 	struct list *link;
 
-	for (link = dev->tasks.next; dev->dormant && link != &dev->tasks; link = link->next)
-		if (!task_command(link)->scsi.enabled && task_may_run(dev, task_command(link)))
-			task_enable(dev, task_command(link));
+	for (link = dev->tasks.next; dev->dormant && link != &dev->tasks; link = link->next) {
+		struct command *cmd = task_command(link);
+
+		if (!cmd->scsi.enabled && task_may_run(cmd, older, unruly))
+			task_enable(dev, cmd);
+		older = true;
+		unruly |= cmd->scsi.attribute != SCSI_SIMPLE;
+	}
 }
 
 /* ---- ends ---- */
@@ -173,11 +173,11 @@ void scsi_task_abort_locked(struct scsi_device *dev, struct command *cmd, bool t
 	task_abort_locked(dev, cmd, told);
 }
 
-void scsi_tasks_abort_locked(struct scsi_device *dev, const struct scsi_it_l *it_l,
-			     const struct scsi_it_l *quietly)
+/* Those of a nexus, or all (NULL). Told are all but `quietly`, if anybody is. */
+static void tasks_abort(struct scsi_device *dev, const struct scsi_it_l *it_l, bool told,
+			const struct scsi_it_l *quietly)
 {
 	struct list *link;
-	bool told = atomic_load(&dev->tell_aborted);
 
 	dev->abortions++;
 	for (link = dev->tasks.next; link != &dev->tasks; link = link->next) {
@@ -188,14 +188,15 @@ void scsi_tasks_abort_locked(struct scsi_device *dev, const struct scsi_it_l *it
 	}
 }
 
+void scsi_tasks_abort_locked(struct scsi_device *dev, const struct scsi_it_l *it_l,
+			     const struct scsi_it_l *quietly)
+{
+	tasks_abort(dev, it_l, atomic_load(&dev->tell_aborted), quietly);
+}
+
 void scsi_tasks_end_locked(struct scsi_device *dev, const struct scsi_it_l *it_l, bool told)
 {
-	struct list *link;
-
-	dev->abortions++;
-	for (link = dev->tasks.next; link != &dev->tasks; link = link->next)
-		if (task_command(link)->scsi.it_l == it_l)
-			task_abort_locked(dev, task_command(link), told);
+	tasks_abort(dev, it_l, told, NULL);
 }
 
 bool scsi_abort_wait_locked(struct scsi_device *dev, struct scsi_tmf *tmf)
