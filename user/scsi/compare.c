@@ -13,7 +13,6 @@
 #define BYTCHK_MEDIUM 0 /* only that it can be read */
 #define BYTCHK_ALL    1 /* against data-out */
 #define BYTCHK_ONE    3 /* each block against the one block of data-out */
-#define PROTECT_BITS  0xe0
 #define CHUNK	      4096u
 
 /* ---- memory ---- */
@@ -72,19 +71,6 @@ static void forget_data_in(struct command *cmd)
 	cmd->data_in.len = 0;
 }
 
-/* ---- one piece as one request to blk ---- */
-
-static uint64_t piece_sector(const struct scsi_device *dev, const struct command *cmd)
-{
-	return (cmd->scsi.lba << (dev->block_shift - BLK_SECTOR_SHIFT)) +
-	       (cmd->scsi.moved >> BLK_SECTOR_SHIFT);
-}
-
-static uint64_t piece_lba(const struct scsi_device *dev, const struct command *cmd)
-{
-	return cmd->scsi.lba + (cmd->scsi.moved >> dev->block_shift);
-}
-
 /* The step of a request: the whole piece, from or to `sgl`. */
 static bool step(struct blk_io *io, enum blk_op op, const struct sgl *sgl)
 {
@@ -93,81 +79,12 @@ static bool step(struct blk_io *io, enum blk_op op, const struct sgl *sgl)
 	return true;
 }
 
-static void submit(struct command *cmd, enum blk_op op, unsigned int flags,
-		   bool (*next)(struct blk_io *io), void (*done)(struct blk_io *io))
-{
-	struct scsi_device *dev = scsi_device_of(cmd);
-
-	cmd->scsi.step = 0;
-	cmd->io.op = op;
-	cmd->io.flags = flags;
-	cmd->io.lba = piece_sector(dev, cmd);
-	cmd->io.nblocks = cmd->scsi.piece >> BLK_SECTOR_SHIFT;
-	cmd->io.sgl = cmd->data_in;
-	cmd->io.next = next;
-	cmd->io.done = done;
-	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
-}
-
-static bool place_piece(struct command *cmd)
-{
-	if (!cmd->ops->place(cmd, cmd->scsi.piece, &cmd->data_in))
-		return true;
-	scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INSUFFICIENT_RESOURCES);
-	return false;
-}
-
-static unsigned int write_flags(struct command *cmd)
-{
-	return scsi_write_flags(cmd) | (cmd->scsi.cdb[1] & 0x08 ? BLK_FUA : 0);
-}
-
-static struct command *command_of(struct blk_io *io)
-{
-	return container_of(io, struct command, io);
-}
-
-/* ---- the frame of a command: pieces of data-out, one after the other ---- */
-
-static void next_piece(struct command *cmd, void (*fetched)(struct command *cmd))
-{
-	uint64_t left = cmd->scsi.total - cmd->scsi.moved;
-
-	cmd->scsi.piece = left < SCSI_PIECE_MAX ? (uint32_t)left : SCSI_PIECE_MAX;
-	scsi_solicit(cmd, (uint32_t)cmd->scsi.moved, cmd->scsi.piece, fetched);
-}
-
-/* False, with the command ended. */
-static bool begin(struct scsi_device *dev, struct command *cmd)
-{
-	struct scsi_command *scsi = &cmd->scsi;
-
-	if (scsi->cdb[1] & PROTECT_BITS) {
-		scsi_bad_cdb(cmd, 1, 7);
-		return false;
-	}
-	scsi_cdb_extent(scsi, &scsi->lba, &scsi->blocks);
-	if (!scsi_transfer_ok(dev, cmd))
-		return false;
-	scsi->moved = 0;
-	scsi->total = scsi->blocks << dev->block_shift;
-	scsi->wanted = scsi->total;
-	return true;
-}
-
-/* All of data-out, or what there are whole blocks of. */
-static void limit_to_data_out(struct scsi_device *dev, struct scsi_command *scsi)
-{
-	if (scsi->total > scsi->out_len)
-		scsi->total = scsi->out_len >> dev->block_shift << dev->block_shift;
-}
-
 static void piece_done(struct command *cmd, void (*fetched)(struct command *cmd))
 {
 	forget_data_in(cmd);
 	cmd->scsi.moved += cmd->scsi.piece;
 	if (cmd->scsi.moved < cmd->scsi.total)
-		next_piece(cmd, fetched);
+		scsi_piece_solicit(cmd, fetched);
 	else
 		scsi_good(cmd);
 }
@@ -178,13 +95,13 @@ static void verify_read(struct command *cmd);
 
 static void verify_done(struct blk_io *io)
 {
-	struct command *cmd = command_of(io);
+	struct command *cmd = scsi_command_of(io);
 	struct scsi_device *dev = scsi_device_of(cmd);
 	uint8_t bytchk = cmd->scsi.cdb[1] >> BYTCHK_SHIFT & BYTCHK_MASK;
 	uint32_t repeat = bytchk == BYTCHK_ONE ? 1u << dev->block_shift : 0, same;
 
 	if (io->status != BLK_OK) {
-		scsi_end_io(cmd, io->status, piece_lba(dev, cmd));
+		scsi_piece_failed(cmd);
 		return;
 	}
 	same = bytchk == BYTCHK_MEDIUM ? cmd->scsi.piece
@@ -207,13 +124,11 @@ static void verify_done(struct blk_io *io)
 
 static void verify_read(struct command *cmd)
 {
-	uint64_t left = cmd->scsi.total - cmd->scsi.moved;
-
-	cmd->scsi.piece = left < SCSI_PIECE_MAX ? (uint32_t)left : SCSI_PIECE_MAX;
+	scsi_piece_next(&cmd->scsi);
 	if (scsi_task_aborted(cmd))
 		scsi_end(cmd, SCSI_TASK_ABORTED);
-	else if (place_piece(cmd))
-		submit(cmd, BLK_READ, 0, NULL, verify_done);
+	else if (scsi_piece_place(cmd))
+		scsi_piece_submit(cmd, BLK_READ, 0, &cmd->data_in, NULL, verify_done);
 }
 
 void scsi_verify(struct scsi_device *dev, struct command *cmd)
@@ -225,17 +140,17 @@ void scsi_verify(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, 1, 2);
 		return;
 	}
-	if (!begin(dev, cmd))
+	if (!scsi_transfer_begin(dev, cmd))
 		return;
 	scsi->wanted = bytchk == BYTCHK_ALL   ? scsi->total
 		       : bytchk == BYTCHK_ONE ? block_bytes(dev)
 					      : 0;
 	if (bytchk == BYTCHK_ALL)
-		limit_to_data_out(dev, scsi);
+		scsi_limit_to_data_out(dev, scsi);
 	if (!scsi->total)
 		scsi_good(cmd);
 	else if (bytchk == BYTCHK_ALL)
-		next_piece(cmd, verify_read);
+		scsi_piece_solicit(cmd, verify_read);
 	else if (bytchk == BYTCHK_MEDIUM)
 		verify_read(cmd);
 	else if (scsi->out_len < block_bytes(dev))
@@ -250,7 +165,7 @@ static void write_verify_fetched(struct command *cmd);
 
 static bool write_verify_next(struct blk_io *io)
 {
-	struct command *cmd = command_of(io);
+	struct command *cmd = scsi_command_of(io);
 
 	switch (cmd->scsi.step++) {
 	case 0:
@@ -264,11 +179,11 @@ static bool write_verify_next(struct blk_io *io)
 
 static void write_verify_done(struct blk_io *io)
 {
-	struct command *cmd = command_of(io);
+	struct command *cmd = scsi_command_of(io);
 	uint32_t same;
 
 	if (io->status != BLK_OK) {
-		scsi_end_io(cmd, io->status, piece_lba(scsi_device_of(cmd), cmd));
+		scsi_piece_failed(cmd);
 		return;
 	}
 	same = first_difference(cmd, cmd->scsi.piece, 0);
@@ -281,8 +196,9 @@ static void write_verify_done(struct blk_io *io)
 /* It promises that the medium has it. */
 static void write_verify_fetched(struct command *cmd)
 {
-	if (place_piece(cmd))
-		submit(cmd, BLK_WRITE, BLK_FUA, write_verify_next, write_verify_done);
+	if (scsi_piece_place(cmd))
+		scsi_piece_submit(cmd, BLK_WRITE, BLK_FUA, &cmd->data_in, write_verify_next,
+				  write_verify_done);
 }
 
 void scsi_write_and_verify(struct scsi_device *dev, struct command *cmd)
@@ -291,11 +207,11 @@ void scsi_write_and_verify(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, 1, 2);
 		return;
 	}
-	if (!begin(dev, cmd))
+	if (!scsi_transfer_begin(dev, cmd))
 		return;
-	limit_to_data_out(dev, &cmd->scsi);
+	scsi_limit_to_data_out(dev, &cmd->scsi);
 	if (cmd->scsi.total)
-		next_piece(cmd, write_verify_fetched);
+		scsi_piece_solicit(cmd, write_verify_fetched);
 	else
 		scsi_good(cmd);
 }
@@ -322,7 +238,7 @@ static void or_together(struct command *cmd)
 
 static bool orwrite_next(struct blk_io *io)
 {
-	struct command *cmd = command_of(io);
+	struct command *cmd = scsi_command_of(io);
 
 	switch (cmd->scsi.step++) {
 	case 0:
@@ -337,27 +253,28 @@ static bool orwrite_next(struct blk_io *io)
 
 static void orwrite_done(struct blk_io *io)
 {
-	struct command *cmd = command_of(io);
+	struct command *cmd = scsi_command_of(io);
 
 	if (io->status != BLK_OK)
-		scsi_end_io(cmd, io->status, piece_lba(scsi_device_of(cmd), cmd));
+		scsi_piece_failed(cmd);
 	else
 		piece_done(cmd, orwrite_fetched);
 }
 
 static void orwrite_fetched(struct command *cmd)
 {
-	if (place_piece(cmd))
-		submit(cmd, BLK_WRITE, write_flags(cmd), orwrite_next, orwrite_done);
+	if (scsi_piece_place(cmd))
+		scsi_piece_submit(cmd, BLK_WRITE, scsi_piece_write_flags(cmd), &cmd->data_in,
+				  orwrite_next, orwrite_done);
 }
 
 void scsi_orwrite(struct scsi_device *dev, struct command *cmd)
 {
-	if (!begin(dev, cmd))
+	if (!scsi_transfer_begin(dev, cmd))
 		return;
-	limit_to_data_out(dev, &cmd->scsi);
+	scsi_limit_to_data_out(dev, &cmd->scsi);
 	if (cmd->scsi.total)
-		next_piece(cmd, orwrite_fetched);
+		scsi_piece_solicit(cmd, orwrite_fetched);
 	else
 		scsi_good(cmd);
 }
@@ -367,7 +284,7 @@ void scsi_orwrite(struct scsi_device *dev, struct command *cmd)
 /* Data-out is what must be there, then what is to be there. */
 static bool caw_next(struct blk_io *io)
 {
-	struct command *cmd = command_of(io);
+	struct command *cmd = scsi_command_of(io);
 	struct sgl after;
 
 	switch (cmd->scsi.step++) {
@@ -387,7 +304,7 @@ static bool caw_next(struct blk_io *io)
 
 static void caw_done(struct blk_io *io)
 {
-	struct command *cmd = command_of(io);
+	struct command *cmd = scsi_command_of(io);
 
 	forget_data_in(cmd);
 	if (io->status != BLK_OK)
@@ -401,8 +318,9 @@ static void caw_done(struct blk_io *io)
 static void caw_fetched(struct command *cmd)
 {
 	cmd->scsi.moved = 0;
-	if (place_piece(cmd))
-		submit(cmd, BLK_WRITE, write_flags(cmd), caw_next, caw_done);
+	if (scsi_piece_place(cmd))
+		scsi_piece_submit(cmd, BLK_WRITE, scsi_piece_write_flags(cmd), &cmd->data_in,
+				  caw_next, caw_done);
 }
 
 uint64_t scsi_caw_memory(const struct scsi_device *dev, const struct command *cmd)
@@ -415,7 +333,7 @@ void scsi_compare_and_write(struct scsi_device *dev, struct command *cmd)
 	struct scsi_command *scsi = &cmd->scsi;
 	uint64_t bytes;
 
-	if (scsi->cdb[1] & PROTECT_BITS) {
+	if (scsi->cdb[1] & SCSI_PROTECT_BITS) {
 		scsi_bad_cdb(cmd, 1, 7);
 		return;
 	}

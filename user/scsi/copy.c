@@ -135,20 +135,16 @@ static void submit(struct command *cmd, const struct scsi_it_l *unit, uint64_t l
 	const struct copy_job *job = job_of(cmd);
 	struct scsi_device *dev = unit->dev;
 
-	cmd->io.op = op;
 	cmd->io.flags = op == BLK_WRITE ? scsi_write_flags_to(dev, cmd) : 0;
-	cmd->io.lba =
-		(lba << (dev->block_shift - BLK_SECTOR_SHIFT)) + (job->off >> BLK_SECTOR_SHIFT);
+	cmd->io.lba = scsi_sectors(dev, lba) + (job->off >> BLK_SECTOR_SHIFT);
 	cmd->io.nblocks = job->piece >> BLK_SECTOR_SHIFT;
 	cmd->io.sgl = cmd->data_in;
-	cmd->io.next = NULL;
-	cmd->io.done = done;
-	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
+	scsi_submit(dev, cmd, op, NULL, done);
 }
 
 static void piece_durable(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 	struct copy_job *job = job_of(cmd);
 
 	if (io->status != BLK_OK) {
@@ -163,7 +159,7 @@ static void piece_durable(struct blk_io *io)
 /* What scsi_good() sees to for the command's own unit: the write cache was turned off meanwhile. */
 static void piece_written(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 	struct scsi_device *to = job_of(cmd)->segment.to->dev;
 
 	if (io->status == BLK_OK && !(io->flags & BLK_FUA) && lu_write_flags(to->lu) & BLK_FUA)
@@ -174,7 +170,7 @@ static void piece_written(struct blk_io *io)
 
 static void piece_read(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 	const struct copy_segment *segment = &job_of(cmd)->segment;
 
 	if (io->status != BLK_OK)

@@ -152,6 +152,17 @@ static inline struct scsi_device *scsi_device_of(const struct command *cmd)
 	return cmd->scsi.it_l->dev;
 }
 
+/* So many logical blocks in sectors. */
+static inline uint64_t scsi_sectors(const struct scsi_device *dev, uint64_t blocks)
+{
+	return blocks << (dev->block_shift - BLK_SECTOR_SHIFT);
+}
+
+static inline struct command *scsi_command_of(struct blk_io *io)
+{
+	return container_of(io, struct command, io);
+}
+
 /* Logical blocks of the unit. */
 static inline uint64_t scsi_capacity(const struct scsi_device *dev)
 {
@@ -251,6 +262,35 @@ void scsi_nexus_end(struct scsi_nexus *nexus, struct scsi_it_l *it_l);
 /* The relative identifiers of the ports that show a unit, at most `max`; returns how many. */
 unsigned int scsi_device_ports(struct scsi_device *dev, uint16_t *ports, unsigned int max);
 bool scsi_device_has_port(struct scsi_device *dev, uint16_t port);
+
+/* ---- pieces.c: the commands that move data, a piece after the other ---- */
+
+#define SCSI_PROTECT_BITS 0xe0 /* of byte 1: there is no protection information */
+
+/*
+ * Takes READ's or WRITE's CDB apart, of 6 to 16 bytes: lba, blocks, wanted and total are set,
+ * nothing has moved. False, with the command ended: it cannot be.
+ */
+bool scsi_transfer_begin(struct scsi_device *dev, struct command *cmd);
+/* Of what is not sent whole, the whole blocks that are. */
+void scsi_limit_to_data_out(struct scsi_device *dev, struct scsi_command *scsi);
+/* scsi->piece becomes the size of the piece at scsi->moved; and its data-out is fetched. */
+void scsi_piece_next(struct scsi_command *scsi);
+void scsi_piece_solicit(struct command *cmd, void (*fetched)(struct command *cmd));
+/* Memory for it in data_in. False, with the command ended: there is none. */
+bool scsi_piece_place(struct command *cmd);
+/* scsi_write_flags(), and what the CDB's FUA says. */
+unsigned int scsi_piece_write_flags(struct command *cmd);
+/* The block request for it; with `next` of several steps, from step 0. */
+void scsi_piece_submit(struct command *cmd, enum blk_op op, unsigned int flags,
+		       const struct sgl *sgl, bool (*next)(struct blk_io *io),
+		       void (*done)(struct blk_io *io));
+/* Its request failed: the command ends, with the first of its blocks named. */
+void scsi_piece_failed(struct command *cmd);
+
+/* A request whose flags, range and list are set. `next` may be NULL. */
+void scsi_submit(struct scsi_device *dev, struct command *cmd, enum blk_op op,
+		 bool (*next)(struct blk_io *io), void (*done)(struct blk_io *io));
 
 /* ---- medium.c ---- */
 

@@ -4,9 +4,6 @@
 
 #include <string.h>
 
-#define CDB_FUA	     0x08
-#define PROTECT_BITS 0xe0
-
 void scsi_cdb_extent(const struct scsi_command *scsi, uint64_t *lba, uint64_t *blocks)
 {
 	const uint8_t *cdb = scsi->cdb;
@@ -70,44 +67,15 @@ bool scsi_transfer_ok(struct scsi_device *dev, struct command *cmd)
 
 /* ---- READ and WRITE, a piece at a time ---- */
 
-/* Sets up the block request for the piece at scsi->moved. */
-static void piece_io(struct scsi_device *dev, struct command *cmd, enum blk_op op,
-		     const struct sgl *sgl, void (*done)(struct blk_io *io))
-{
-	struct scsi_command *scsi = &cmd->scsi;
-
-	cmd->io.op = op;
-	cmd->io.lba = (scsi->lba << (dev->block_shift - BLK_SECTOR_SHIFT)) +
-		      (scsi->moved >> BLK_SECTOR_SHIFT);
-	cmd->io.nblocks = scsi->piece >> BLK_SECTOR_SHIFT;
-	cmd->io.sgl = *sgl;
-	cmd->io.next = NULL;
-	cmd->io.done = done;
-	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
-}
-
-/* The first logical block of the piece: what an error is reported for. */
-static uint64_t piece_lba(const struct scsi_device *dev, const struct command *cmd)
-{
-	return cmd->scsi.lba + (cmd->scsi.moved >> dev->block_shift);
-}
-
-static uint32_t piece_size(const struct scsi_command *scsi)
-{
-	uint64_t left = scsi->total - scsi->moved;
-
-	return left < SCSI_PIECE_MAX ? (uint32_t)left : SCSI_PIECE_MAX;
-}
-
 static void read_piece(struct command *cmd);
 
 static void read_done(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 	struct scsi_command *scsi = &cmd->scsi;
 
 	if (io->status != BLK_OK) {
-		scsi_end_io(cmd, io->status, piece_lba(scsi_device_of(cmd), cmd));
+		scsi_piece_failed(cmd);
 		return;
 	}
 	scsi->moved += scsi->piece;
@@ -122,30 +90,9 @@ static void read_done(struct blk_io *io)
 
 static void read_piece(struct command *cmd)
 {
-	cmd->scsi.piece = piece_size(&cmd->scsi);
-	if (cmd->ops->place(cmd, cmd->scsi.piece, &cmd->data_in)) {
-		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INSUFFICIENT_RESOURCES);
-		return;
-	}
-	cmd->io.flags = 0;
-	piece_io(scsi_device_of(cmd), cmd, BLK_READ, &cmd->data_in, read_done);
-}
-
-/* Takes the CDB apart; false, with the command ended: there is nothing to transfer, or an error. */
-static bool transfer_begin(struct scsi_device *dev, struct command *cmd)
-{
-	struct scsi_command *scsi = &cmd->scsi;
-
-	if (scsi->opcode->cdb_len > 6 && scsi->cdb[1] & PROTECT_BITS) {
-		scsi_bad_cdb(cmd, 1, 7);
-		return false;
-	}
-	scsi_cdb_extent(scsi, &scsi->lba, &scsi->blocks);
-	if (!scsi_transfer_ok(dev, cmd))
-		return false;
-	scsi->wanted = scsi->blocks << dev->block_shift;
-	scsi->moved = 0;
-	return true;
+	scsi_piece_next(&cmd->scsi);
+	if (scsi_piece_place(cmd))
+		scsi_piece_submit(cmd, BLK_READ, 0, &cmd->data_in, NULL, read_done);
 }
 
 void scsi_read(struct scsi_device *dev, struct command *cmd)
@@ -153,7 +100,7 @@ void scsi_read(struct scsi_device *dev, struct command *cmd)
 	struct scsi_command *scsi = &cmd->scsi;
 	uint64_t block = 1u << dev->block_shift;
 
-	if (!transfer_begin(dev, cmd))
+	if (!scsi_transfer_begin(dev, cmd))
 		return;
 	/* An initiator that takes less than it asks for costs no more reading than that. */
 	scsi->total = (scsi->in_len + block - 1) & ~(block - 1);
@@ -169,15 +116,14 @@ static void write_piece(struct command *cmd);
 
 static void write_done(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
-	struct scsi_command *scsi = &cmd->scsi;
+	struct command *cmd = scsi_command_of(io);
 
 	if (io->status != BLK_OK) {
-		scsi_end_io(cmd, io->status, piece_lba(scsi_device_of(cmd), cmd));
+		scsi_piece_failed(cmd);
 		return;
 	}
-	scsi->moved += scsi->piece;
-	if (scsi->moved < scsi->total)
+	cmd->scsi.moved += cmd->scsi.piece;
+	if (cmd->scsi.moved < cmd->scsi.total)
 		write_piece(cmd);
 	else
 		scsi_good(cmd);
@@ -210,32 +156,21 @@ enum blk_status scsi_flush_status(struct command *cmd)
 
 static void write_fetched(struct command *cmd)
 {
-	struct scsi_device *dev = scsi_device_of(cmd);
-	bool fua = cmd->scsi.opcode->cdb_len > 6 && cmd->scsi.cdb[1] & CDB_FUA;
-
-	cmd->io.flags = scsi_write_flags(cmd) | (fua ? BLK_FUA : 0);
-	piece_io(dev, cmd, BLK_WRITE, &cmd->data_out, write_done);
+	scsi_piece_submit(cmd, BLK_WRITE, scsi_piece_write_flags(cmd), &cmd->data_out, NULL,
+			  write_done);
 }
 
 static void write_piece(struct command *cmd)
 {
-	struct scsi_command *scsi = &cmd->scsi;
-
-	scsi->piece = piece_size(scsi);
-	scsi_solicit(cmd, (uint32_t)scsi->moved, scsi->piece, write_fetched);
+	scsi_piece_solicit(cmd, write_fetched);
 }
 
 void scsi_write(struct scsi_device *dev, struct command *cmd)
 {
-	struct scsi_command *scsi = &cmd->scsi;
-
-	if (!transfer_begin(dev, cmd))
+	if (!scsi_transfer_begin(dev, cmd))
 		return;
-	/* Of what is not sent whole, the whole blocks that are. */
-	scsi->total = scsi->out_len >> dev->block_shift << dev->block_shift;
-	if (scsi->total > scsi->wanted)
-		scsi->total = scsi->wanted;
-	if (scsi->total)
+	scsi_limit_to_data_out(dev, &cmd->scsi);
+	if (cmd->scsi.total)
 		write_piece(cmd);
 	else
 		scsi_good(cmd);
@@ -252,7 +187,7 @@ void scsi_write_atomic(struct scsi_device *dev, struct command *cmd)
 	struct scsi_command *scsi = &cmd->scsi;
 	uint32_t physical = scsi_physical_blocks(dev);
 
-	if (scsi->cdb[1] & PROTECT_BITS) {
+	if (scsi->cdb[1] & SCSI_PROTECT_BITS) {
 		scsi_bad_cdb(cmd, 1, 7);
 		return;
 	}
@@ -280,19 +215,16 @@ void scsi_write_atomic(struct scsi_device *dev, struct command *cmd)
 
 void scsi_flush(struct scsi_device *dev, struct command *cmd, void (*done)(struct blk_io *io))
 {
-	cmd->io.op = BLK_FLUSH;
 	cmd->io.flags = 0;
 	cmd->io.lba = 0;
 	cmd->io.nblocks = 0;
 	cmd->io.sgl = (struct sgl){};
-	cmd->io.next = NULL;
-	cmd->io.done = done;
-	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
+	scsi_submit(dev, cmd, BLK_FLUSH, NULL, done);
 }
 
 static void flush_done(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 
 	scsi_end_io(cmd, scsi_flush_status(cmd), cmd->scsi.lba);
 }

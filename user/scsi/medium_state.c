@@ -56,7 +56,7 @@ static void start_or_stop(struct scsi_device *dev, struct command *cmd)
 
 static void stop_flushed(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 	enum blk_status status = scsi_flush_status(cmd);
 
 	if (status != BLK_OK)

@@ -7,32 +7,23 @@
 #define SAME_ANCHOR	 0x10
 #define SAME_UNMAP	 0x08
 #define SAME_NDOB	 0x01 /* no data-out: zeroes */
-#define PROTECT_BITS	 0xe0
 #define UNMAP_ANCHOR	 0x01
 #define UNMAP_HEADER	 8u
 #define UNMAP_DESCRIPTOR 16u
 
-static uint64_t sectors(const struct scsi_device *dev, uint64_t blocks)
-{
-	return blocks << (dev->block_shift - BLK_SECTOR_SHIFT);
-}
-
 static void submit(struct scsi_device *dev, struct command *cmd, enum blk_op op,
 		   bool (*next)(struct blk_io *io), void (*done)(struct blk_io *io))
 {
-	cmd->io.op = op;
 	cmd->io.flags = scsi_write_flags(cmd);
-	cmd->io.lba = sectors(dev, cmd->scsi.lba);
-	cmd->io.nblocks = sectors(dev, cmd->scsi.blocks);
+	cmd->io.lba = scsi_sectors(dev, cmd->scsi.lba);
+	cmd->io.nblocks = scsi_sectors(dev, cmd->scsi.blocks);
 	cmd->io.sgl = (struct sgl){};
-	cmd->io.next = next;
-	cmd->io.done = done;
-	blk_submit(dev->lu->disk, cmd->queue, &cmd->io);
+	scsi_submit(dev, cmd, op, next, done);
 }
 
 static void change_done(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 
 	cmd->data_in.len = 0;
 	scsi_end_io(cmd, io->status, cmd->scsi.lba);
@@ -48,7 +39,7 @@ uint64_t scsi_same_memory(const struct scsi_device *dev, const struct command *c
 /* Zeroes where they are, and then the space is given back: it reads as before. */
 static bool zeroes_next(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 
 	io->op = cmd->scsi.step ? BLK_UNMAP : BLK_WRITE_ZEROES;
 	return cmd->scsi.step++ < 2;
@@ -63,7 +54,7 @@ static void write_zeroes(struct scsi_device *dev, struct command *cmd, bool unma
 /* As many copies at a time as the piece holds. */
 static bool copies_next(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 	struct scsi_device *dev = scsi_device_of(cmd);
 	uint64_t left = cmd->scsi.total - cmd->scsi.moved;
 	uint32_t len = left < cmd->data_in.len ? (uint32_t)left : cmd->data_in.len;
@@ -71,7 +62,7 @@ static bool copies_next(struct blk_io *io)
 	if (!left)
 		return false;
 	io->op = BLK_WRITE;
-	io->lba = sectors(dev, cmd->scsi.lba) + (cmd->scsi.moved >> BLK_SECTOR_SHIFT);
+	io->lba = scsi_sectors(dev, cmd->scsi.lba) + (cmd->scsi.moved >> BLK_SECTOR_SHIFT);
 	io->nblocks = len >> BLK_SECTOR_SHIFT;
 	sgl_part(&cmd->data_in, 0, len, cmd->model.spans, BLK_MAX_SPANS, &io->sgl);
 	cmd->scsi.moved += len;
@@ -115,8 +106,8 @@ void scsi_write_same(struct scsi_device *dev, struct command *cmd)
 	bool no_data = scsi->opcode->cdb_len == 16 && scsi->cdb[1] & SAME_NDOB;
 
 	scsi_cdb_extent(scsi, &scsi->lba, &scsi->blocks);
-	if (scsi->cdb[1] & (PROTECT_BITS | SAME_ANCHOR)) {
-		scsi_bad_cdb(cmd, 1, scsi->cdb[1] & PROTECT_BITS ? 7 : 4);
+	if (scsi->cdb[1] & (SCSI_PROTECT_BITS | SAME_ANCHOR)) {
+		scsi_bad_cdb(cmd, 1, scsi->cdb[1] & SCSI_PROTECT_BITS ? 7 : 4);
 		return;
 	}
 	if (scsi->cdb[1] & SAME_UNMAP && !dev->thin) {
@@ -155,15 +146,15 @@ static bool descriptor(struct scsi_device *dev, const struct command *cmd, uint3
 /* Ranges of no blocks mean nothing. */
 static bool unmap_next(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 	struct scsi_device *dev = scsi_device_of(cmd);
 	uint64_t lba = 0, blocks = 0;
 
 	while (cmd->scsi.moved < cmd->scsi.total &&
 	       !descriptor(dev, cmd, (uint32_t)cmd->scsi.moved++, &lba, &blocks))
 		;
-	io->lba = sectors(dev, lba);
-	io->nblocks = sectors(dev, blocks);
+	io->lba = scsi_sectors(dev, lba);
+	io->nblocks = scsi_sectors(dev, blocks);
 	return blocks;
 }
 

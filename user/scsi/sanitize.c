@@ -242,7 +242,7 @@ static struct scsi_sanitize *sanitize_open(struct scsi_device *dev, struct comma
 	s->cmd = cmd;
 	s->run = ARENA_NONE;
 	s->passes = 1;
-	s->total = scsi_capacity(dev) << (dev->block_shift - BLK_SECTOR_SHIFT);
+	s->total = scsi_sectors(dev, scsi_capacity(dev));
 	s->unrestricted = cmd->scsi.cdb[1] & AUSE;
 	return s;
 }
