@@ -90,21 +90,36 @@ static ssize_t read_all(int fd, char *text)
 	return (ssize_t)len;
 }
 
-static int load_secrets(struct config *config, char **problems, struct error *err)
+static struct config_problems *problems_begin(const struct config *config, struct error *err)
 {
 	struct config_problems *found = malloc(sizeof(*found));
-	int ret;
 
-	if (!found)
-		return error_set(err, ENOMEM, "out of memory");
-	config_problems_init(found, config->lines);
-	if (config_secrets_load(config, found))
-		ret = error_set(err, ENOMEM, "out of memory");
+	if (found)
+		config_problems_init(found, config->lines);
 	else
-		ret = config_problems_report(found, problems, err);
+		error_set(err, ENOMEM, "out of memory");
+	return found;
+}
+
+/* Tells what was found, and frees it; `failed`: the search itself ran out of memory. */
+static int problems_end(struct config_problems *found, bool failed, char **problems,
+			struct error *err)
+{
+	int ret = failed ? error_set(err, ENOMEM, "out of memory")
+			 : config_problems_report(found, problems, err);
+
 	config_problems_fini(found);
 	free(found);
 	return ret;
+}
+
+static int load_secrets(struct config *config, char **problems, struct error *err)
+{
+	struct config_problems *found = problems_begin(config, err);
+
+	if (!found)
+		return -ENOMEM;
+	return problems_end(found, config_secrets_load(config, found), problems, err);
 }
 
 int config_load(const char *path, struct config **config, char **problems, struct error *err)
@@ -144,19 +159,12 @@ int config_load(const char *path, struct config **config, char **problems, struc
 
 int config_check(const struct config *config, char **problems, struct error *err)
 {
-	struct config_problems *found = malloc(sizeof(*found));
-	int ret;
+	struct config_problems *found;
 
 	if (problems)
 		*problems = NULL;
+	found = problems_begin(config, err);
 	if (!found)
-		return error_set(err, ENOMEM, "out of memory");
-	config_problems_init(found, config->lines);
-	if (config_check_sense(config, found))
-		ret = error_set(err, ENOMEM, "out of memory");
-	else
-		ret = config_problems_report(found, problems, err);
-	config_problems_fini(found);
-	free(found);
-	return ret;
+		return -ENOMEM;
+	return problems_end(found, config_check_sense(config, found), problems, err);
 }
