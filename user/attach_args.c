@@ -68,16 +68,6 @@ static int read_interface(struct attach_args *args, const char *name, struct err
 	return 0;
 }
 
-static int check_disk(const char *text, struct error *err)
-{
-	struct disk_spec spec;
-	int ret = disk_spec_parse(text, &spec, err);
-
-	if (!ret)
-		disk_spec_fini(&spec);
-	return ret;
-}
-
 static int read_export(struct attach_args *args, const char *text, struct error *err)
 {
 	struct attach_group *group = current_group(args);
@@ -95,8 +85,9 @@ static int read_export(struct attach_args *args, const char *text, struct error 
 	memcpy(address, text, (size_t)(disk - text));
 	address[disk - text] = '\0';
 	request->disk = disk + 1;
-	return aoe_address_parse(address, &request->addr, err) ? -EINVAL
-							       : check_disk(request->disk, err);
+	return aoe_address_parse(address, &request->addr, err)
+		       ? -EINVAL
+		       : disk_spec_check(request->disk, err);
 }
 
 static int read_allow(struct attach_args *args, const char *list, struct error *err)

@@ -68,16 +68,6 @@ static int read_portal(void *to, const char *text, struct error *err)
 	return target ? add_portal(target, text, err) : -EINVAL;
 }
 
-static int check_disk(const char *text, struct error *err)
-{
-	struct disk_spec spec;
-	int ret = disk_spec_parse(text, &spec, err);
-
-	if (!ret)
-		disk_spec_fini(&spec);
-	return ret;
-}
-
 static int read_lun(void *to, const char *text, struct error *err)
 {
 	struct serve_target *target = current_target(to, err);
@@ -102,7 +92,7 @@ static int read_lun(void *to, const char *text, struct error *err)
 		return out_of_memory(err);
 	lun->lun = (uint16_t)number;
 	lun->disk = end + 1;
-	return check_disk(lun->disk, err);
+	return disk_spec_check(lun->disk, err);
 }
 
 static int read_rule(struct serve_target *target, const char *word, struct error *err)

@@ -195,6 +195,8 @@ struct disk {
  */
 int disk_spec_parse(const char *text, struct disk_spec *spec, struct error *err);
 void disk_spec_fini(struct disk_spec *spec);
+/* Whether it can be parsed, for who keeps the text. */
+int disk_spec_check(const char *text, struct error *err);
 
 /*
  * Opens the store and takes its lock (a second writer in any process is refused with -EBUSY).

@@ -282,3 +282,13 @@ void disk_spec_fini(struct disk_spec *spec)
 	free(spec->path);
 	*spec = (struct disk_spec){.direct = -1};
 }
+
+int disk_spec_check(const char *text, struct error *err)
+{
+	struct disk_spec spec;
+	int ret = disk_spec_parse(text, &spec, err);
+
+	if (!ret)
+		disk_spec_fini(&spec);
+	return ret;
+}
