@@ -100,6 +100,14 @@ void fixture_disk_release(struct fixture_disk *fd)
 		disk_finish(fd, container_of(list_pop(&now), struct blk_io, ready));
 }
 
+bool fixture_disk_is(const struct fixture_disk *disk, uint32_t lba, uint32_t nblocks, uint8_t byte)
+{
+	for (uint32_t i = 0; i < nblocks * BLK_SECTOR; i++)
+		if (disk->data[lba * BLK_SECTOR + i] != byte)
+			return false;
+	return true;
+}
+
 unsigned int fixture_disk_count(const struct fixture_disk *fd, enum blk_op op)
 {
 	unsigned int i, n = 0;

@@ -38,6 +38,8 @@ struct fixture_disk *fixture_disk_open(uint64_t nblocks, uint64_t stored);
 void fixture_disk_close(struct fixture_disk *disk);
 /* Ends all held requests, oldest first. */
 void fixture_disk_release(struct fixture_disk *disk);
+/* Every byte of these sectors is `byte`. */
+bool fixture_disk_is(const struct fixture_disk *disk, uint32_t lba, uint32_t nblocks, uint8_t byte);
 /* How many requests of this kind there were. */
 unsigned int fixture_disk_count(const struct fixture_disk *disk, enum blk_op op);
 

@@ -263,3 +263,31 @@ void fixture_scsi_close(struct fixture_scsi *fs)
 	mailbox_close(&fs->mailbox);
 	arena_close(&fs->arena);
 }
+
+static void open_with_state(struct fixture_scsi *fs, struct fixture_scsi_kept *kept,
+			    struct mailbox *writer)
+{
+	assert(!state_open(kept->dir, "disk", writer, &kept->state, NULL));
+	fixture_scsi_open(fs, &(struct fixture_scsi_config){.state = kept->state});
+}
+
+void fixture_scsi_open_kept(struct fixture_scsi *fs, struct fixture_scsi_kept *kept,
+			    struct mailbox *writer)
+{
+	kept->dir = fixture_dir_make();
+	open_with_state(fs, kept, writer);
+}
+
+void fixture_scsi_close_kept(struct fixture_scsi *fs, struct fixture_scsi_kept *kept)
+{
+	fixture_scsi_close(fs);
+	state_close(kept->state);
+	fixture_dir_remove(kept->dir);
+}
+
+void fixture_scsi_restart(struct fixture_scsi *fs, struct fixture_scsi_kept *kept)
+{
+	fixture_scsi_close(fs);
+	state_close(kept->state);
+	open_with_state(fs, kept, NULL);
+}

@@ -50,6 +50,12 @@ struct fixture_scsi {
 	uint8_t in[FIXTURE_SCSI_DATA];
 };
 
+/* What a unit remembers, and the directory that it is in. */
+struct fixture_scsi_kept {
+	char *dir;
+	struct state *state;
+};
+
 /* What the unit says after a command. */
 struct fixture_scsi_answer {
 	uint8_t status, key;
@@ -64,6 +70,13 @@ struct fixture_scsi_answer {
 void fixture_scsi_open(struct fixture_scsi *fs, const struct fixture_scsi_config *config);
 /* Checks that everything was given back. */
 void fixture_scsi_close(struct fixture_scsi *fs);
+
+/* A unit that remembers, in a directory of its own. `writer` as state_open() takes it. */
+void fixture_scsi_open_kept(struct fixture_scsi *fs, struct fixture_scsi_kept *kept,
+			    struct mailbox *writer);
+void fixture_scsi_close_kept(struct fixture_scsi *fs, struct fixture_scsi_kept *kept);
+/* Closes the unit and opens it again with what it remembers. */
+void fixture_scsi_restart(struct fixture_scsi *fs, struct fixture_scsi_kept *kept);
 
 /* Runs the messages that wait. */
 void fixture_scsi_turn(struct fixture_scsi *fs);

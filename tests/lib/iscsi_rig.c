@@ -444,6 +444,17 @@ void host_command(struct host_conn *c, uint8_t flags, const uint8_t *cdb, uint32
 	host_send(c, bhs, data, len);
 }
 
+void host_ready(struct iscsi_rig *rig, struct host_conn *c, uint8_t port, const char *keys)
+{
+	struct host_pdu answer;
+
+	host_connect(rig, c, 0);
+	c->isid[ISCSI_ISID - 1] = port;
+	host_login(c, keys);
+	host_test_unit_ready(c);
+	host_expect(c, ISCSI_RESPONSE, &answer);
+}
+
 void host_read(struct host_conn *c, uint32_t lba, uint16_t blocks)
 {
 	uint8_t cdb[ISCSI_CDB] = {0x28};

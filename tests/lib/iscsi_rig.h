@@ -98,6 +98,8 @@ uint16_t host_login_step(struct host_conn *c, uint8_t flags, const char *text,
 			 struct host_pdu *answer);
 /* Straight to the full feature phase, with these keys besides names (NULL: none). */
 void host_login(struct host_conn *c, const char *keys);
+/* Connects to the first worker, logs in from that port, takes a session's first unit attention. */
+void host_ready(struct iscsi_rig *rig, struct host_conn *c, uint8_t port, const char *keys);
 /* The value of a key in a text, or NULL. */
 const char *host_key(const struct host_pdu *pdu, const char *key);
 

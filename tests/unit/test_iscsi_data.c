@@ -37,15 +37,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void ready(struct host_conn *h, const char *keys)
-{
-	host_connect(&rig, h, 0);
-	h->isid[5] = h == &d;
-	host_login(h, keys);
-	host_test_unit_ready(h);
-	host_expect(h, ISCSI_RESPONSE, &pdu);
-}
-
 static uint8_t status(void)
 {
 	host_expect(&c, ISCSI_RESPONSE, &pdu);
@@ -77,7 +68,7 @@ static void test_write_of_a_megabyte(void **state)
 {
 	unsigned int r2ts = 0;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_write(&c, 16, 2048, NULL, 0);
 	assert_int_equal(serve(&c, 65536, &r2ts), SCSI_GOOD);
 	assert_int_equal(r2ts, 4);
@@ -89,7 +80,7 @@ static void test_immediate_data_is_not_asked_for_again(void **state)
 {
 	unsigned int r2ts = 0;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_write(&c, 0, 256, data, 65536);
 	assert_true(host_receive(&c, &pdu));
 	assert_int_equal(OFF(pdu), 65536);
@@ -104,7 +95,7 @@ static void test_sequences_are_as_short_as_agreed(void **state)
 {
 	unsigned int r2ts = 0;
 
-	ready(&c, "MaxBurstLength=8192\nFirstBurstLength=4096\n");
+	host_ready(&rig, &c, 0, "MaxBurstLength=8192\nFirstBurstLength=4096\n");
 	host_write(&c, 0, 64, data, 4096);
 	assert_int_equal(serve(&c, 512, &r2ts), SCSI_GOOD);
 	assert_int_equal(r2ts, 4);
@@ -136,7 +127,7 @@ static void test_unsolicited_data_out(void **state)
 	assert_memory_equal(other.fs.disk->data, data, 65536);
 	host_disconnect(&c);
 	iscsi_rig_close(&other);
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 }
 
 static void test_bytes_may_be_cut_anywhere(void **state)
@@ -144,7 +135,7 @@ static void test_bytes_may_be_cut_anywhere(void **state)
 	static const size_t pieces[] = {1, 3, 47, 1000, 5000};
 	unsigned int r2ts = 0;
 
-	ready(&c, "HeaderDigest=CRC32C\nDataDigest=CRC32C\n");
+	host_ready(&rig, &c, 0, "HeaderDigest=CRC32C\nDataDigest=CRC32C\n");
 	for (unsigned int i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
 		c.piece = pieces[i];
 		memset(rig.fs.disk->data, 0, 32768);
@@ -163,7 +154,7 @@ static void test_read_in_segments_and_sequences(void **state)
 	unsigned int n = 0, finals = 0;
 
 	memcpy(rig.fs.disk->data, data, 512 << 10);
-	ready(&c, "MaxRecvDataSegmentLength=4096\nMaxBurstLength=16384\n");
+	host_ready(&rig, &c, 0, "MaxRecvDataSegmentLength=4096\nMaxBurstLength=16384\n");
 	host_read(&c, 0, 1024);
 	do {
 		host_expect(&c, ISCSI_DATA_IN, &pdu);
@@ -182,7 +173,7 @@ static void test_residuals(void **state)
 {
 	static const uint8_t read_2[16] = {0x28, 0, 0, 0, 0, 0, 0, 0, 2};
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	/* Less is taken than there is. */
 	host_command(&c, 0xc1, read_2, 512, NULL, 0);
 	host_expect(&c, ISCSI_DATA_IN, &pdu);
@@ -211,7 +202,7 @@ static void test_data_that_was_not_agreed_on(void **state)
 {
 	static const uint8_t write_8[16] = {0x2a, 0, 0, 0, 0, 0, 0, 0, 8};
 
-	ready(&c, "ImmediateData=No\n");
+	host_ready(&rig, &c, 0, "ImmediateData=No\n");
 	host_write(&c, 0, 8, data, 4096);
 	assert_int_equal(status(), SCSI_CHECK_CONDITION);
 	assert_int_equal(host_asc(&pdu), 0x0c0c);
@@ -224,7 +215,7 @@ static void test_data_that_was_not_agreed_on(void **state)
 
 static void test_more_immediate_data_than_expected(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_command(&c, 0xa1, (uint8_t[16]){0x2a, 0, 0, 0, 0, 0, 0, 0, 8}, 512, data, 4096);
 	assert_int_equal(status(), SCSI_CHECK_CONDITION);
 	assert_int_equal(host_asc(&pdu), 0x0c0d);
@@ -233,7 +224,7 @@ static void test_more_immediate_data_than_expected(void **state)
 
 static void test_both_directions_are_refused(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_command(&c, 0xe1, (uint8_t[16]){0x53}, 512, NULL, 0);
 	assert_int_equal(status(), SCSI_CHECK_CONDITION);
 	assert_int_equal(host_asc(&pdu), SCSI_ASC_INVALID_FIELD_IN_IU);
@@ -251,7 +242,7 @@ static void bad_data_out(uint32_t sn, uint32_t offset, uint32_t n, bool final, u
 
 static void test_data_out_out_of_sequence_ends_the_command(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	bad_data_out(1, 0, 32768, true, 0x4705);
 	bad_data_out(0, 512, 32256, true, 0x0c0d);
 	bad_data_out(0, 0, 32768 + 512, true, 0x0c0d);
@@ -265,7 +256,7 @@ static void test_data_out_with_a_wrong_tag_is_rejected(void **state)
 {
 	struct host_pdu r2t;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_write(&c, 0, 8, NULL, 0);
 	host_expect(&c, ISCSI_R2T, &r2t);
 	r2t.bhs[ISCSI_AT_TTT + 3] ^= 1;
@@ -282,7 +273,7 @@ static void test_data_of_a_task_that_is_no_more_is_dropped(void **state)
 {
 	struct host_pdu fake = {};
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	put_be32(fake.bhs + ISCSI_AT_ITT, 77777);
 	host_data_out(&c, &fake, 0, 0, data, 4096, true);
 	host_expect_nothing(&c);
@@ -311,7 +302,7 @@ static void test_bad_header_digest_ends_the_connection(void **state)
 {
 	uint8_t bhs[ISCSI_BHS];
 
-	ready(&c, "HeaderDigest=CRC32C\n");
+	host_ready(&rig, &c, 0, "HeaderDigest=CRC32C\n");
 	host_request(&c, ISCSI_NOP_OUT, 0x80, bhs);
 	send_damaged(bhs, "", 0, 16);
 	assert_null(c.conn);
@@ -324,7 +315,7 @@ static void test_bad_data_digest_of_a_write_is_not_written(void **state)
 	uint8_t bhs[ISCSI_BHS];
 	struct host_pdu r2t;
 
-	ready(&c, "DataDigest=CRC32C\n");
+	host_ready(&rig, &c, 0, "DataDigest=CRC32C\n");
 	host_write(&c, 0, 8, NULL, 0);
 	host_expect(&c, ISCSI_R2T, &r2t);
 	memset(bhs, 0, sizeof(bhs));
@@ -343,7 +334,7 @@ static void test_command_with_a_bad_data_digest_has_not_come(void **state)
 {
 	uint8_t bhs[ISCSI_BHS];
 
-	ready(&c, "DataDigest=CRC32C\n");
+	host_ready(&rig, &c, 0, "DataDigest=CRC32C\n");
 	host_request(&c, ISCSI_COMMAND, 0xa1, bhs);
 	put_be32(bhs + ISCSI_COMMAND_AT_EXPECTED, 512);
 	bhs[ISCSI_COMMAND_AT_CDB] = 0x2a;
@@ -364,8 +355,8 @@ static void test_commands_wait_for_memory_in_order(void **state)
 {
 	struct host_pdu r2t;
 
-	ready(&c, NULL);
-	ready(&d, NULL);
+	host_ready(&rig, &c, 0, NULL);
+	host_ready(&rig, &d, 1, NULL);
 	iscsi_rig_take(&rig, 1);
 	host_write(&d, 0, 8, NULL, 0);
 	host_expect(&d, ISCSI_R2T, &r2t);
@@ -383,8 +374,8 @@ static void test_write_that_waits_for_memory_is_not_read(void **state)
 {
 	struct host_pdu r2t;
 
-	ready(&c, NULL);
-	ready(&d, NULL);
+	host_ready(&rig, &c, 0, NULL);
+	host_ready(&rig, &d, 1, NULL);
 	iscsi_rig_take(&rig, 1);
 	host_write(&d, 100, 8, NULL, 0);
 	host_expect(&d, ISCSI_R2T, &r2t);
@@ -410,7 +401,7 @@ static void test_connection_that_owes_data_does_not_stop(void **state)
 {
 	struct host_pdu r2t;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	iscsi_rig_take(&rig, 1);
 	host_write(&c, 0, 8, NULL, 0);
 	host_expect(&c, ISCSI_R2T, &r2t);

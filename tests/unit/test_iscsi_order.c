@@ -40,14 +40,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void ready(struct host_conn *h, const char *keys)
-{
-	host_connect(&rig, h, 0);
-	host_login(h, keys);
-	host_test_unit_ready(h);
-	host_expect(h, ISCSI_RESPONSE, &pdu);
-}
-
 static void settle(void)
 {
 	rig.fs.disk->hold = false;
@@ -71,7 +63,7 @@ static void test_numbers_outside_the_window_are_ignored(void **state)
 {
 	uint32_t next;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	next = c.cmdsn;
 	nop(&c, next - 1);
 	nop(&c, c.max_cmdsn + 1);
@@ -85,7 +77,7 @@ static void test_requests_wait_for_their_turn(void **state)
 {
 	uint32_t next;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	next = c.cmdsn;
 	c.cmdsn = next + 2;
 	host_write(&c, 0, 1, data, 512);
@@ -110,7 +102,7 @@ static void test_window_closes_while_commands_are_out(void **state)
 	iscsi_settings_default(&settings);
 	settings.queue_depth = 2;
 	iscsi_rig_open(&rig, &(struct iscsi_rig_config){.settings = settings});
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	assert_int_equal(c.max_cmdsn - c.cmdsn, 1);
 	rig.fs.disk->hold = true;
 	host_read(&c, 0, 1);
@@ -129,7 +121,7 @@ static void test_window_closes_while_commands_are_out(void **state)
 
 static void test_a_tag_in_use_is_rejected(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	rig.fs.disk->hold = true;
 	host_read(&c, 0, 1);
 	c.itt--;
@@ -147,7 +139,7 @@ static void test_unknown_requests_are_rejected(void **state)
 {
 	uint8_t bhs[ISCSI_BHS];
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_request(&c, 0x1c, 0x80, bhs);
 	host_send(&c, bhs, NULL, 0);
 	host_expect(&c, ISCSI_REJECT, &pdu);
@@ -177,7 +169,7 @@ static void test_abort_task_that_waits_for_data(void **state)
 {
 	struct host_pdu r2t;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_write(&c, 0, 8, NULL, 0);
 	host_expect(&c, ISCSI_R2T, &r2t);
 	tmf(&c, ISCSI_ABORT_TASK, c.itt, c.cmdsn - 1);
@@ -189,7 +181,7 @@ static void test_abort_task_that_waits_for_data(void **state)
 
 static void test_abort_waits_for_the_disk(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	rig.fs.disk->hold = true;
 	host_read(&c, 0, 8);
 	tmf(&c, ISCSI_ABORT_TASK, c.itt, c.cmdsn - 1);
@@ -203,7 +195,7 @@ static void test_abort_of_what_is_not_there(void **state)
 {
 	uint32_t next;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	tmf(&c, ISCSI_ABORT_TASK, 4711, c.cmdsn - 1);
 	assert_int_equal(tmf_response(&c), ISCSI_TMF_NO_TASK);
 	/* One that was sent and did not come is received now, and has been aborted. */
@@ -217,7 +209,7 @@ static void test_abort_of_a_command_before_its_turn(void **state)
 {
 	uint32_t next, itt;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	next = c.cmdsn++;
 	host_write(&c, 0, 1, data, 512);
 	itt = c.itt;
@@ -232,12 +224,8 @@ static void test_abort_of_a_command_before_its_turn(void **state)
 
 static void test_lu_reset_ends_commands_and_tells_the_others(void **state)
 {
-	ready(&c, NULL);
-	host_connect(&rig, &d, 0);
-	d.isid[5] = 1;
-	host_login(&d, NULL);
-	host_test_unit_ready(&d);
-	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	host_ready(&rig, &c, 0, NULL);
+	host_ready(&rig, &d, 1, NULL);
 	host_write(&d, 0, 8, NULL, 0);
 	host_expect(&d, ISCSI_R2T, &pdu);
 	host_write(&c, 0, 8, NULL, 0);
@@ -253,7 +241,7 @@ static void test_lu_reset_ends_commands_and_tells_the_others(void **state)
 
 static void test_functions_that_there_are_not(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	tmf(&c, ISCSI_REASSIGN, c.itt, 0);
 	assert_int_equal(tmf_response(&c), ISCSI_TMF_NO_REASSIGN);
 	tmf(&c, ISCSI_CLEAR_ACA, c.itt, 0);
@@ -264,7 +252,7 @@ static void test_functions_that_there_are_not(void **state)
 
 static void test_cold_reset_ends_the_session(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	tmf(&c, ISCSI_COLD_RESET, ISCSI_NO_TAG, 0);
 	assert_int_equal(tmf_response(&c), ISCSI_TMF_COMPLETE);
 	host_expect_nothing(&c);
@@ -287,7 +275,7 @@ static void join(unsigned int worker)
 
 static void test_second_connection_shares_the_numbers(void **state)
 {
-	ready(&c, "MaxConnections=4\n");
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
 	join(0);
 	/* The later one is heard first. */
 	d.cmdsn = c.cmdsn + 1;
@@ -303,7 +291,7 @@ static void test_connection_is_brought_to_its_sessions_worker(void **state)
 {
 	uint32_t len;
 
-	ready(&c, "MaxConnections=4\n");
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
 	join(1);
 	assert_ptr_equal(iscsi_conn_worker(d.conn), rig.workers[0]);
 	host_read(&d, 0, 1);
@@ -313,7 +301,7 @@ static void test_connection_is_brought_to_its_sessions_worker(void **state)
 
 static void test_more_connections_than_agreed(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_connect(&rig, &d, 0);
 	d.tsih = c.tsih;
 	d.cid = 1;
@@ -335,7 +323,7 @@ static void logout(struct host_conn *h, uint8_t reason, uint16_t cid)
 
 static void test_one_connection_logs_out(void **state)
 {
-	ready(&c, "MaxConnections=4\n");
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
 	join(0);
 	c.cmdsn++;
 	d.cmdsn = c.cmdsn - 1;
@@ -363,7 +351,7 @@ static void test_one_connection_logs_out(void **state)
 
 static void test_a_lost_connection_takes_the_session_along(void **state)
 {
-	ready(&c, "MaxConnections=4\n");
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
 	join(0);
 	host_disconnect(&d);
 	host_expect_nothing(&c);
@@ -374,7 +362,7 @@ static void test_a_lost_connection_takes_the_session_along(void **state)
 
 static void test_connection_reinstatement(void **state)
 {
-	ready(&c, "MaxConnections=4\n");
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
 	host_connect(&rig, &d, 0);
 	d.tsih = c.tsih;
 	d.cid = c.cid;
@@ -393,7 +381,7 @@ static void test_session_reinstatement_waits_for_the_old_one(void **state)
 		static const char text[] =
 			"InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET "\0";
 
-		ready(&c, NULL);
+		host_ready(&rig, &c, 0, NULL);
 		rig.fs.disk->hold = true;
 		host_read(&c, 0, 8);
 		host_connect(&rig, &d, worker);
@@ -419,7 +407,7 @@ static void test_login_that_waits_finds_the_target_gone(void **state)
 	uint8_t bhs[ISCSI_BHS] = {ISCSI_LOGIN | ISCSI_IMMEDIATE, 0x87};
 	static const char text[] = "InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET "\0";
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	rig.fs.disk->hold = true;
 	host_read(&c, 0, 8);
 	host_connect(&rig, &d, 1);
@@ -438,7 +426,7 @@ static void test_silent_initiators_are_asked_and_dropped(void **state)
 {
 	uint8_t bhs[ISCSI_BHS] = {ISCSI_NOP_OUT | ISCSI_IMMEDIATE, 0x80};
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	assert_true(iscsi_worker_next_due(rig.workers[0]) <= rig.now + 15000000000ull);
 	iscsi_rig_sleep(&rig, 16000000000ull);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
@@ -463,7 +451,7 @@ static void count_gone(void *ctx)
 
 static void test_target_that_leaves_asks_first(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	iscsi_target_hide(rig.target);
 	iscsi_worker_leave_target(rig.workers[0], rig.target, rig.now, 5000000000ull, count_gone,
 				  NULL);
@@ -481,7 +469,7 @@ static void test_target_that_leaves_asks_first(void **state)
 
 static void test_target_leaves_at_once(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_write(&c, 0, 8, NULL, 0);
 	iscsi_worker_leave_target(rig.workers[0], rig.target, rig.now, 0, count_gone, NULL);
 	host_receive(&c, &pdu);
@@ -496,7 +484,7 @@ static void test_session_closed_by_hand(void **state)
 {
 	struct iscsi_session_report report;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	assert_int_equal(iscsi_worker_sessions(rig.workers[0], &report, 1), 1);
 	assert_string_equal(report.initiator, RIG_INITIATOR);
 	assert_string_equal(report.target, RIG_TARGET);

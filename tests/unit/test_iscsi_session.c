@@ -15,15 +15,6 @@ static struct host_conn c;
 static uint8_t data[1u << 20];
 static struct host_pdu pdu;
 
-static void ready(const char *keys)
-{
-	host_connect(&rig, &c, 0);
-	host_login(&c, keys);
-	host_test_unit_ready(&c);
-	host_expect(&c, ISCSI_RESPONSE, &pdu);
-	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_CHECK_CONDITION);
-}
-
 static int setup(void **state)
 {
 	iscsi_rig_open(&rig, &(struct iscsi_rig_config){});
@@ -56,7 +47,7 @@ static void test_first_command_hears_of_the_power_on(void **state)
 static void test_read_brings_its_status_along(void **state)
 {
 	memcpy(rig.fs.disk->data + 5 * 512, data, 4096);
-	ready(NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_read(&c, 5, 8);
 	host_expect(&c, ISCSI_DATA_IN, &pdu);
 	assert_int_equal(pdu.bhs[1], ISCSI_FINAL | ISCSI_DATA_STATUS);
@@ -67,7 +58,7 @@ static void test_read_brings_its_status_along(void **state)
 
 static void test_write_with_immediate_data(void **state)
 {
-	ready(NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_write(&c, 9, 8, data, 4096);
 	host_expect(&c, ISCSI_RESPONSE, &pdu);
 	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
@@ -78,7 +69,7 @@ static void test_logout_ends_the_session(void **state)
 {
 	uint8_t bhs[ISCSI_BHS];
 
-	ready(NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_request(&c, ISCSI_LOGOUT | ISCSI_IMMEDIATE, 0x80, bhs);
 	host_send(&c, bhs, NULL, 0);
 	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
@@ -92,7 +83,7 @@ static void test_nop_is_echoed(void **state)
 {
 	uint8_t bhs[ISCSI_BHS];
 
-	ready(NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_request(&c, ISCSI_NOP_OUT, 0x80, bhs);
 	put_be32(bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
 	host_send(&c, bhs, "hello", 5);

@@ -35,15 +35,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void ready(struct host_conn *h, const char *keys)
-{
-	host_connect(&rig, h, 0);
-	h->isid[5] = h == &d;
-	host_login(h, keys);
-	host_test_unit_ready(h);
-	host_expect(h, ISCSI_RESPONSE, &pdu);
-}
-
 static void abort_task(struct host_conn *h, uint32_t itt, uint32_t cmdsn)
 {
 	uint8_t bhs[ISCSI_BHS];
@@ -66,8 +57,8 @@ static void join(struct host_conn *h)
 
 static void test_abort_of_what_waits_for_memory_lets_others_pass(void **state)
 {
-	ready(&c, NULL);
-	ready(&d, NULL);
+	host_ready(&rig, &c, 0, NULL);
+	host_ready(&rig, &d, 1, NULL);
 	iscsi_rig_take(&rig, 1);
 	host_write(&d, 0, 8, NULL, 0);
 	host_expect(&d, ISCSI_R2T, &r2t);
@@ -83,8 +74,8 @@ static void test_abort_of_what_waits_for_memory_lets_others_pass(void **state)
 /* Of two connections the other one aborts what the first has stopped for. */
 static void test_connection_that_stopped_goes_on_without_its_command(void **state)
 {
-	ready(&c, "MaxConnections=2\n");
-	ready(&d, NULL);
+	host_ready(&rig, &c, 0, "MaxConnections=2\n");
+	host_ready(&rig, &d, 1, NULL);
 	iscsi_rig_take(&rig, 1);
 	host_write(&d, 0, 8, NULL, 0);
 	host_expect(&d, ISCSI_R2T, &r2t);
@@ -102,7 +93,7 @@ static void test_connection_that_stopped_goes_on_without_its_command(void **stat
 /* A write of several pieces asks for the next one when the connection could have stopped. */
 static void test_connection_does_not_stop_between_pieces(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	iscsi_rig_take(&rig, 4);
 	rig.fs.disk->hold = true;
 	host_write(&c, 0, 1024, NULL, 0);
@@ -138,7 +129,7 @@ static void test_unit_that_comes_meanwhile(void **state)
 {
 	uint8_t bhs[ISCSI_BHS];
 
-	ready(&c, "MaxConnections=2\n");
+	host_ready(&rig, &c, 0, "MaxConnections=2\n");
 	join(&d);
 	write_header(&c, 5, 512);
 	assert_int_equal(scsi_target_add_lun(rig.fs.target, 5, rig.fs.dev, false), 0);
@@ -162,8 +153,8 @@ static void test_unit_that_comes_meanwhile(void **state)
 /* Pings are answered, and the data never comes: the memory goes to others. */
 static void test_data_that_is_withheld_ends_the_session(void **state)
 {
-	ready(&c, NULL);
-	ready(&d, NULL);
+	host_ready(&rig, &c, 0, NULL);
+	host_ready(&rig, &d, 1, NULL);
 	iscsi_rig_take(&rig, 1);
 	host_write(&c, 0, 8, NULL, 0);
 	host_expect(&c, ISCSI_R2T, &r2t);
@@ -181,7 +172,7 @@ static void test_data_that_is_withheld_ends_the_session(void **state)
 /* A byte a second is silence, too. */
 static void test_data_that_trickles_ends_the_session(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	write_header(&c, 0, 8);
 	for (unsigned int i = 0; c.conn && i < 100; i++) {
 		iscsi_rig_sleep(&rig, SECOND);
@@ -193,7 +184,7 @@ static void test_data_that_trickles_ends_the_session(void **state)
 /* As long as something comes, however slowly, it is waited for. */
 static void test_data_that_comes_slowly_is_waited_for(void **state)
 {
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	host_write(&c, 0, 8, NULL, 0);
 	host_expect(&c, ISCSI_R2T, &r2t);
 	for (unsigned int i = 0; i < 8; i++) {
@@ -209,7 +200,7 @@ static void test_task_management_that_waits_is_bounded(void **state)
 {
 	unsigned int refused = 0;
 
-	ready(&c, NULL);
+	host_ready(&rig, &c, 0, NULL);
 	rig.fs.disk->hold = true;
 	host_read(&c, 0, 8);
 	for (unsigned int i = 0; i < 1000; i++) {

@@ -23,8 +23,7 @@ enum {
 };
 
 static struct fixture_scsi fs;
-static char *dir;
-static struct state *kept;
+static struct fixture_scsi_kept kept;
 static const uint8_t block[512];
 
 static int setup(void **state)
@@ -39,29 +38,15 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void open_kept(void)
-{
-	assert_int_equal(state_open(dir, "disk", NULL, &kept, NULL), 0);
-	fixture_scsi_open(&fs, &(struct fixture_scsi_config){.state = kept});
-}
-
-static void close_kept(void)
-{
-	fixture_scsi_close(&fs);
-	state_close(kept);
-}
-
 static int setup_kept(void **state)
 {
-	dir = fixture_dir_make();
-	open_kept();
+	fixture_scsi_open_kept(&fs, &kept, NULL);
 	return 0;
 }
 
 static int teardown_kept(void **state)
 {
-	close_kept();
-	fixture_dir_remove(dir);
+	fixture_scsi_close_kept(&fs, &kept);
 	return 0;
 }
 
@@ -328,8 +313,7 @@ static void test_saved_over_a_restart(void **state)
 	list[4 + 5] |= 0x40;
 	assert_int_equal(select_6(0, 0).status, SCSI_GOOD);
 	assert_int_equal(sense_6(0x08, CONTROL, 0, SAVED, 64).data[4], 0x80 | CONTROL);
-	close_kept();
-	open_kept();
+	fixture_scsi_restart(&fs, &kept);
 	fetch(CONTROL);
 	assert_int_equal(list[4 + 2] & 0x04, 0x04);
 	assert_int_equal(list[4 + 5], 0);

@@ -43,14 +43,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static bool is(uint32_t lba, uint32_t blocks, uint8_t byte)
-{
-	for (uint32_t i = 0; i < blocks * 512; i++)
-		if (fs.disk->data[lba * 512 + i] != byte)
-			return false;
-	return true;
-}
-
 static struct fixture_scsi_answer write_same(uint8_t flags, uint32_t lba, uint32_t blocks,
 					     uint32_t out_len)
 {
@@ -65,11 +57,14 @@ static void test_write_same(void **state)
 {
 	memset(data, 0x3c, 512);
 	assert_int_equal(write_same(0, 7, 2000, 512).status, SCSI_GOOD);
-	assert_true(is(0, 7, 0xa5) && is(7, 2000, 0x3c) && is(2007, 1, 0xa5));
+	assert_true(fixture_disk_is(fs.disk, 0, 7, 0xa5));
+	assert_true(fixture_disk_is(fs.disk, 7, 2000, 0x3c));
+	assert_true(fixture_disk_is(fs.disk, 2007, 1, 0xa5));
 	/* Zeroes need no copies. */
 	memset(data, 0, 512);
 	assert_int_equal(write_same(0, 7, 2000, 512).status, SCSI_GOOD);
-	assert_true(is(7, 2000, 0) && is(2007, 1, 0xa5));
+	assert_true(fixture_disk_is(fs.disk, 7, 2000, 0));
+	assert_true(fixture_disk_is(fs.disk, 2007, 1, 0xa5));
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_WRITE_ZEROES), 1);
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 0);
 }
@@ -78,7 +73,8 @@ static void test_write_same_to_the_end(void **state)
 {
 	memset(data, 0x3c, 512);
 	assert_int_equal(write_same(0, 1000, 0, 512).status, SCSI_GOOD);
-	assert_true(is(999, 1, 0xa5) && is(1000, 3096, 0x3c));
+	assert_true(fixture_disk_is(fs.disk, 999, 1, 0xa5));
+	assert_true(fixture_disk_is(fs.disk, 1000, 3096, 0x3c));
 	assert_int_equal(write_same(0, 4096, 0, 512).asc, SCSI_ASC_LBA_RANGE);
 }
 
@@ -87,11 +83,12 @@ static void test_write_same_gives_space_back(void **state)
 	assert_int_equal(write_same(0x08, 0, 100, 512).status, SCSI_GOOD);
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 1);
 	assert_int_equal(write_same(0x09, 100, 100, 0).status, SCSI_GOOD);
-	assert_true(is(0, 200, 0) && is(200, 1, 0xa5));
+	assert_true(fixture_disk_is(fs.disk, 0, 200, 0));
+	assert_true(fixture_disk_is(fs.disk, 200, 1, 0xa5));
 	/* What is not zero is written, whatever was asked for. */
 	memset(data, 1, 512);
 	assert_int_equal(write_same(0x08, 0, 10, 512).status, SCSI_GOOD);
-	assert_true(is(0, 10, 1));
+	assert_true(fixture_disk_is(fs.disk, 0, 10, 1));
 }
 
 static void test_write_same_refused(void **state)
@@ -139,8 +136,12 @@ static void test_unmap_ranges(void **state)
 	range(2, 10, 20);
 	assert_int_equal(unmap(range(3, 4095, 1)).status, SCSI_GOOD);
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 3);
-	assert_true(is(100, 10, 0) && is(10, 20, 0) && is(4095, 1, 0));
-	assert_true(is(0, 10, 0xa5) && is(30, 70, 0xa5) && is(110, 3985, 0xa5));
+	assert_true(fixture_disk_is(fs.disk, 100, 10, 0));
+	assert_true(fixture_disk_is(fs.disk, 10, 20, 0));
+	assert_true(fixture_disk_is(fs.disk, 4095, 1, 0));
+	assert_true(fixture_disk_is(fs.disk, 0, 10, 0xa5));
+	assert_true(fixture_disk_is(fs.disk, 30, 70, 0xa5));
+	assert_true(fixture_disk_is(fs.disk, 110, 3985, 0xa5));
 }
 
 static void test_unmap_all_or_nothing(void **state)

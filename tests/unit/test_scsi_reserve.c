@@ -30,8 +30,7 @@ enum {
 #define SPEC_I_PT 0x08
 
 static struct fixture_scsi fs;
-static char *dir;
-static struct state *kept;
+static struct fixture_scsi_kept kept;
 static const uint8_t block[512];
 
 static int setup(void **state)
@@ -46,29 +45,15 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void open_kept(void)
-{
-	assert_int_equal(state_open(dir, "disk", NULL, &kept, NULL), 0);
-	fixture_scsi_open(&fs, &(struct fixture_scsi_config){.state = kept});
-}
-
-static void close_kept(void)
-{
-	fixture_scsi_close(&fs);
-	state_close(kept);
-}
-
 static int setup_kept(void **state)
 {
-	dir = fixture_dir_make();
-	open_kept();
+	fixture_scsi_open_kept(&fs, &kept, NULL);
 	return 0;
 }
 
 static int teardown_kept(void **state)
 {
-	close_kept();
-	fixture_dir_remove(dir);
+	fixture_scsi_close_kept(&fs, &kept);
 	return 0;
 }
 
@@ -446,8 +431,7 @@ static void test_kept_over_a_restart(void **state)
 	assert_int_equal(out(0, REGISTER, 0, 0, 0xa, APTPL).status, SCSI_GOOD);
 	assert_int_equal(out(1, REGISTER, 0, 0, 0xb, APTPL).status, SCSI_GOOD);
 	assert_int_equal(out(1, RESERVE, 3, 0xb, 0, 0).status, SCSI_GOOD);
-	close_kept();
-	open_kept();
+	fixture_scsi_restart(&fs, &kept);
 	assert_keys(2, (uint64_t[]){0xa, 0xb});
 	assert_reserved(3, 0xb);
 	assert_int_equal(generation(), 0);
@@ -456,8 +440,7 @@ static void test_kept_over_a_restart(void **state)
 	assert_int_equal(read_by(1), SCSI_GOOD);
 	/* The last to register says it need not be kept. */
 	assert_int_equal(out(0, REGISTER, 0, 0xa, 0xaa, 0).status, SCSI_GOOD);
-	close_kept();
-	open_kept();
+	fixture_scsi_restart(&fs, &kept);
 	assert_keys(0, NULL);
 	assert_int_equal(write_by(2), SCSI_GOOD);
 }
@@ -468,10 +451,8 @@ static struct mailbox writer;
 
 static int setup_writer(void **state)
 {
-	dir = fixture_dir_make();
 	assert_int_equal(mailbox_open(&writer), 0);
-	assert_int_equal(state_open(dir, "disk", &writer, &kept, NULL), 0);
-	fixture_scsi_open(&fs, &(struct fixture_scsi_config){.state = kept});
+	fixture_scsi_open_kept(&fs, &kept, &writer);
 	return 0;
 }
 
@@ -569,14 +550,14 @@ static void test_preempt_and_abort_is_aborted(void **state)
 static void test_cannot_be_saved(void **state)
 {
 	struct fixture_scsi_answer a;
-	char *path = strdup(dir);
+	char *path = strdup(kept.dir);
 	FILE *in_the_way;
 
 	/* The directory is a file now. */
 	assert_non_null(path);
-	fixture_dir_remove(dir);
-	dir = path;
-	in_the_way = fopen(dir, "w");
+	fixture_dir_remove(kept.dir);
+	kept.dir = path;
+	in_the_way = fopen(path, "w");
 	assert_non_null(in_the_way);
 	fclose(in_the_way);
 	start_register(0, 0xa);
@@ -586,8 +567,8 @@ static void test_cannot_be_saved(void **state)
 	assert_int_equal(a.asc, SCSI_ASC_TARGET_FAILURE);
 	fixture_scsi_end(&changes[0]);
 	assert_keys(0, NULL);
-	assert_int_equal(remove(dir), 0);
-	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
 	start_register(0, 0xa);
 	save();
 	assert_int_equal(changes[0].cmd.scsi.status, SCSI_GOOD);

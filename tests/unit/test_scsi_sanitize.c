@@ -36,14 +36,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static bool is(uint32_t lba, uint32_t blocks, uint8_t byte)
-{
-	for (uint32_t i = 0; i < blocks * 512; i++)
-		if (fs.disk->data[lba * 512 + i] != byte)
-			return false;
-	return true;
-}
-
 /* The parameter list of OVERWRITE; returns its length. */
 static uint16_t pattern(uint8_t how, uint16_t len, uint8_t byte)
 {
@@ -80,11 +72,11 @@ static void release_all(void)
 static void test_overwrite(void **state)
 {
 	assert_int_equal(sanitize(OVERWRITE, pattern(0x01, 512, 0x3c)).status, SCSI_GOOD);
-	assert_true(is(0, 4096, 0x3c));
+	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0x3c));
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 1);
 	/* Inverted from pass to pass, each on the store before the next. */
 	assert_int_equal(sanitize(OVERWRITE, pattern(0x82, 4, 0x0f)).status, SCSI_GOOD);
-	assert_true(is(0, 4096, 0xf0));
+	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0xf0));
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 3);
 	/* Each block begins with the pattern. */
 	pattern(0x01, 3, 1);
@@ -96,7 +88,7 @@ static void test_overwrite(void **state)
 static void test_block_erase(void **state)
 {
 	assert_int_equal(sanitize(ERASE, 0).status, SCSI_GOOD);
-	assert_true(is(0, 4096, 0));
+	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0));
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 1);
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 1);
 }
@@ -149,7 +141,7 @@ static void test_others_wait(void **state)
 	release_all();
 	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
 	assert_int_equal(lu_excluded(&fs.lu), LU_OPEN);
-	assert_true(is(0, 4096, 0));
+	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0));
 }
 
 /* A write that began before and whose data comes now. */
@@ -167,7 +159,7 @@ static void test_old_data_does_not_land(void **state)
 	assert_int_equal(fixture_scsi_answer_of(&waiting).asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
 	fixture_scsi_end(&waiting);
 	release_all();
-	assert_true(is(0, 4096, 0x22));
+	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0x22));
 }
 
 static void reset_done(struct scsi_tmf *tmf)
@@ -195,7 +187,7 @@ static void test_goes_on_after_its_command(void **state)
 	assert_int_equal(run(1, 0x00, 0).asc, SCSI_ASC_RESET_OCCURRED);
 	assert_int_equal(run(1, 0x00, 0).asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
 	release_all();
-	assert_true(is(0, 4096, 0x11));
+	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0x11));
 	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
 }
 
