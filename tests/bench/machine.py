@@ -44,6 +44,16 @@ def ran_ns(pid):
     return (int(fields[11]) + int(fields[12])) * 10**9 // os.sysconf("SC_CLK_TCK")
 
 
+def busy_ns(cpu):
+    """What everything together ran on a CPU, interrupts and the hypervisor's share too."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{cpu}":
+            user, nice, system, _, _, *others = map(int, ticks[:8])
+            return (user + nice + system + sum(others)) * 10**9 // os.sysconf("SC_CLK_TCK")
+    raise ValueError(f"no CPU {cpu}")
+
+
 def cpu_model():
     match = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     return match.group(1) if match else platform.processor() or platform.machine()
