@@ -20,9 +20,9 @@ def make(path, size):
     reads cheaper. On a disk file system, because io_uring cannot read tmpfs without a thread.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    kind = subprocess.run(["stat", "-f", "-c", "%T", path.parent], capture_output=True, text=True,
-                          check=True).stdout.strip()
-    if kind in ("tmpfs", "ramfs", "overlayfs"):
+    kind = subprocess.run(["findmnt", "-no", "FSTYPE", "-T", path.parent], capture_output=True,
+                          text=True, check=True).stdout.strip()
+    if kind in ("tmpfs", "ramfs", "overlay"):
         raise SystemExit(f"{path.parent} is on {kind}: the benchmark needs a disk file system, as ext4")
     piece = os.urandom(4096)
     path.unlink(missing_ok=True)
