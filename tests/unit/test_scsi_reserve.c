@@ -445,6 +445,20 @@ static void test_kept_over_a_restart(void **state)
 	assert_int_equal(write_by(2), SCSI_GOOD);
 }
 
+/* Who made a reservation of everybody's gives up his share: it is the others', also afterwards. */
+static void test_everybodys_kept_without_its_maker(void **state)
+{
+	assert_int_equal(out(0, REGISTER, 0, 0, 0xa, APTPL).status, SCSI_GOOD);
+	assert_int_equal(out(1, REGISTER, 0, 0, 0xb, APTPL).status, SCSI_GOOD);
+	assert_int_equal(out(1, RESERVE, 7, 0xb, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(out(1, REGISTER, 0, 0xb, 0, APTPL).status, SCSI_GOOD);
+	fixture_scsi_restart(&fs, &kept);
+	assert_keys(1, (uint64_t[]){0xa});
+	assert_reserved(7, 0);
+	assert_int_equal(write_by(0), SCSI_GOOD);
+	assert_int_equal(write_by(1), SCSI_RESERVATION_CONFLICT);
+}
+
 /* ---- saved by another thread ---- */
 
 static struct mailbox writer;
@@ -699,6 +713,7 @@ int main(void)
 		TEST(test_move),
 		TEST(test_persistent_outlives_nexus_and_reset),
 		TEST_KEPT(test_kept_over_a_restart),
+		TEST_KEPT(test_everybodys_kept_without_its_maker),
 		TEST_WRITER(test_durable_before_the_answer),
 		TEST_WRITER(test_aborted_before_its_turn),
 		TEST_WRITER(test_preempt_and_abort_is_aborted),

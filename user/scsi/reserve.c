@@ -120,11 +120,12 @@ void scsi_pr_remove(struct scsi_pr_table *table, unsigned int i)
 {
 	table->n--;
 	memmove(&table->list[i], &table->list[i + 1], (table->n - i) * sizeof(table->list[0]));
-	if (!scsi_pr_type_all(table->type) && table->holder == (int)i)
+	if (!table->n || (!scsi_pr_type_all(table->type) && table->holder == (int)i))
 		table->type = SCSI_PR_NONE;
-	if (!table->n)
-		table->type = SCSI_PR_NONE;
-	if (table->holder > (int)i)
+	/* Of what is everybody's the next one is as good, and there is always one. */
+	if (table->holder == (int)i)
+		table->holder = 0;
+	else if (table->holder > (int)i)
 		table->holder--;
 }
 
