@@ -198,7 +198,7 @@ struct fixture_scsi_answer fixture_scsi_run(struct fixture_scsi *fs, unsigned in
 
 /* ---- opening ---- */
 
-static void open_nexus(struct fixture_scsi *fs, unsigned int n)
+static void open_nexus(struct fixture_scsi *fs, unsigned int n, const char *initiator)
 {
 	static const uint8_t test_unit_ready[6];
 	uint8_t id[24] = {0x05, 0, 0, 20};
@@ -209,7 +209,11 @@ static void open_nexus(struct fixture_scsi *fs, unsigned int n)
 		.transport_id_len = sizeof(id),
 	};
 
-	id[4] = (uint8_t)('a' + n);
+	assert(!initiator || strlen(initiator) < sizeof(id) - 4);
+	if (initiator)
+		memcpy(id + 4, initiator, strlen(initiator));
+	else
+		id[4] = (uint8_t)('a' + n);
 	fs->transport[n].id = n + 1;
 	memset(config.mask.visible, 0xff, sizeof(config.mask.visible));
 	assert(!scsi_nexus_open(fs->target, &config, &fs->nexus[n]));
@@ -246,7 +250,7 @@ void fixture_scsi_open(struct fixture_scsi *fs, const struct fixture_scsi_config
 	assert(!scsi_target_open(&port, &fs->target, NULL));
 	assert(!scsi_target_add_lun(fs->target, 0, fs->dev, false));
 	for (unsigned int n = 0; n < FIXTURE_SCSI_NEXUSES; n++)
-		open_nexus(fs, n);
+		open_nexus(fs, n, config->initiators[n]);
 }
 
 void fixture_scsi_close(struct fixture_scsi *fs)

@@ -18,6 +18,7 @@ struct fixture_scsi_config {
 	unsigned int logical_block; /* 0: 512 */
 	bool thin, removable, read_only;
 	struct state *state;
+	const char *initiators[FIXTURE_SCSI_NEXUSES]; /* at most 19 bytes; NULL: "a", "b", "c" */
 };
 
 /* A command as its initiator sees it. */

@@ -39,6 +39,14 @@ static int setup(void **state)
 	return 0;
 }
 
+/* Two sessions of one initiator: two initiator ports, which their ISIDs tell apart. */
+static int setup_sessions(void **state)
+{
+	fixture_scsi_open(&fs, &(struct fixture_scsi_config){
+				       .initiators = {"x,i,0x00023d00000a", "x,i,0x00023d00000b"}});
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	fixture_scsi_close(&fs);
@@ -228,6 +236,38 @@ static void test_register_on_all_ports(void **state)
 	assert_int_equal(out(0, REGISTER, 0, 0xa, 0, ALL_TG_PT).status, SCSI_GOOD);
 	assert_keys(0, NULL);
 	scsi_target_close(other);
+}
+
+static void test_each_session_for_itself(void **state)
+{
+	enroll(0, 0xa);
+	assert_int_equal(out(0, RESERVE, 1, 0xa, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(write_by(1), SCSI_RESERVATION_CONFLICT);
+	enroll(1, 0xb);
+	assert_keys(2, (uint64_t[]){0xa, 0xb});
+	assert_int_equal(write_by(1), SCSI_RESERVATION_CONFLICT);
+	assert_int_equal(out(1, PREEMPT, 1, 0xb, 0xa, 0).status, SCSI_GOOD);
+	assert_int_equal(attention_of(0), SCSI_ASC_REGISTRATIONS_PREEMPTED);
+	assert_int_equal(write_by(0), SCSI_RESERVATION_CONFLICT);
+	assert_int_equal(write_by(1), SCSI_GOOD);
+}
+
+/* A name without an ISID means all the initiator's ports, but for one that has its own. */
+static void test_an_initiator_by_its_name(void **state)
+{
+	uint8_t list[28 + 24] = {[15] = 0xc, [20] = SPEC_I_PT, [27] = 24, 0x05, 0, 0, 20, 'x'};
+	uint8_t port[28 + 24] = {[15] = 0xa, [20] = SPEC_I_PT, [27] = 24, 0x45, 0, 0, 20};
+
+	memcpy(port + 32, "x,i,0x00023D00000A", 18);
+	assert_int_equal(out_list(2, REGISTER, 0, port, sizeof(port)).status, SCSI_GOOD);
+	assert_int_equal(out(0, RESERVE, 5, 0xa, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(write_by(1), SCSI_RESERVATION_CONFLICT);
+	assert_int_equal(out(2, CLEAR, 0, 0xa, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(attention_of(0), SCSI_ASC_RESERVATIONS_PREEMPTED);
+	assert_int_equal(out_list(2, REGISTER, 0, list, sizeof(list)).status, SCSI_GOOD);
+	assert_int_equal(out(0, RESERVE, 5, 0xc, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(write_by(1), SCSI_GOOD);
+	assert_keys(2, (uint64_t[]){0xc, 0xc});
 }
 
 static void test_full_status(void **state)
@@ -691,9 +731,10 @@ static void test_report(void **state)
 		      " \"conflicts\": 1}");
 }
 
-#define TEST(name)	  cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define TEST_WRITER(name) cmocka_unit_test_setup_teardown(name, setup_writer, teardown_writer)
-#define TEST_KEPT(name)	  cmocka_unit_test_setup_teardown(name, setup_kept, teardown_kept)
+#define TEST(name)	    cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_SESSIONS(name) cmocka_unit_test_setup_teardown(name, setup_sessions, teardown)
+#define TEST_WRITER(name)   cmocka_unit_test_setup_teardown(name, setup_writer, teardown_writer)
+#define TEST_KEPT(name)	    cmocka_unit_test_setup_teardown(name, setup_kept, teardown_kept)
 
 int main(void)
 {
@@ -703,6 +744,8 @@ int main(void)
 		TEST(test_wrong_lists),
 		TEST(test_register_others),
 		TEST(test_register_on_all_ports),
+		TEST_SESSIONS(test_each_session_for_itself),
+		TEST_SESSIONS(test_an_initiator_by_its_name),
 		TEST(test_full_status),
 		TEST(test_capabilities),
 		TEST(test_whom_each_type_stops),

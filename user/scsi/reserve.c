@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* In scsi_it_l.excluded: what a nexus must not do. */
 #define EXCLUDED_WRITES	    1u
@@ -65,15 +66,40 @@ size_t scsi_transport_id_name(const uint8_t *id, uint32_t len)
 	return isid ? (size_t)(isid - id - 4) : n;
 }
 
-/* An iSCSI TransportID without an ISID means every port of the initiator. */
-static bool id_is(const struct scsi_registration *r, const uint8_t *id, uint32_t len)
-{
-	if (r->id[0] == SCSI_PROTOCOL_ISCSI && (id[0] & 0xf) == SCSI_PROTOCOL_ISCSI) {
-		size_t n = scsi_transport_id_name(r->id, r->id_len);
+/* How well two TransportIDs fit. */
+enum fit {
+	FIT_NOT,
+	FIT_NAME, /* one of them is without an ISID, and means every port of the initiator */
+	FIT_PORT,
+};
 
-		return n == scsi_transport_id_name(id, len) && !memcmp(r->id + 4, id + 4, n);
-	}
-	return r->id_len == len && !memcmp(r->id, id, len);
+/* What follows an iSCSI initiator's name: the ISID with what separates it; "" where there is none.
+ */
+static const char *isid_of(const uint8_t *id, uint32_t len, size_t *n)
+{
+	size_t name = scsi_transport_id_name(id, len);
+
+	*n = strnlen((const char *)id + 4, len - 4) - name;
+	return (const char *)id + 4 + name;
+}
+
+static enum fit fit_iscsi(const struct scsi_registration *r, const uint8_t *id, uint32_t len)
+{
+	size_t n = scsi_transport_id_name(r->id, r->id_len), a_len, b_len;
+	const char *a = isid_of(r->id, r->id_len, &a_len), *b = isid_of(id, len, &b_len);
+
+	if (n != scsi_transport_id_name(id, len) || memcmp(r->id + 4, id + 4, n))
+		return FIT_NOT;
+	if (!a_len != !b_len)
+		return FIT_NAME;
+	return a_len == b_len && !strncasecmp(a, b, a_len) ? FIT_PORT : FIT_NOT;
+}
+
+static enum fit fit_of(const struct scsi_registration *r, const uint8_t *id, uint32_t len)
+{
+	if (r->id[0] % 16 == SCSI_PROTOCOL_ISCSI && id[0] % 16 == SCSI_PROTOCOL_ISCSI)
+		return fit_iscsi(r, id, len);
+	return r->id_len == len && !memcmp(r->id, id, len) ? FIT_PORT : FIT_NOT;
 }
 
 /* ---- the table ---- */
@@ -81,10 +107,19 @@ static bool id_is(const struct scsi_registration *r, const uint8_t *id, uint32_t
 int scsi_pr_find_port(const struct scsi_pr_table *table, uint16_t port, const uint8_t *id,
 		      uint32_t id_len)
 {
-	for (unsigned int i = 0; i < table->n; i++)
-		if (table->list[i].port == port && id_is(&table->list[i], id, id_len))
-			return (int)i;
-	return -1;
+	enum fit best = FIT_NOT;
+	int found = -1;
+
+	for (unsigned int i = 0; i < table->n; i++) {
+		enum fit fit =
+			table->list[i].port == port ? fit_of(&table->list[i], id, id_len) : FIT_NOT;
+
+		if (fit <= best)
+			continue;
+		best = fit;
+		found = (int)i;
+	}
+	return found;
 }
 
 int scsi_pr_find(const struct scsi_pr_table *table, const struct scsi_nexus *nexus)
