@@ -466,6 +466,27 @@ static void test_persistent_outlives_nexus_and_reset(void **state)
 	assert_int_equal(read_by(0), SCSI_RESERVATION_CONFLICT);
 }
 
+/* SAM-5 5.3.3: of what was before the reset the initiator hears later. */
+static void test_a_reset_is_told_before_a_conflict(void **state)
+{
+	struct scsi_tmf tmf = {.function = SCSI_LU_RESET, .done = managed};
+
+	enroll(0, 0xa);
+	enroll(1, 0xb);
+	assert_int_equal(out(0, RESERVE, 8, 0xa, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(out(0, PREEMPT, 3, 0xa, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(read_by(1), SCSI_RESERVATION_CONFLICT);
+	scsi_task_management(fs.nexus[0], &tmf);
+	fixture_scsi_turn(&fs);
+	assert_int_equal(read_by(1), SCSI_CHECK_CONDITION);
+	assert_int_equal(fixture_scsi_answer_of(&fs.fc).asc, SCSI_ASC_RESET_OCCURRED);
+	assert_int_equal(read_by(1), SCSI_RESERVATION_CONFLICT);
+	assert_int_equal(attention_of(1), SCSI_ASC_REGISTRATIONS_PREEMPTED);
+	/* Also by a command that there is not. */
+	assert_int_equal(six(0, 0xff), SCSI_CHECK_CONDITION);
+	assert_int_equal(fixture_scsi_answer_of(&fs.fc).asc, SCSI_ASC_RESET_OCCURRED);
+}
+
 static void test_kept_over_a_restart(void **state)
 {
 	assert_int_equal(out(0, REGISTER, 0, 0, 0xa, APTPL).status, SCSI_GOOD);
@@ -755,6 +776,7 @@ int main(void)
 		TEST(test_preempt_and_abort),
 		TEST(test_move),
 		TEST(test_persistent_outlives_nexus_and_reset),
+		TEST(test_a_reset_is_told_before_a_conflict),
 		TEST_KEPT(test_kept_over_a_restart),
 		TEST_KEPT(test_everybodys_kept_without_its_maker),
 		TEST_WRITER(test_durable_before_the_answer),

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define RESET 0x29 /* additional sense code: power on, reset, or loss of the nexus */
+
 void scsi_attend_one_locked(struct scsi_it_l *it_l, uint16_t what)
 {
 	for (unsigned int i = 0; i < it_l->nua; i++)
@@ -42,20 +44,32 @@ static void attention_remove(struct scsi_it_l *it_l, unsigned int i)
 	atomic_store(&it_l->attention, it_l->nua != 0);
 }
 
-bool scsi_attention_take(struct scsi_it_l *it_l, uint16_t *what)
+static bool attention_take(struct scsi_it_l *it_l, bool any, uint16_t *what)
 {
-	bool some;
+	bool taken = false;
 
 	if (!atomic_load_explicit(&it_l->attention, memory_order_relaxed))
 		return false;
 	pthread_mutex_lock(&it_l->dev->lock);
-	some = it_l->nua != 0;
-	if (some) {
-		*what = it_l->ua[0];
-		attention_remove(it_l, 0);
+	for (unsigned int i = 0; i < it_l->nua && !taken; i++) {
+		taken = any || it_l->ua[i] >> 8 == RESET;
+		if (taken) {
+			*what = it_l->ua[i];
+			attention_remove(it_l, i);
+		}
 	}
 	pthread_mutex_unlock(&it_l->dev->lock);
-	return some;
+	return taken;
+}
+
+bool scsi_attention_take(struct scsi_it_l *it_l, uint16_t *what)
+{
+	return attention_take(it_l, true, what);
+}
+
+bool scsi_attention_take_reset(struct scsi_it_l *it_l, uint16_t *what)
+{
+	return attention_take(it_l, false, what);
 }
 
 void scsi_attention_drop(struct scsi_it_l *it_l, uint16_t what)

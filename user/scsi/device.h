@@ -487,6 +487,8 @@ void scsi_attend(struct scsi_device *dev, const struct scsi_it_l *except, uint16
 void scsi_attend_one_locked(struct scsi_it_l *it_l, uint16_t what);
 /* Takes the oldest; false when there is none. */
 bool scsi_attention_take(struct scsi_it_l *it_l, uint16_t *what);
+/* Takes the oldest that says that the unit began anew (29h). */
+bool scsi_attention_take_reset(struct scsi_it_l *it_l, uint16_t *what);
 /* Takes one that says this, if it is there. */
 void scsi_attention_drop(struct scsi_it_l *it_l, uint16_t what);
 

@@ -215,23 +215,48 @@ static bool medium_ok(struct scsi_device *dev, struct command *cmd)
 	return false;
 }
 
-/* Finds the table's entry; false, with the command ended. */
+/* Whether it is a command that there is; false, with the command ended. */
 static bool opcode_ok(struct command *cmd)
 {
 	struct scsi_command *scsi = &cmd->scsi;
 	bool known;
 
-	scsi->opcode = scsi_opcode_find(scsi->cdb, &known);
-	if (!scsi->opcode && known)
-		scsi_bad_cdb(cmd, 1, 4);
-	else if (!scsi->opcode)
-		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_OPCODE);
-	else if (scsi->cdb_len < scsi->opcode->cdb_len)
+	if (!scsi->opcode) {
+		scsi_opcode_find(scsi->cdb, &known);
+		if (known)
+			scsi_bad_cdb(cmd, 1, 4);
+		else
+			scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_OPCODE);
+	} else if (scsi->cdb_len < scsi->opcode->cdb_len) {
 		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
-	else if (scsi->cdb[scsi->opcode->cdb_len - 1] & CONTROL_NACA)
+	} else if (scsi->cdb[scsi->opcode->cdb_len - 1] & CONTROL_NACA) {
 		scsi_bad_cdb(cmd, scsi->opcode->cdb_len - 1u, 2);
-	else
+	} else {
 		return true;
+	}
+	return false;
+}
+
+/*
+ * What the nexus is to be told first, whatever the command is (SAM-5 5.3.3): that the unit began
+ * anew, then that another has reserved it, then all other unit attentions. False, with the command
+ * ended.
+ */
+static bool nexus_ok(struct command *cmd)
+{
+	const struct scsi_opcode *opcode = cmd->scsi.opcode;
+	bool past = opcode && opcode->flags & SCSI_PAST_UA;
+	uint16_t attention;
+
+	if (!past && scsi_attention_take_reset(cmd->scsi.it_l, &attention)) {
+		scsi_refuse(cmd, SCSI_KEY_UNIT_ATTENTION, attention);
+	} else if (opcode && scsi_reservation_conflicts(cmd)) {
+		scsi_end(cmd, SCSI_RESERVATION_CONFLICT);
+	} else if (!past && scsi_attention_take(cmd->scsi.it_l, &attention)) {
+		scsi_refuse(cmd, SCSI_KEY_UNIT_ATTENTION, attention);
+	} else {
+		return true;
+	}
 	return false;
 }
 
@@ -239,24 +264,15 @@ void scsi_start(struct command *cmd)
 {
 	struct scsi_it_l *it_l = cmd->scsi.it_l;
 	struct scsi_device *dev = it_l->dev;
-	uint16_t attention, refused;
 	struct scsi_sense sense;
+	uint16_t refused;
 
 	if (scsi_task_aborted(cmd)) {
 		scsi_end(cmd, SCSI_TASK_ABORTED);
 		return;
 	}
-	if (!opcode_ok(cmd))
+	if (!nexus_ok(cmd) || !opcode_ok(cmd))
 		return;
-	/* SAM-5 5.3.3: before what a unit attention would say. */
-	if (scsi_reservation_conflicts(cmd)) {
-		scsi_end(cmd, SCSI_RESERVATION_CONFLICT);
-		return;
-	}
-	if (!(cmd->scsi.opcode->flags & SCSI_PAST_UA) && scsi_attention_take(it_l, &attention)) {
-		scsi_refuse(cmd, SCSI_KEY_UNIT_ATTENTION, attention);
-		return;
-	}
 	refused = scsi_alua_refuses(cmd);
 	if (refused) {
 		scsi_refuse(cmd, SCSI_KEY_NOT_READY, refused);
@@ -289,12 +305,13 @@ static void execute_absent(struct command *cmd)
 static void command_reset(struct scsi_nexus *nexus, struct command *cmd)
 {
 	struct scsi_command *scsi = &cmd->scsi;
+	bool known;
 
 	cmd->data_in = (struct sgl){};
 	cmd->data_out = (struct sgl){};
 	scsi->nexus = nexus;
 	scsi->it_l = scsi_nexus_unit(nexus, scsi->lun);
-	scsi->opcode = NULL;
+	scsi->opcode = scsi_opcode_find(scsi->cdb, &known);
 	atomic_store_explicit(&scsi->aborted_at, 0, memory_order_relaxed);
 	scsi->enabled = scsi->started = scsi->posted = scsi->ending = scsi->told = false;
 	scsi->status = SCSI_GOOD;
