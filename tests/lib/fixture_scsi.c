@@ -238,7 +238,7 @@ void fixture_scsi_open(struct fixture_scsi *fs, const struct fixture_scsi_config
 		.thin = config->thin,
 	};
 
-	memset(fs, 0, sizeof(*fs));
+	memset(fs, 0, offsetof(struct fixture_scsi, in));
 	assert(!arena_open(&fs->arena, &memory, NULL));
 	assert(!mailbox_open(&fs->mailbox));
 	blk_queue_init(&fs->queue, &fs->arena, NULL, &fs->mailbox);

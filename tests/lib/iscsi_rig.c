@@ -86,7 +86,7 @@ void iscsi_rig_open(struct iscsi_rig *rig, const struct iscsi_rig_config *config
 	struct iscsi_worker_config worker = {
 		.ops = &ops, .ctx = rig, .max_conns = 16, .max_logins = 4};
 
-	memset(rig, 0, sizeof(*rig));
+	memset(rig, 0, offsetof(struct iscsi_rig, fs));
 	fixture_scsi_open(&rig->fs, &(struct fixture_scsi_config){});
 	assert(!arena_open(&rig->arena, &memory, NULL));
 	assert(!mailbox_open(&rig->mailbox));

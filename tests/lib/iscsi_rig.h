@@ -24,7 +24,6 @@ struct iscsi_rig_config {
 };
 
 struct iscsi_rig {
-	struct fixture_scsi fs;
 	struct arena arena; /* of the second worker */
 	struct mailbox mailbox;
 	struct blk_queue queue;
@@ -34,7 +33,8 @@ struct iscsi_rig {
 	uint32_t taken[64], ntaken; /* runs that are not for use */
 	uint64_t now;
 	bool no_random;
-	char log[1024]; /* the last line */
+	char log[1024];		/* the last line */
+	struct fixture_scsi fs; /* behind what opening a rig clears */
 };
 
 void iscsi_rig_open(struct iscsi_rig *rig, const struct iscsi_rig_config *config);
