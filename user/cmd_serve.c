@@ -29,7 +29,7 @@ static const char serve_help[] =
 	"DISK: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE, then options:\n"
 	"  ,ro  ,size=SIZE  ,prealloc  ,cache=writethrough|writeback  ,direct=on|off\n"
 	"  ,block_size=512|4096  ,serial=TEXT  ,wwn=HEX  ,removable  ,thin=on|off\n"
-	"  ,logical_block_size=512|4096\n"
+	"  ,logical_block_size=512|4096  ,soft_threshold=PERCENT|off\n"
 	"\n"
 	"SIGHUP reads the sizes of the disks anew; SIGINT and SIGTERM end it.\n";
 

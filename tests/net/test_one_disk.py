@@ -34,6 +34,7 @@ class Scsi(iscsi_wire.Initiator):
                 if not pdu.bhs[1] & 1:
                     continue
             assert pdu.itt == itt, pdu.bhs.hex()
+            self.sense = pdu.data[2:] if pdu.opcode == iscsi_wire.RESPONSE else b""
             return pdu.bhs[3], got
 
     def read_blocks(self, lba, blocks):

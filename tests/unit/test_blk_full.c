@@ -4,6 +4,7 @@
  * I/O. The file system is a small tmpfs in a mount namespace of the test's own; skipped without the
  * right.
  */
+#include "blk/space.h"
 #include "blk_bench.h"
 
 #include <errno.h>
@@ -99,6 +100,95 @@ static void test_space_in_advance(void **state)
 	bench_refused(EINVAL, "prealloc", "%s,prealloc,ro", bench.file);
 }
 
+/* ---- the soft threshold ---- */
+
+static bool look(struct disk *disk)
+{
+	struct disk_space space;
+
+	assert_int_equal(disk_space_look(disk->space.fd, &space), 0);
+	return disk_space_note(disk, &space);
+}
+
+static void put(struct disk *disk, uint64_t from, uint64_t to)
+{
+	uint8_t bytes[16 * BLK_SECTOR];
+
+	memset(bytes, 1, sizeof(bytes));
+	for (uint64_t lba = from; lba < to; lba += 16)
+		assert_int_equal(bench_transfer(disk, BLK_WRITE, lba, 16, 0, bytes), BLK_OK);
+}
+
+static void test_threshold(void **state)
+{
+	struct disk *disk;
+
+	if (!mounted)
+		skip();
+	disk = bench_disk("%s,size=1M,soft_threshold=50%%", bench.file);
+	assert_true(disk->space.known);
+	assert_int_equal(disk->space.total, 256 << 10);
+	assert_in_range(disk_space_threshold(disk), (128 << 10) - 4096, 128 << 10);
+	assert_false(look(disk));
+	put(disk, 0, 192);
+	assert_false(look(disk));
+	assert_int_equal(disk->space.used, 96 << 10);
+	put(disk, 192, 288);
+	/* Crossed, which is told once. */
+	assert_true(look(disk));
+	assert_true(disk->space.low);
+	assert_int_equal(disk->space.used, 144 << 10);
+	assert_in_range(disk->space.free, 1, 112 << 10);
+	assert_false(look(disk));
+	/* Over, and crossed anew. */
+	assert_int_equal(bench_range(disk, BLK_UNMAP, 0, 256, 0), BLK_OK);
+	assert_false(look(disk));
+	assert_false(disk->space.low);
+	put(disk, 0, 256);
+	assert_true(look(disk));
+	disk_put(disk);
+}
+
+/* Who never needs more is never short of it; nor who does not want to hear of it. */
+static void test_no_threshold(void **state)
+{
+	struct disk *disk;
+
+	if (!mounted)
+		skip();
+	disk = bench_disk("%s,size=128K,prealloc,soft_threshold=20%%", bench.file);
+	assert_false(look(disk));
+	assert_false(disk->space.low);
+	disk_put(disk);
+	disk = bench_disk("%s,size=1M,soft_threshold=off", bench.file);
+	assert_int_equal(disk_space_threshold(disk), 0);
+	assert_false(look(disk));
+	assert_false(disk->space.low);
+	disk_put(disk);
+	disk = bench_disk("%s,ro,soft_threshold=20%%", bench.file);
+	assert_false(look(disk));
+	disk_put(disk);
+	disk = bench_disk("ram:1M");
+	assert_false(disk->space.known);
+	disk_put(disk);
+}
+
+/* What was crossed before anybody looked is known, but nobody is told of a change. */
+static void test_short_from_the_beginning(void **state)
+{
+	struct disk *disk;
+
+	if (!mounted)
+		skip();
+	disk = bench_disk("%s,size=1M", bench.file);
+	put(disk, 0, 448);
+	disk_put(disk);
+	disk = bench_disk("%s,soft_threshold=50%%", bench.file);
+	assert_true(disk->space.low);
+	assert_false(look(disk));
+	disk_put(disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +196,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_durable_writes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_after_creation, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_space_in_advance, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_threshold, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_threshold, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_short_from_the_beginning, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,12 @@ static void test_good(void **state)
 		  .logical_block = 512,
 		  .block_size = 4096,
 		  .direct = -1}},
+		{"/a,soft_threshold=75%",
+		 {.kind = DISK_FILE, .path = "/a", .soft_threshold = 75, .direct = -1}},
+		{"/a,soft_threshold=1",
+		 {.kind = DISK_FILE, .path = "/a", .soft_threshold = 1, .direct = -1}},
+		{"/a,soft_threshold=off",
+		 {.kind = DISK_FILE, .path = "/a", .soft_threshold = -1, .direct = -1}},
 		{"null:1T,ro",
 		 {.kind = DISK_NULL, .size = 1ull << 40, .read_only = true, .direct = -1}},
 		{"null:1T,serial=a b=c,,~",
@@ -88,6 +94,7 @@ static void test_good(void **state)
 		assert_int_equal(got.removable, want->removable);
 		assert_int_equal(got.thin, want->thin);
 		assert_int_equal(got.logical_block, want->logical_block);
+		assert_int_equal(got.soft_threshold, want->soft_threshold);
 		disk_spec_fini(&got);
 	}
 }
@@ -133,6 +140,12 @@ static void test_bad(void **state)
 		{"/a,thin=maybe", "thin=maybe"},
 		{"/a,thin", "thin="},
 		{"/a,logical_block_size=1024", "logical_block_size=1024"},
+		{"/a,soft_threshold=0%", "soft_threshold=0%"},
+		{"/a,soft_threshold=100%", "soft_threshold=100%"},
+		{"/a,soft_threshold=9%9", "soft_threshold=9%9"},
+		{"/a,soft_threshold=-5", "soft_threshold=-5"},
+		{"/a,soft_threshold=on", "soft_threshold=on"},
+		{"ram:1M,soft_threshold=50%", "only files"},
 		{"/a,logical_block_size=4096,block_size=512", "block_size=512"},
 		{"/a,serial=", "serial="},
 		{"/a,serial=123456789012345678901", "serial=123456789012345678901"},

@@ -13,7 +13,8 @@
 
 static const char everything[] =
 	"disks:\n"
-	"  - { name: vol0, file: \"/srv/a b,c.img\", size: 64GiB, cache: writeback, prealloc: yes }\n"
+	"  - { name: vol0, file: \"/srv/a b,c.img\", size: 64GiB, cache: writeback, prealloc: yes, "
+	"soft_threshold: 75 }\n"
 	"  - name: vol1\n"
 	"    block: /dev/vg0/vol1\n"
 	"    direct: off\n"
@@ -60,7 +61,8 @@ static const char everything[] =
 
 static const char as_printed[] =
 	"disks:\n"
-	"- {name: vol0, file: \"/srv/a b,c.img\", size: 64GiB, prealloc: true, cache: writeback}\n"
+	"- {name: vol0, file: \"/srv/a b,c.img\", size: 64GiB, prealloc: true, cache: writeback, "
+	"soft_threshold: 75%}\n"
 	"- {name: vol1, block: /dev/vg0/vol1, ro: true, cache: writethrough, direct: off, "
 	"serial: \"0,1\", wwn: \"50014ee2b5a1c2d3\"}\n"
 	"- {name: \"on\", ram: 1536, block_size: 4096}\n"

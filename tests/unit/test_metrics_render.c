@@ -82,6 +82,17 @@ static void test_status(void **state)
 	expect_status("{\"disks\": [{\"name\": \"ram:1M\", \"kind\": \"ram\", \"serial\": \"S\","
 		      " \"size_bytes\": 1048576}]}",
 		      "stgt_disk_size_bytes{disk=\"ram:1M\",kind=\"ram\",serial=\"S\"} 1048576\n");
+	expect_status(
+		"{\"disks\": [{\"name\": \"v\", \"kind\": \"file\", \"serial\": \"S\", \"space\":"
+		" {\"used_bytes\": 4096, \"free_bytes\": 8192, \"short\": true}}]}",
+		"stgt_disk_used_bytes{disk=\"v\",kind=\"file\",serial=\"S\"} 4096\n");
+	expect_status(
+		"{\"disks\": [{\"name\": \"v\", \"kind\": \"file\", \"serial\": \"S\", \"space\":"
+		" {\"used_bytes\": 4096, \"free_bytes\": 8192, \"short\": true}}]}",
+		"stgt_disk_free_bytes{disk=\"v\",kind=\"file\",serial=\"S\"} 8192\n");
+	expect_status(
+		"{\"disks\": [{\"name\": \"v\", \"kind\": \"file\", \"space\": {\"short\": true}}]}",
+		"stgt_disk_short_of_space{disk=\"v\",kind=\"file\",serial=\"\"} 1\n");
 }
 
 /* A disk's name is a path, which is any text. */

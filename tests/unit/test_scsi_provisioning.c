@@ -221,6 +221,126 @@ static void test_stop_and_start(void **state)
 	assert_int_equal(prevent(0, true).asc, SCSI_ASC_OPCODE);
 }
 
+/* ---- how much room is left ---- */
+
+#define MIB (1ull << 20)
+
+static int setup_room(void **state)
+{
+	setup(state);
+	fs.disk->disk.space.known = true;
+	atomic_store(&fs.disk->disk.space.used, 3 * MIB / 2);
+	atomic_store(&fs.disk->disk.space.free, 700 * MIB);
+	atomic_store(&fs.disk->disk.space.total, 1000 * MIB);
+	fs.disk->disk.spec.soft_threshold = 75;
+	return 0;
+}
+
+static struct fixture_scsi_answer vpd(uint8_t page)
+{
+	const uint8_t cdb[6] = {0x12, 1, page, 0, 255};
+
+	return fixture_scsi_run(&fs, 0, cdb, 6, NULL, 0, 255);
+}
+
+static struct fixture_scsi_answer log_page(uint8_t page, uint8_t pointer)
+{
+	const uint8_t cdb[10] = {0x4d, 0, 0x40 | page, [6] = pointer, [8] = 255};
+
+	return fixture_scsi_run(&fs, 0, cdb, 10, NULL, 0, 255);
+}
+
+static struct fixture_scsi_answer mode_page(uint8_t page, uint8_t subpage)
+{
+	const uint8_t cdb[6] = {0x1a, 0x08, page, subpage, 255};
+
+	return fixture_scsi_run(&fs, 0, cdb, 6, NULL, 0, 255);
+}
+
+static void test_room_in_the_log(void **state)
+{
+	static const uint8_t both[] = {0x8c, 0, 0, 24, 0, 1, 3, 8, 0, 0, 0x02, 0xbc, 2, 0,
+				       0,    0, 0, 2,  3, 8, 0, 0, 0, 1, 1,    0,    0, 0};
+	struct fixture_scsi_answer a = log_page(0, 0);
+
+	assert_memory_equal(a.data, "\x80\0\0\x05\0\x02\x03\x0c\x2f", 9);
+	/* Sets of 2048 blocks of 512 bytes. */
+	assert_int_equal(vpd(0xb2).data[4], 11);
+	a = log_page(0x0c, 0);
+	assert_int_equal(a.len, sizeof(both));
+	assert_memory_equal(a.data, both, sizeof(both));
+	a = log_page(0x0c, 2);
+	assert_int_equal(a.len, 16);
+	assert_memory_equal(a.data + 4, both + 16, 12);
+	assert_int_equal(log_page(0x0c, 3).asc, SCSI_ASC_INVALID_FIELD_CDB);
+}
+
+static void test_threshold_in_the_mode_page(void **state)
+{
+	static const uint8_t page[24] = {0x5c, 2, 0, 20, [16] = 0x80, 0x01, 0, 0, 0, 0, 0, 250};
+	uint8_t list[4 + sizeof(page)] = {}, cdb[6] = {0x15, 0x10, 0, 0, sizeof(list)};
+	struct fixture_scsi_answer a = mode_page(0x1c, 2);
+
+	assert_int_equal(a.len, 4 + sizeof(page));
+	assert_memory_equal(a.data + 4, page, sizeof(page));
+	assert_int_equal(mode_page(0x01, 0).data[4 + 7], 0x80);
+	/* It is the administrator's. */
+	memcpy(list + 4, page, sizeof(page));
+	assert_int_equal(fixture_scsi_run(&fs, 0, cdb, 6, list, sizeof(list), 0).status, SCSI_GOOD);
+	list[4 + 23]++;
+	a = fixture_scsi_run(&fs, 0, cdb, 6, list, sizeof(list), 0);
+	assert_int_equal(a.asc, SCSI_ASC_INVALID_FIELD_LIST);
+	assert_int_equal(get_be16(a.sense + 16), 4 + 23);
+	/* Off: it is there, and not enabled. */
+	fs.disk->disk.spec.soft_threshold = -1;
+	a = mode_page(0x1c, 2);
+	assert_int_equal(a.data[4 + 16], 0);
+	assert_int_equal(get_be32(a.data + 4 + 20), 0);
+}
+
+static void test_everybody_is_told_of_the_threshold(void **state)
+{
+	static const uint8_t request_sense[6] = {0x03, 0, 0, 0, 64};
+	struct fixture_scsi_answer a;
+
+	scsi_device_short_of_space(fs.dev);
+	a = ready(0);
+	assert_int_equal(a.key, SCSI_KEY_UNIT_ATTENTION);
+	assert_int_equal(a.asc, 0x3807);
+	/* VALID, and where the descriptor is in the page. */
+	assert_int_equal(a.sense[0], 0xf0);
+	assert_int_equal(get_be32(a.sense + 3), 16);
+	assert_int_equal(ready(0).status, SCSI_GOOD);
+	a = fixture_scsi_run(&fs, 1, request_sense, 6, NULL, 0, 64);
+	assert_int_equal(get_be16(a.data + 12), 0x3807);
+	assert_int_equal(get_be32(a.data + 3), 16);
+}
+
+/* Thick, or of a store that does not say how full it is. */
+static void test_no_thresholds(void **state)
+{
+	assert_int_equal(vpd(0xb2).data[4], 0);
+	assert_int_equal(log_page(0x0c, 0).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(mode_page(0x1c, 2).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(mode_page(0x01, 0).data[4 + 7], 0);
+	scsi_device_short_of_space(fs.dev);
+	assert_int_equal(ready(0).status, SCSI_GOOD);
+}
+
+static void test_no_space_for_a_write(void **state)
+{
+	static const uint8_t cdb[10] = {0x2a, 0, 0, 0, 0, 5, 0, 0, 1};
+	struct fixture_scsi_answer a;
+
+	fs.disk->fail[BLK_WRITE] = BLK_ENOSPC;
+	a = fixture_scsi_run(&fs, 0, cdb, 10, data, 512, 0);
+	assert_int_equal(a.key, SCSI_KEY_DATA_PROTECT);
+	assert_int_equal(a.asc, 0x2707);
+	assert_int_equal(get_be32(a.sense + 3), 5);
+	/* Which leaves the unit writable. */
+	assert_int_equal(mode_page(0x08, 0).data[2] & 0x80, 0);
+}
+
 #define TEST(name, up) cmocka_unit_test_setup_teardown(name, up, teardown)
 
 int main(void)
@@ -237,6 +357,11 @@ int main(void)
 		TEST(test_eject_and_load, setup_removable),
 		TEST(test_removal_prevented, setup_removable),
 		TEST(test_stop_and_start, setup_thick),
+		TEST(test_room_in_the_log, setup_room),
+		TEST(test_threshold_in_the_mode_page, setup_room),
+		TEST(test_everybody_is_told_of_the_threshold, setup_room),
+		TEST(test_no_thresholds, setup),
+		TEST(test_no_space_for_a_write, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,6 +153,11 @@ struct disk_spec {
 	bool removable;		/* a medium that can be ejected and loaded */
 	enum disk_thin thin;	/* whether space can be given back, and asked about */
 	uint32_t logical_block; /* 512 or 4096; 0: 512 */
+	/*
+	 * Of a file: how full its file system may be, in percent, before initiators and the log are
+	 * told; 0: 90; negative: as full as it likes. See space.h.
+	 */
+	int soft_threshold;
 };
 
 struct backstore_ops;
@@ -162,6 +167,14 @@ struct overlap;
 struct disk_store {
 	dev_t dev;
 	ino_t ino;
+};
+
+/* What was last known of a file system; see space.h. Read by any thread. */
+struct disk_room {
+	bool known; /* constant: it is a file, and there is something to ask */
+	int fd;	    /* of the file, but without its lock */
+	_Atomic uint64_t used, free, total; /* as in struct disk_space */
+	atomic_bool low;		    /* beyond the soft threshold */
 };
 
 struct disk {
@@ -178,7 +191,8 @@ struct disk {
 	char serial[21]; /* NUL terminated, printable ASCII */
 	uint64_t wwn;
 	atomic_uint exclusion; /* see lu.h */
-	bool undone;	       /* see disk_undo() */
+	struct disk_room space;
+	bool undone;   /* see disk_undo() */
 	uint32_t atom; /* sectors that the backstore can only rewrite together: see overlap.h */
 	struct overlap *overlap;
 	struct disk_store store;
@@ -189,9 +203,9 @@ struct disk {
 /*
  * Parses DISK as the command line spells it: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE,
  * each with ",opt=value" options (ro, prealloc, size=, cache=, direct=, block_size=, serial=,
- * wwn=, removable, thin=, logical_block_size=). SIZE takes K, M, G, T and KiB, MiB, GiB, TiB, all
- * powers of 1024. A comma in a path is written ",,". -EINVAL with the offending word named.
- * disk_spec_fini() frees what it holds.
+ * wwn=, removable, thin=, logical_block_size=, soft_threshold=). SIZE takes K, M, G, T and KiB,
+ * MiB, GiB, TiB, all powers of 1024. A comma in a path is written ",,". -EINVAL with the offending
+ * word named. disk_spec_fini() frees what it holds.
  */
 int disk_spec_parse(const char *text, struct disk_spec *spec, struct error *err);
 void disk_spec_fini(struct disk_spec *spec);

@@ -20,7 +20,8 @@ static bool disk_options_equal(const struct disk_spec *a, const struct disk_spec
 	return a->kind == b->kind && a->read_only == b->read_only && a->prealloc == b->prealloc &&
 	       a->cache == b->cache && a->direct == b->direct && a->block_size == b->block_size &&
 	       !strcmp(a->serial, b->serial) && a->wwn == b->wwn && a->removable == b->removable &&
-	       a->thin == b->thin && a->logical_block == b->logical_block;
+	       a->thin == b->thin && a->logical_block == b->logical_block &&
+	       a->soft_threshold == b->soft_threshold;
 }
 
 /* What tells one store from another, whatever path leads to it; all 0 for memory. */

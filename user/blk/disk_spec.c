@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/size.h"
 #include "blk/blk.h"
+#include "blk/space.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -120,6 +121,16 @@ static int option_thin(struct disk_spec *spec, const char *value, struct error *
 	return 0;
 }
 
+static int option_soft_threshold(struct disk_spec *spec, const char *value, struct error *err)
+{
+	if (spec->kind != DISK_FILE)
+		return error_set(err, EINVAL, "soft_threshold=%s: only files take space by and by",
+				 value);
+	if (!disk_space_parse(value, &spec->soft_threshold))
+		return error_set(err, EINVAL, "soft_threshold=%s: use 1%% to 99%%, or off", value);
+	return 0;
+}
+
 static int option_serial(struct disk_spec *spec, const char *value, struct error *err)
 {
 	size_t len = strlen(value);
@@ -164,6 +175,7 @@ static const struct spec_option {
 	{"removable", false, option_removable},
 	{"thin", true, option_thin},
 	{"logical_block_size", true, option_logical_block_size},
+	{"soft_threshold", true, option_soft_threshold},
 };
 
 #define SPEC_OPTIONS (sizeof(spec_options) / sizeof(spec_options[0]))
@@ -190,7 +202,8 @@ static int spec_option(struct disk_spec *spec, char *word, unsigned int *seen, s
 	}
 	return error_set(err, EINVAL,
 			 "unknown option '%s': use ro, prealloc, size=, cache=, direct=, "
-			 "block_size=, serial=, wwn=, removable, thin= or logical_block_size=",
+			 "block_size=, serial=, wwn=, removable, thin=, logical_block_size= or "
+			 "soft_threshold=",
 			 word);
 }
 

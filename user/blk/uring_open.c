@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "blk/identity.h"
+#include "blk/space.h"
 #include "blk/uring_disk.h"
 
 #include <errno.h>
@@ -370,8 +371,14 @@ int uring_open(struct disk *disk, struct error *err)
 		cleanup_close(&u->fd);
 		return ret;
 	}
-	if (disk->spec.kind == DISK_FILE)
+	if (disk->spec.kind == DISK_FILE) {
 		store_note_size(disk);
+		/* Without it everything works. */
+		ret = disk_space_open(disk, u->fd);
+		if (ret)
+			log_warning("disk '%s': cannot tell how full its file system is: %s",
+				    disk->name, strerror(-ret));
+	}
 	canonical = realpath(disk->spec.path, NULL);
 	disk_identity_init(disk, canonical ? canonical : disk->spec.path);
 	return 0;
@@ -379,6 +386,7 @@ int uring_open(struct disk *disk, struct error *err)
 
 void uring_close(struct disk *disk)
 {
+	disk_space_close(disk);
 	close(uring_disk(disk)->fd);
 }
 

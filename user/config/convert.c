@@ -5,6 +5,7 @@
 #include "aoe/mac.h"
 #include "base/cleanup.h"
 #include "base/size.h"
+#include "blk/space.h"
 #include "config/words.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -93,6 +94,17 @@ static void convert_store(struct file_disk *file, unsigned int i, struct disk_sp
 						      : "the size is already given");
 }
 
+static void read_threshold(const char *text, unsigned int i, struct disk_spec *spec,
+			   struct config_problems *problems)
+{
+	if (spec->kind != DISK_FILE)
+		config_problem_add(problems, FIELD_OF("disks", i, "soft_threshold"),
+				   "only files take space by and by");
+	else if (!disk_space_parse(text, &spec->soft_threshold))
+		config_problem_add(problems, FIELD_OF("disks", i, "soft_threshold"),
+				   "'%.40s' is no threshold: write 1%% to 99%%, or off", text);
+}
+
 static void convert_disk(struct file_disk *file, unsigned int i, struct config_disk *disk,
 			 struct config_problems *problems)
 {
@@ -112,6 +124,8 @@ static void convert_disk(struct file_disk *file, unsigned int i, struct config_d
 	if (file->logical_block_size)
 		spec->logical_block = read_block_size(file->logical_block_size, i,
 						      "logical_block_size", problems);
+	if (file->soft_threshold)
+		read_threshold(file->soft_threshold, i, spec, problems);
 	if (file->serial && config_is_serial(file->serial))
 		strcpy(spec->serial, file->serial);
 	else if (file->serial)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Disks as the command line spells them. */
+#include "blk/space.h"
 #include "config/config.h"
 #include "config/words.h"
 
@@ -44,6 +45,8 @@ static void put_store(FILE *out, const struct disk_spec *spec)
 
 static void put_options(FILE *out, const struct disk_spec *spec)
 {
+	char threshold[DISK_SPACE_TEXT];
+
 	if (spec->read_only)
 		fputs(",ro", out);
 	if (spec->prealloc)
@@ -67,6 +70,10 @@ static void put_options(FILE *out, const struct disk_spec *spec)
 		fprintf(out, ",thin=%s", spec->thin == DISK_THIN_ON ? "on" : "off");
 	if (spec->logical_block)
 		fprintf(out, ",logical_block_size=%u", spec->logical_block);
+	if (spec->soft_threshold) {
+		disk_space_format(spec->soft_threshold, threshold);
+		fprintf(out, ",soft_threshold=%s", threshold);
+	}
 }
 
 char *config_disk_text(const struct disk_spec *spec)
@@ -97,5 +104,6 @@ bool config_disk_spec_equal(const struct disk_spec *a, const struct disk_spec *b
 	       a->read_only == b->read_only && a->prealloc == b->prealloc && a->cache == b->cache &&
 	       a->direct == b->direct && a->block_size == b->block_size &&
 	       !strcmp(a->serial, b->serial) && a->wwn == b->wwn && a->removable == b->removable &&
-	       a->thin == b->thin && a->logical_block == b->logical_block;
+	       a->thin == b->thin && a->logical_block == b->logical_block &&
+	       a->soft_threshold == b->soft_threshold;
 }

@@ -5,6 +5,7 @@
  */
 #include "aoe/mac.h"
 #include "base/cleanup.h"
+#include "blk/space.h"
 #include "config/iscsi_words.h"
 #include "config/schema.h"
 #include "config/words.h"
@@ -140,7 +141,7 @@ static void put_size(struct saver *saver, const char *key, uint64_t bytes)
 static void save_disk(struct saver *saver, const struct config_disk *disk)
 {
 	const struct disk_spec *spec = &disk->spec;
-	char wwn[17];
+	char wwn[17], threshold[DISK_SPACE_TEXT];
 
 	begin_mapping(saver, YAML_FLOW_MAPPING_STYLE);
 	put_name(saver, "name", disk->name);
@@ -171,6 +172,9 @@ static void save_disk(struct saver *saver, const struct config_disk *disk)
 		put_word(saver, "thin", schema_word(schema_thin, spec->thin));
 	if (spec->logical_block)
 		put_number(saver, "logical_block_size", spec->logical_block);
+	disk_space_format(spec->soft_threshold, threshold);
+	if (spec->soft_threshold)
+		put_word(saver, "soft_threshold", threshold);
 	end_mapping(saver);
 }
 

@@ -96,6 +96,7 @@ static const cyaml_schema_field_t disk_fields[] = {
 	WORD("removable", struct file_disk, removable, schema_switches),
 	WORD("thin", struct file_disk, thin, schema_thin),
 	TEXT("logical_block_size", CYAML_FLAG_OPTIONAL, struct file_disk, logical_block_size),
+	TEXT("soft_threshold", CYAML_FLAG_OPTIONAL, struct file_disk, soft_threshold),
 	CYAML_FIELD_END,
 };
 

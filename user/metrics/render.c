@@ -110,26 +110,60 @@ static void render_exports(const json_t *status, struct text *out)
 	series_print(&rules, &faults, out);
 }
 
-static void render_disks(const json_t *status, struct text *out)
+/* One disk may be open twice under one name, ram:1M say: the serial number tells them apart. */
+static void label_disk(struct text *labels, const json_t *disk)
 {
-	static const struct metric size = {"stgt_disk_size_bytes", "gauge", "Size of a disk."};
+	text_label(labels, "disk", document_text(disk, "name"));
+	text_label(labels, "kind", document_text(disk, "kind"));
+	text_label(labels, "serial", document_text(disk, "serial"));
+}
+
+/* A number of each disk, or of what lies in its member `object`. */
+static void render_disk_number(const json_t *status, const struct metric *metric,
+			       const char *object, const char *member, struct text *out)
+{
 	const json_t *disks = json_object_get(status, "disks"), *disk;
-	struct series_list sizes = {.failed = false};
-	uint64_t bytes;
+	struct series_list list = {.failed = false};
 	size_t i;
 
 	json_array_foreach (disks, i, disk) {
+		const json_t *where = object ? json_object_get(disk, object) : disk;
 		struct text labels = {.failed = false};
+		uint64_t value;
 
-		if (!document_number(disk, "size_bytes", &bytes))
+		if (json_is_boolean(json_object_get(where, member)))
+			value = json_is_true(json_object_get(where, member));
+		else if (!document_number(where, member, &value))
 			continue;
-		text_label(&labels, "disk", document_text(disk, "name"));
-		text_label(&labels, "kind", document_text(disk, "kind"));
-		/* One disk may be open twice under one name, ram:1M say: what tells them apart. */
-		text_label(&labels, "serial", document_text(disk, "serial"));
-		series_add(&sizes, &labels, bytes);
+		label_disk(&labels, disk);
+		series_add(&list, &labels, value);
 	}
-	series_print(&sizes, &size, out);
+	series_print(&list, metric, out);
+}
+
+static void render_disks(const json_t *status, struct text *out)
+{
+	static const struct {
+		struct metric metric;
+		const char *object, *member;
+	} numbers[] = {
+		{{"stgt_disk_size_bytes", "gauge", "Size of a disk."}, NULL, "size_bytes"},
+		{{"stgt_disk_used_bytes", "gauge", "What a disk's file takes of its file system."},
+		 "space",
+		 "used_bytes"},
+		{{"stgt_disk_free_bytes", "gauge",
+		  "What is free in the file system that a disk's file is in."},
+		 "space",
+		 "free_bytes"},
+		{{"stgt_disk_short_of_space", "gauge",
+		  "Whether that has crossed the disk's soft threshold, 1 or 0."},
+		 "space",
+		 "short"},
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		render_disk_number(status, &numbers[i].metric, numbers[i].object, numbers[i].member,
+				   out);
 }
 
 /* ---- what the XDP program counted ---- */

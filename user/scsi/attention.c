@@ -84,6 +84,15 @@ void scsi_attention_drop(struct scsi_it_l *it_l, uint16_t what)
 	pthread_mutex_unlock(&it_l->dev->lock);
 }
 
+/* SBC-4 4.7.3.7.6: what a threshold's is about is the place of its descriptor. */
+struct scsi_sense scsi_attention_sense(uint16_t what)
+{
+	return (struct scsi_sense){.key = SCSI_KEY_UNIT_ATTENTION,
+				   .asc = what,
+				   .has_information = what == SCSI_ASC_THRESHOLD,
+				   .information = SCSI_THRESHOLD_AT};
+}
+
 void scsi_device_resized(struct scsi_device *dev)
 {
 	scsi_attend(dev, NULL, SCSI_ASC_CAPACITY_CHANGED);

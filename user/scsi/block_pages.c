@@ -55,6 +55,7 @@ uint16_t scsi_vpd_provisioning(struct scsi_device *dev, const struct scsi_nexus 
 {
 	memset(page, 0, PROVISIONING_LEN);
 	if (dev->thin) {
+		page[0] = scsi_threshold_exponent(dev);
 		page[1] = LBPU | LBPWS | LBPWS10 | LBPRZ_ZEROES;
 		page[2] = THIN;
 	}

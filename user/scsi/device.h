@@ -319,6 +319,16 @@ enum blk_status scsi_flush_status(struct command *cmd);
 /* Submits a FLUSH for a command that does something more in `done`. */
 void scsi_flush(struct scsi_device *dev, struct command *cmd, void (*done)(struct blk_io *io));
 
+/* ---- provisioning.c: room for a thin unit, SBC-4 4.7.3.7 ---- */
+
+/* Whether there is anything to say of it. */
+bool scsi_has_thresholds(const struct scsi_device *dev);
+/* A threshold set has so many logical blocks, as a power of two; 0: there are no thresholds. */
+uint8_t scsi_threshold_exponent(const struct scsi_device *dev);
+/* Bytes as threshold sets. */
+uint32_t scsi_threshold_sets(const struct scsi_device *dev, uint64_t bytes);
+#define SCSI_THRESHOLD_AT 16u /* where the mode page's one descriptor is */
+
 /* ---- block_pages.c: VPD pages B0 to B2, without their headers ---- */
 
 uint16_t scsi_vpd_block_limits(struct scsi_device *dev, const struct scsi_nexus *nexus,
@@ -491,5 +501,7 @@ bool scsi_attention_take(struct scsi_it_l *it_l, uint16_t *what);
 bool scsi_attention_take_reset(struct scsi_it_l *it_l, uint16_t *what);
 /* Takes one that says this, if it is there. */
 void scsi_attention_drop(struct scsi_it_l *it_l, uint16_t what);
+/* The sense data that tells it. */
+struct scsi_sense scsi_attention_sense(uint16_t what);
 
 #endif

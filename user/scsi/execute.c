@@ -249,11 +249,11 @@ static bool nexus_ok(struct command *cmd)
 	uint16_t attention;
 
 	if (!past && scsi_attention_take_reset(cmd->scsi.it_l, &attention)) {
-		scsi_refuse(cmd, SCSI_KEY_UNIT_ATTENTION, attention);
+		scsi_fail(cmd, scsi_attention_sense(attention));
 	} else if (opcode && scsi_reservation_conflicts(cmd)) {
 		scsi_end(cmd, SCSI_RESERVATION_CONFLICT);
 	} else if (!past && scsi_attention_take(cmd->scsi.it_l, &attention)) {
-		scsi_refuse(cmd, SCSI_KEY_UNIT_ATTENTION, attention);
+		scsi_fail(cmd, scsi_attention_sense(attention));
 	} else {
 		return true;
 	}

@@ -68,7 +68,7 @@ void scsi_request_sense(struct scsi_device *dev, struct command *cmd)
 		sense = (struct scsi_sense){.key = SCSI_KEY_ILLEGAL_REQUEST,
 					    .asc = SCSI_ASC_LUN_NOT_SUPPORTED};
 	else if (scsi_attention_take(cmd->scsi.it_l, &attention))
-		sense = (struct scsi_sense){.key = SCSI_KEY_UNIT_ATTENTION, .asc = attention};
+		sense = scsi_attention_sense(attention);
 	else
 		scsi_sanitize_tells(dev, &sense);
 	scsi_return(cmd, out, scsi_sense_format(&sense, cmd->scsi.cdb[1] & DESCRIPTOR_SENSE, out),

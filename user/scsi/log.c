@@ -17,18 +17,28 @@
 #define TOTAL_UNCORRECTED 0x0006
 #define BINARY_LIST	  0x03
 #define NO_TEMPERATURE	  0xff
+#define AVAILABLE_COUNT	  0x0001
+#define USED_COUNT	  0x0002
+#define SCOPE_UNIT	  0x01
+#define SCOPE_SHARED	  0x02
 #define LONGEST		  64u
 
 enum page {
 	SUPPORTED = 0x00,
 	WRITE_ERRORS = 0x02,
 	READ_ERRORS = 0x03,
+	PROVISIONING = 0x0c,
 	EXCEPTIONS = 0x2f,
 };
 
-static const uint8_t pages[] = {SUPPORTED, WRITE_ERRORS, READ_ERRORS, EXCEPTIONS};
+static const uint8_t pages[] = {SUPPORTED, WRITE_ERRORS, READ_ERRORS, PROVISIONING, EXCEPTIONS};
 
 #define NPAGES sizeof(pages)
+
+static bool page_there(const struct scsi_device *dev, uint8_t page)
+{
+	return memchr(pages, page, NPAGES) && (page != PROVISIONING || scsi_has_thresholds(dev));
+}
 
 void scsi_log_error(struct scsi_device *dev, bool write)
 {
@@ -45,11 +55,13 @@ static uint8_t *put_parameter(uint8_t *out, uint16_t code, uint8_t control, uint
 }
 
 /* Pages and subpages, or pages only. */
-static uint32_t put_supported(bool subpages, uint8_t *out)
+static uint32_t put_supported(const struct scsi_device *dev, bool subpages, uint8_t *out)
 {
 	uint32_t len = 0;
 
 	for (unsigned int i = 0; i < NPAGES; i++) {
+		if (!page_there(dev, pages[i]))
+			continue;
 		out[len++] = pages[i];
 		if (subpages)
 			out[len++] = 0;
@@ -59,6 +71,31 @@ static uint32_t put_supported(bool subpages, uint8_t *out)
 		}
 	}
 	return len;
+}
+
+/* SBC-4 6.4.5: what is free is the file system's, which others use, too. */
+static uint8_t *put_resource(const struct scsi_device *dev, uint16_t code, uint64_t bytes,
+			     uint8_t scope, uint8_t *out)
+{
+	out = put_parameter(out, code, BINARY_LIST, 8);
+	put_be32(out, scsi_threshold_sets(dev, bytes));
+	out[4] = scope;
+	return out + 8;
+}
+
+/* Those from `pointer` on; *code is the last one's number. */
+static uint32_t put_provisioning(const struct scsi_device *dev, uint16_t pointer, uint8_t *out,
+				 uint16_t *code)
+{
+	const struct disk_room *space = &dev->lu->disk->space;
+	uint8_t *at = out;
+
+	if (pointer <= AVAILABLE_COUNT)
+		at = put_resource(dev, AVAILABLE_COUNT, atomic_load(&space->free), SCOPE_SHARED,
+				  at);
+	at = put_resource(dev, USED_COUNT, atomic_load(&space->used), SCOPE_UNIT, at);
+	*code = USED_COUNT;
+	return (uint32_t)(at - out);
 }
 
 /* The page's one parameter; *code is its number. */
@@ -79,9 +116,21 @@ static uint32_t put_page(struct scsi_device *dev, enum page page, bool defaults,
 	return 12;
 }
 
-static bool page_known(uint8_t page, uint8_t subpage)
+static bool page_known(const struct scsi_device *dev, uint8_t page, uint8_t subpage)
 {
-	return memchr(pages, page, NPAGES) && (!subpage || (page == SUPPORTED && subpage == 0xff));
+	return page_there(dev, page) && (!subpage || (page == SUPPORTED && subpage == 0xff));
+}
+
+static uint32_t put_parameters(struct scsi_device *dev, const uint8_t *cdb, uint8_t *out,
+			       uint16_t *last)
+{
+	uint8_t page = cdb[2] & 0x3f;
+
+	if (page == SUPPORTED)
+		return put_supported(dev, cdb[3], out);
+	if (page == PROVISIONING)
+		return put_provisioning(dev, get_be16(cdb + 5), out, last);
+	return put_page(dev, page, cdb[2] >> 6 & DEFAULTS, out, last);
 }
 
 void scsi_log_sense(struct scsi_device *dev, struct command *cmd)
@@ -95,7 +144,7 @@ void scsi_log_sense(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, 1, 0);
 		return;
 	}
-	if (!page_known(page, cdb[3])) {
+	if (!page_known(dev, page, cdb[3])) {
 		scsi_bad_cdb(cmd, cdb[3] ? 3 : 2, cdb[3] ? 7 : 5);
 		return;
 	}
@@ -104,8 +153,7 @@ void scsi_log_sense(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, 2, 7);
 		return;
 	}
-	len = page == SUPPORTED ? put_supported(cdb[3], out + 4)
-				: put_page(dev, page, control & DEFAULTS, out + 4, &last);
+	len = put_parameters(dev, cdb, out + 4, &last);
 	if (pointer > last) {
 		scsi_bad_cdb(cmd, 5, 7);
 		return;
@@ -130,7 +178,7 @@ void scsi_log_select(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, 7, 7);
 		return;
 	}
-	if (!page_known(page, cdb[3])) {
+	if (!page_known(dev, page, cdb[3])) {
 		scsi_bad_cdb(cmd, cdb[3] ? 3 : 2, cdb[3] ? 7 : 5);
 		return;
 	}

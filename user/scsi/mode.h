@@ -24,14 +24,16 @@ struct scsi_modes {
 
 struct scsi_mode_page {
 	uint8_t code, subpage;
-	uint8_t len;						     /* all of it */
-	void (*put)(const struct scsi_mode_values *v, uint8_t *out); /* NULL: zeroes */
+	uint8_t len; /* all of it */
+	void (*put)(const struct scsi_device *dev, const struct scsi_mode_values *v, uint8_t *out);
 	void (*take)(const uint8_t *in, struct scsi_mode_values *v); /* NULL: nothing can be set */
 	void (*mask)(const struct scsi_device *dev, uint8_t *out);   /* bits that can be */
+	bool (*there)(const struct scsi_device *dev);		     /* NULL: in every unit */
 };
 
 extern const struct scsi_mode_page scsi_mode_pages[];
 extern const unsigned int scsi_nmode_pages;
+bool scsi_mode_page_there(const struct scsi_device *dev, const struct scsi_mode_page *page);
 
 /* MODE SENSE's page control. */
 enum scsi_mode_control {

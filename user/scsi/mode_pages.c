@@ -2,6 +2,7 @@
 /* The mode pages there are, their values, and what of these survives a restart. */
 #include "scsi/mode.h"
 
+#include "blk/space.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,12 @@
 #define CONTROL_TAS	  0x40 /* byte 5 */
 #define EXTENSION_IALUAE  0x01 /* byte 4: access states may change by themselves */
 #define EXCEPTIONS_DEXCPT 0x08 /* byte 2: none are reported */
+#define RECOVERY_LBPERE	  0x80 /* byte 7: thresholds are reported */
+#define THRESHOLD_ENABLED 0x80 /* of a descriptor, byte 0; type and arming 0: sets, decreasing */
+#define AVAILABLE	  0x01 /* byte 1: the resource */
 
-static void caching_put(const struct scsi_mode_values *v, uint8_t *out)
+static void caching_put(const struct scsi_device *dev, const struct scsi_mode_values *v,
+			uint8_t *out)
 {
 	out[2] = v->wce ? CACHING_WCE : 0;
 }
@@ -33,7 +38,8 @@ static void caching_mask(const struct scsi_device *dev, uint8_t *out)
 	out[2] = dev->lu->durable ? 0 : CACHING_WCE;
 }
 
-static void control_put(const struct scsi_mode_values *v, uint8_t *out)
+static void control_put(const struct scsi_device *dev, const struct scsi_mode_values *v,
+			uint8_t *out)
 {
 	out[2] = (uint8_t)(CONTROL_GLTSD | (v->d_sense ? CONTROL_D_SENSE : 0));
 	out[3] = CONTROL_REORDER;
@@ -55,26 +61,51 @@ static void control_mask(const struct scsi_device *dev, uint8_t *out)
 	out[5] = CONTROL_TAS;
 }
 
-static void extension_put(const struct scsi_mode_values *v, uint8_t *out)
+static void extension_put(const struct scsi_device *dev, const struct scsi_mode_values *v,
+			  uint8_t *out)
 {
 	out[4] = EXTENSION_IALUAE;
 }
 
-static void exceptions_put(const struct scsi_mode_values *v, uint8_t *out)
+static void exceptions_put(const struct scsi_device *dev, const struct scsi_mode_values *v,
+			   uint8_t *out)
 {
 	out[2] = EXCEPTIONS_DEXCPT;
 }
 
+static void recovery_put(const struct scsi_device *dev, const struct scsi_mode_values *v,
+			 uint8_t *out)
+{
+	out[7] = scsi_has_thresholds(dev) ? RECOVERY_LBPERE : 0;
+}
+
+static void provisioning_put(const struct scsi_device *dev, const struct scsi_mode_values *v,
+			     uint8_t *out)
+{
+	uint64_t threshold = disk_space_threshold(dev->lu->disk);
+	uint8_t *descriptor = out + SCSI_THRESHOLD_AT;
+
+	descriptor[0] = threshold ? THRESHOLD_ENABLED : 0;
+	descriptor[1] = AVAILABLE;
+	put_be32(descriptor + 4, scsi_threshold_sets(dev, threshold));
+}
+
 /* In the order of MODE SENSE's answer. */
 const struct scsi_mode_page scsi_mode_pages[] = {
-	{0x01, 0x00, 12, NULL, NULL, NULL}, /* Read-Write Error Recovery */
-	{0x08, 0x00, 20, caching_put, caching_take, caching_mask},
-	{0x0a, 0x00, 12, control_put, control_take, control_mask},
-	{0x0a, 0x01, 32, extension_put, NULL, NULL},
-	{0x1c, 0x00, 12, exceptions_put, NULL, NULL},
+	{0x01, 0x00, 12, recovery_put, NULL, NULL, NULL},
+	{0x08, 0x00, 20, caching_put, caching_take, caching_mask, NULL},
+	{0x0a, 0x00, 12, control_put, control_take, control_mask, NULL},
+	{0x0a, 0x01, 32, extension_put, NULL, NULL, NULL},
+	{0x1c, 0x00, 12, exceptions_put, NULL, NULL, NULL},
+	{0x1c, 0x02, 24, provisioning_put, NULL, NULL, scsi_has_thresholds},
 };
 
 const unsigned int scsi_nmode_pages = sizeof(scsi_mode_pages) / sizeof(scsi_mode_pages[0]);
+
+bool scsi_mode_page_there(const struct scsi_device *dev, const struct scsi_mode_page *page)
+{
+	return !page->there || page->there(dev);
+}
 
 void scsi_mode_page_fill(struct scsi_device *dev, const struct scsi_mode_page *page,
 			 bool changeable, const struct scsi_mode_values *v, uint8_t *out)
@@ -83,7 +114,7 @@ void scsi_mode_page_fill(struct scsi_device *dev, const struct scsi_mode_page *p
 	if (changeable && page->mask)
 		page->mask(dev, out);
 	else if (!changeable && page->put)
-		page->put(v, out);
+		page->put(dev, v, out);
 	out[0] = (uint8_t)((page->take && dev->state ? PAGE_PS : 0) | page->code);
 	if (page->subpage) {
 		out[0] |= PAGE_SPF;

@@ -77,11 +77,16 @@ static bool select_header(struct select *s, bool six)
 	return select_descriptor(s, descriptor, is_long);
 }
 
-static const struct scsi_mode_page *page_find(uint8_t code, uint8_t subpage)
+static const struct scsi_mode_page *page_find(const struct scsi_device *dev, uint8_t code,
+					      uint8_t subpage)
 {
-	for (unsigned int i = 0; i < scsi_nmode_pages; i++)
-		if (scsi_mode_pages[i].code == code && scsi_mode_pages[i].subpage == subpage)
-			return &scsi_mode_pages[i];
+	for (unsigned int i = 0; i < scsi_nmode_pages; i++) {
+		const struct scsi_mode_page *page = &scsi_mode_pages[i];
+
+		if (page->code == code && page->subpage == subpage &&
+		    scsi_mode_page_there(dev, page))
+			return page;
+	}
 	return NULL;
 }
 
@@ -113,7 +118,7 @@ static bool select_page(struct select *s)
 
 	if (!select_has(s, header))
 		return false;
-	page = page_find(in[0] & PAGE_CODE, has_subpage ? in[1] : 0);
+	page = page_find(s->dev, in[0] & PAGE_CODE, has_subpage ? in[1] : 0);
 	if (!page || (has_subpage && !page->subpage))
 		return select_bad(s, s->at, 5);
 	len = has_subpage ? get_be16(in + 2) : in[1];

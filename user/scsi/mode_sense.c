@@ -49,7 +49,7 @@ static uint32_t put_pages(struct scsi_device *dev, const uint8_t *cdb, uint8_t *
 	for (unsigned int i = 0; i < scsi_nmode_pages; i++) {
 		const struct scsi_mode_page *page = &scsi_mode_pages[i];
 
-		if (!page_wanted(page, cdb[2] & 0x3f, cdb[3]))
+		if (!page_wanted(page, cdb[2] & 0x3f, cdb[3]) || !scsi_mode_page_there(dev, page))
 			continue;
 		scsi_mode_page_fill(dev, page, control == SCSI_MODE_CHANGEABLE, &v, out + len);
 		len += page->len;

@@ -39,6 +39,9 @@ void scsi_device_close(struct scsi_device *dev);
 
 /* The disk has another size: every nexus is told (2Ah/09h). Any thread. */
 void scsi_device_resized(struct scsi_device *dev);
+/* The disk has crossed its soft threshold: every nexus is told (38h/07h) where it is thin. Any
+ * thread. */
+void scsi_device_short_of_space(struct scsi_device *dev);
 
 /*
  * Who has reserved the unit, who is registered, and how many commands that refused:

@@ -28,6 +28,16 @@ bool target_disk_is_named(const struct target *target, const struct disk *disk)
 	return false;
 }
 
+/* Of what is no name. */
+static int disk_open(struct target *target, const char *text, struct disk **disk, struct error *err)
+{
+	int ret = disk_get(&target->disks, text, disk, err);
+
+	if (!ret)
+		target_space_watch(target, *disk);
+	return ret;
+}
+
 int target_add_disk(struct target *target, const char *name, const char *text, struct error *err)
 {
 	struct target_disk *disk;
@@ -42,7 +52,7 @@ int target_add_disk(struct target *target, const char *name, const char *text, s
 		free(disk);
 		return error_set(err, ENOMEM, "out of memory");
 	}
-	ret = disk_get(&target->disks, text, &disk->disk, err);
+	ret = disk_open(target, text, &disk->disk, err);
 	if (ret) {
 		free(disk->name);
 		free(disk);
@@ -58,7 +68,7 @@ int target_disk_open(struct target *target, const char *words, struct disk **dis
 	struct target_disk *named = target_disk_find(target, words);
 
 	if (!named)
-		return disk_get(&target->disks, words, disk, err);
+		return disk_open(target, words, disk, err);
 	*disk = disk_hold(named->disk);
 	return 0;
 }

@@ -34,7 +34,7 @@ static int export_open_disk(struct target *target, struct target_export *export,
 {
 	export->named = target_disk_find(target, words);
 	if (!export->named)
-		return disk_get(&target->disks, words, &export->disk, err);
+		return target_disk_open(target, words, &export->disk, err);
 	export->disk = disk_hold(export->named->disk);
 	return 0;
 }

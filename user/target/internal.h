@@ -79,6 +79,7 @@ struct target {
 	struct iscsi_node *node; /* NULL until there is an iSCSI target, as is the next */
 	struct tcp_server *tcp;
 	uint16_t ports;	    /* SCSI target ports that there ever were */
+	struct list watches; /* see space.c */
 	struct list limits; /* see tuning.c */
 	struct list taps;   /* see taps.c */
 };
@@ -103,6 +104,14 @@ void target_unit_put(struct target_unit *unit);
 bool target_has_unit(const struct target *target, const struct disk *disk);
 /* Tells initiators. */
 void target_units_resized(struct target *target, const struct disk *disk);
+void target_unit_short_of_space(struct target *target, const struct disk *disk);
+
+/* ---- space.c ---- */
+
+/* Has somebody look, from now on, how full the disk's file system is. */
+void target_space_watch(struct target *target, const struct disk *disk);
+/* Does not wait for a file system that hangs. */
+void target_space_close(struct target *target);
 
 /* ---- iscsi.c, report_iscsi.c ---- */
 

@@ -5,6 +5,7 @@
 #include "aoe/mac.h"
 #include "base/clock.h"
 #include "base/json_text.h"
+#include "blk/space.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,6 +156,19 @@ static json_t *export_status(const struct target *target, const struct target_ex
 		(int)aoe_faults_count(aoe_export_faults(export->aoe)));
 }
 
+/* NULL: its store does not say. */
+static json_t *space_status(const struct disk *disk)
+{
+	const struct disk_room *space = &disk->space;
+
+	if (!space->known)
+		return NULL;
+	return json_pack("{s:I, s:I, s:I, s:b}", "used_bytes",
+			 (json_int_t)atomic_load(&space->used), "free_bytes",
+			 (json_int_t)atomic_load(&space->free), "threshold_bytes",
+			 (json_int_t)disk_space_threshold(disk), "short", atomic_load(&space->low));
+}
+
 static json_t *disk_status(const struct disk *disk)
 {
 	static const char *const kinds[] = {
@@ -163,12 +177,13 @@ static json_t *disk_status(const struct disk *disk)
 		[DISK_RAM] = "ram",
 		[DISK_NULL] = "null",
 	};
-	return json_pack("{s:o, s:s, s:I, s:i, s:b, s:b, s:s, s:o}", "name", json_text(disk->name),
-			 "kind", kinds[disk->spec.kind], "size_bytes",
+	return json_pack("{s:o, s:s, s:I, s:i, s:b, s:b, s:s, s:o, s:o*}", "name",
+			 json_text(disk->name), "kind", kinds[disk->spec.kind], "size_bytes",
 			 (json_int_t)(atomic_load(&disk->nblocks) * BLK_SECTOR), "physical_block",
 			 (int)disk->physical_block, "read_only", disk->read_only, "thin",
 			 disk->can_unmap, "serial", disk->serial, "wwn",
-			 json_sprintf("%016llx", (unsigned long long)disk->wwn));
+			 json_sprintf("%016llx", (unsigned long long)disk->wwn), "space",
+			 space_status(disk));
 }
 
 struct initiators_report {

@@ -22,6 +22,7 @@ int target_open(const struct target_options *options, struct target **target, st
 	list_init(&t->interfaces);
 	list_init(&t->units);
 	list_init(&t->iscsi);
+	list_init(&t->watches);
 	list_init(&t->limits);
 	list_init(&t->taps);
 	ret = mailbox_open(&t->mailbox);
@@ -179,6 +180,7 @@ void target_close(struct target *target)
 	list_for_each_entry_safe (disk, next_disk, &target->named, link)
 		target_disk_close(disk);
 	target_limits_close(target);
+	target_space_close(target);
 	close(target->monitor);
 	mailbox_close(&target->mailbox);
 	free(target);

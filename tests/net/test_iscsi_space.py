@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A thin disk whose file system fills up: who hears of it, and what becomes of writes."""
+
+import socket
+
+import pytest
+
+from iscsi import Serve
+from iscsi_wire import READ, write_10
+from lab import inside, wait_until
+from test_metrics import LISTEN, scrape
+from test_one_disk import Scsi
+
+IQN = "iqn.2026-11.example:abuse"
+PORTAL = "127.0.0.1:3260"
+TEST_UNIT_READY = bytes(6)
+GOOD, CHECK_CONDITION = 0, 2
+SOFT_THRESHOLD = bytes.fromhex("3807")
+ALLOCATION_FAILED = bytes.fromhex("2707")
+MIB = 1 << 20
+
+
+@pytest.fixture
+def home(lab):
+    return lab.tmpfs("32m")
+
+
+@pytest.fixture
+def netns(lab):
+    return lab.netns("space")
+
+
+@pytest.fixture
+def target(lab, netns, home):
+    return Serve(lab, netns, ["--iscsi", IQN, "--portal", PORTAL, "--lun",
+                              f"0=file:{home / 'thin.img'},size=64M,soft_threshold=50%",
+                              "--allow", "any"], options=["--exporter", LISTEN])
+
+
+@pytest.fixture
+def hosts(target, netns):
+    found = []
+    for number in range(2):
+        with inside(netns):
+            sock = socket.create_connection(("127.0.0.1", 3260))
+        found.append(Scsi(sock, f"iqn.2026-11.example:host{number}"))
+        found[-1].login()
+        found[-1].ready()
+    yield found
+    for host in found:
+        host.close()
+
+
+def told(host):
+    """The sense data of TEST UNIT READY: what the initiator hears of."""
+    host.run(TEST_UNIT_READY)
+    return host.sense
+
+
+def short(target):
+    return target.json("status")["disks"][0]["space"]["short"]
+
+
+def counts(host):
+    """Available and used, in MiB, as LOG SENSE says them."""
+    status, page = host.run(bytes.fromhex("4d004c00000000010000"), expected=256, flags=READ)
+    assert status == GOOD
+    return [int.from_bytes(page[at:at + 4], "big") for at in (8, 20)]
+
+
+def test_initiators_log_and_metrics_tell_that_space_runs_out(target, hosts, home, netns):
+    assert not short(target)
+    assert [told(host) for host in hosts] == [b"", b""]
+    other = home / "other"
+    other.write_bytes(b"x" * (20 * MIB))
+    wait_until(lambda: short(target), 30, "the disk to be short of space")
+    for host in hosts:
+        sense = told(host)
+        assert sense[12:14] == SOFT_THRESHOLD and sense[3:7] == bytes([0, 0, 0, 16]), sense.hex()
+        assert told(host) == b""
+    assert counts(hosts[0]) == [12, 0]
+    assert "more than 50% full, 12 MiB are left" in target.output()
+    status = target.json("status")["disks"][0]["space"]
+    assert status["free_bytes"] == 12 * MIB and status["threshold_bytes"] <= 16 * MIB
+    metrics = scrape(netns)
+    assert metrics.value("stgt_disk_short_of_space") == 1
+    assert metrics.value("stgt_disk_free_bytes") == 12 * MIB
+    # It ends, and may begin again.
+    other.unlink()
+    wait_until(lambda: not short(target), 30, "room for the disk")
+    assert "has room again" in target.output()
+    other.write_bytes(b"x" * (20 * MIB))
+    wait_until(lambda: short(target), 30, "the disk to be short of space")
+    assert told(hosts[1])[12:14] == SOFT_THRESHOLD
+
+
+def test_writes_without_space_say_so_and_the_rest_goes_on(target, hosts, home):
+    host = hosts[0]
+    (home / "other").write_bytes(b"x" * (31 * MIB))
+    block, failed = b"\1" * 65536, None
+    for lba in range(0, 65536, 128):
+        if host.run(write_10(lba, 128), data=block)[0] and host.sense[12:14] != SOFT_THRESHOLD:
+            failed = host.sense
+            break
+    assert failed, "a file system of 32 MiB took more than that"
+    assert failed[2] & 0xf == 7 and failed[12:14] == ALLOCATION_FAILED, failed.hex()
+    # What has its blocks can be written still, and with room everything can.
+    assert host.run(write_10(0, 128), data=block)[0] == GOOD
+    (home / "other").unlink()
+    assert host.run(write_10(lba, 128), data=block)[0] == GOOD
