@@ -247,6 +247,50 @@ static void test_a_unit_is_hidden_under_its_commands(void **state)
 	assert_int_equal(fc[1].cmd.scsi.status, SCSI_TASK_ABORTED);
 }
 
+static uint16_t attention_of(unsigned int n, uint16_t lun)
+{
+	fs.fc.cmd.scsi.lun = (uint64_t)lun << 48;
+	return fixture_scsi_run(&fs, n, test_unit_ready, 6, NULL, 0, 0).asc;
+}
+
+/* The list is all the units': who has read it need not be told by each of them. */
+static void test_report_luns_is_for_all_units(void **state)
+{
+	static const uint8_t report_luns[12] = {0xa0, 0, 0, 0, 0, 0, 0, 0, 1};
+
+	assert_int_equal(scsi_target_add_lun(fs.target, 3, fs.dev, false), 0);
+	fixture_scsi_turn(&fs);
+	fs.fc.cmd.scsi.lun = 0;
+	assert_int_equal(get_be32(fixture_scsi_run(&fs, 0, report_luns, 12, NULL, 0, 256).data),
+			 16);
+	assert_int_equal(attention_of(0, 0), 0);
+	assert_int_equal(attention_of(0, 3), SCSI_ASC_POWER_ON);
+	assert_int_equal(attention_of(0, 3), 0);
+	assert_int_equal(attention_of(1, 0), SCSI_ASC_LUNS_CHANGED);
+	assert_int_equal(attention_of(1, 3), SCSI_ASC_POWER_ON);
+	assert_int_equal(attention_of(1, 3), SCSI_ASC_LUNS_CHANGED);
+}
+
+/* Of what an initiator may not see it hears nothing either. */
+static void test_masked_units_come_unheard(void **state)
+{
+	static const uint8_t id[24] = {0x05, 0, 0, 20, 'm'};
+	struct scsi_nexus_config config = {.nexus = &fs.transport[2],
+					   .queue = &fs.queue,
+					   .transport_id = id,
+					   .transport_id_len = sizeof(id),
+					   .mask.visible = {1}};
+
+	scsi_nexus_close(fs.nexus[2], NULL, NULL);
+	assert_int_equal(scsi_nexus_open(fs.target, &config, &fs.nexus[2]), 0);
+	assert_int_equal(attention_of(2, 0), SCSI_ASC_POWER_ON);
+	assert_int_equal(scsi_target_add_lun(fs.target, 3, fs.dev, false), 0);
+	fixture_scsi_turn(&fs);
+	assert_int_equal(attention_of(1, 0), SCSI_ASC_LUNS_CHANGED);
+	assert_int_equal(attention_of(2, 0), 0);
+	assert_int_equal(attention_of(2, 3), SCSI_ASC_LUN_NOT_SUPPORTED);
+}
+
 /* A nexus that closes has commands left: the unit is not free before they ended. */
 static void test_a_closing_nexus_holds_its_units(void **state)
 {
@@ -281,6 +325,8 @@ int main(void)
 		TEST(test_reset_ends_everything_and_says_so),
 		TEST(test_queries),
 		TEST(test_a_unit_is_hidden_under_its_commands),
+		TEST(test_report_luns_is_for_all_units),
+		TEST(test_masked_units_come_unheard),
 		TEST(test_a_closing_nexus_holds_its_units),
 	};
 

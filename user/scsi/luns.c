@@ -8,9 +8,18 @@ enum report {
 	REPORT_ALL = 0x02,
 };
 
+/* Whoever reads the list knows what all its units would tell of it (SAM-5 5.14). */
+static void attention_clear(struct scsi_nexus *nexus)
+{
+	struct scsi_it_l *it_l;
+
+	list_for_each_entry (it_l, &nexus->it_ls, nexus_link)
+		scsi_attention_drop(it_l, SCSI_ASC_LUNS_CHANGED);
+}
+
 void scsi_report_luns(struct scsi_device *dev, struct command *cmd)
 {
-	const struct scsi_nexus *nexus = cmd->scsi.nexus;
+	struct scsi_nexus *nexus = cmd->scsi.nexus;
 	uint32_t alloc = get_be32(cmd->scsi.cdb + 6), n = 0;
 	uint8_t out[8 + 8 * SCSI_LUNS_MAX] = {};
 	uint8_t report = cmd->scsi.cdb[2];
@@ -27,7 +36,6 @@ void scsi_report_luns(struct scsi_device *dev, struct command *cmd)
 		if (nexus->by_lun[lun])
 			put_be16(out + 8 + 8 * n++, lun);
 	put_be32(out, 8 * n);
-	if (dev)
-		scsi_attention_drop(cmd->scsi.it_l, SCSI_ASC_LUNS_CHANGED);
+	attention_clear(nexus);
 	scsi_return(cmd, out, 8 + 8 * n, alloc);
 }

@@ -284,6 +284,7 @@ static void lun_change_apply(struct lun_change *change)
 {
 	struct scsi_nexus *nexus = change->nexus;
 	struct scsi_it_l *it_l = change->removal ? it_l_going(nexus, change->lun) : NULL;
+	bool visible = mask_has(nexus->config.mask.visible, change->lun);
 
 	if (it_l)
 		it_l->removal = change->removal;
@@ -293,9 +294,10 @@ static void lun_change_apply(struct lun_change *change)
 		return;
 	if (it_l)
 		it_l_leave(it_l, true);
-	if (change->dev && mask_has(nexus->config.mask.visible, change->lun))
+	if (change->dev && visible)
 		it_l_open(nexus, change->lun, change->dev, change->read_only);
-	attend_all(nexus);
+	if (visible)
+		attend_all(nexus);
 }
 
 static void lun_change_message(struct message *message)

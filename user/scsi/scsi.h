@@ -76,7 +76,8 @@ int scsi_target_open(const struct scsi_target_config *config, struct scsi_target
 void scsi_target_close(struct scsi_target *target);
 
 /*
- * Shows and hides units while commands run: every nexus gets REPORTED LUNS DATA HAS CHANGED.
+ * Shows and hides units while commands run: every nexus that may see the LUN gets REPORTED LUNS
+ * DATA HAS CHANGED.
  * -EEXIST, -ENOENT. Removal ends the commands of the unit through this target, and returns at once:
  * `gone(ctx)` is called, perhaps before that, on any thread, when none is left.
  */
