@@ -33,6 +33,21 @@ static bool tasks_of(const struct scsi_device *dev, const struct scsi_it_l *it_l
 	return false;
 }
 
+/* Others whose tasks are aborted are to hear of that, if not from the tasks themselves. */
+static void attend_cleared_locked(struct scsi_device *dev, const struct scsi_it_l *own)
+{
+	struct list *link;
+
+	if (atomic_load(&dev->tell_aborted))
+		return;
+	for (link = dev->tasks.next; link != &dev->tasks; link = link->next) {
+		struct scsi_it_l *it_l = container_of(link, struct command, scsi.task)->scsi.it_l;
+
+		if (it_l != own)
+			scsi_attend_one_locked(it_l, SCSI_ASC_CLEARED_BY_ANOTHER);
+	}
+}
+
 /* What SAM-5 6.3.3 has a unit forget and tell. */
 static void unit_reset_locked(struct scsi_device *dev)
 {
@@ -60,8 +75,7 @@ static enum scsi_tmf_response tmf_unit_locked(struct scsi_it_l *it_l, struct scs
 		break;
 	case SCSI_CLEAR_TASK_SET:
 		scsi_tasks_abort_locked(dev, NULL, it_l);
-		if (!atomic_load(&dev->tell_aborted))
-			scsi_attend_locked(dev, it_l, SCSI_ASC_CLEARED_BY_ANOTHER);
+		attend_cleared_locked(dev, it_l);
 		break;
 	case SCSI_LU_RESET:
 	case SCSI_TARGET_RESET:
