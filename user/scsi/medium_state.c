@@ -31,7 +31,7 @@ static void medium_move(struct scsi_device *dev, struct command *cmd, bool load)
 		scsi_bad_cdb(cmd, 4, 1);
 		return;
 	}
-	if (removal_prevented(dev)) {
+	if (!load && removal_prevented(dev)) {
 		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_REMOVAL_PREVENTED);
 		return;
 	}

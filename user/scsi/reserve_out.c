@@ -341,6 +341,13 @@ static uint16_t news_of(const struct scsi_pr_table *before, const struct scsi_pr
 	return 0;
 }
 
+/* What the preempted had under way ends, and the medium is not theirs to hold. */
+static void preempt_and_abort_locked(struct scsi_it_l *it_l, const struct scsi_it_l *own)
+{
+	scsi_tasks_abort_locked(it_l->dev, it_l, own);
+	it_l->prevents_removal = false;
+}
+
 static bool out_commit(struct scsi_device *dev, struct command *cmd)
 {
 	struct scsi_reservations *r = dev->reservations;
@@ -355,7 +362,7 @@ static bool out_commit(struct scsi_device *dev, struct command *cmd)
 			continue;
 		scsi_attend_one_locked(it_l, news);
 		if (action == PREEMPT_AND_ABORT && news == SCSI_ASC_REGISTRATIONS_PREEMPTED)
-			scsi_tasks_abort_locked(dev, it_l, own);
+			preempt_and_abort_locked(it_l, own);
 	}
 	scsi_pr_copy(&r->current, &r->staged);
 	scsi_reservations_enforce_locked(dev);
