@@ -143,6 +143,26 @@ static void test_aborted_while_the_disk_works(void **state)
 	assert_int_equal(r.done, 1);
 }
 
+/* A request of many steps does not take the rest of them. */
+static void test_aborted_on_a_long_way(void **state)
+{
+	static const uint8_t write_same[10] = {0x41};
+	static const uint8_t ones[512] = {1};
+	struct request r;
+
+	fs.disk->hold = true;
+	fixture_scsi_start(&fs, &fc[0], 0, write_same, 10, ones, 512, NULL, 0);
+	fixture_disk_release(fs.disk);
+	assert_int_equal(started(), 2);
+	manage(&r, 0, SCSI_ABORT_TASK, &fc[0].cmd);
+	assert_int_equal(r.done, 0);
+	fixture_disk_release(fs.disk);
+	fixture_scsi_turn(&fs);
+	assert_int_equal(started(), 2);
+	assert_int_equal(fc[0].dropped, 1);
+	assert_int_equal(r.done, 1);
+}
+
 static void test_aborted_while_dormant(void **state)
 {
 	struct request r;
@@ -321,6 +341,7 @@ int main(void)
 		TEST(test_head_of_queue_passes_what_is_dormant),
 		TEST(test_aborted_while_its_data_is_awaited),
 		TEST(test_aborted_while_the_disk_works),
+		TEST(test_aborted_on_a_long_way),
 		TEST(test_aborted_while_dormant),
 		TEST(test_abort_task_set_spares_others),
 		TEST(test_clear_task_set_tells_the_others),

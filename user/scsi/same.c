@@ -51,6 +51,12 @@ static void write_zeroes(struct scsi_device *dev, struct command *cmd, bool unma
 	submit(dev, cmd, BLK_WRITE_ZEROES, unmap && dev->thin ? zeroes_next : NULL, change_done);
 }
 
+/* Aborted, a request of many steps ends with the one under way; its first one it takes always. */
+static bool stopped(const struct command *cmd)
+{
+	return cmd->scsi.moved && scsi_task_aborted(cmd);
+}
+
 /* As many copies at a time as the piece holds. */
 static bool copies_next(struct blk_io *io)
 {
@@ -59,7 +65,7 @@ static bool copies_next(struct blk_io *io)
 	uint64_t left = cmd->scsi.total - cmd->scsi.moved;
 	uint32_t len = left < cmd->data_in.len ? (uint32_t)left : cmd->data_in.len;
 
-	if (!left)
+	if (!left || stopped(cmd))
 		return false;
 	io->op = BLK_WRITE;
 	io->lba = scsi_sectors(dev, cmd->scsi.lba) + (cmd->scsi.moved >> BLK_SECTOR_SHIFT);
@@ -150,6 +156,8 @@ static bool unmap_next(struct blk_io *io)
 	struct scsi_device *dev = scsi_device_of(cmd);
 	uint64_t lba = 0, blocks = 0;
 
+	if (stopped(cmd))
+		return false;
 	while (cmd->scsi.moved < cmd->scsi.total &&
 	       !descriptor(dev, cmd, (uint32_t)cmd->scsi.moved++, &lba, &blocks))
 		;
