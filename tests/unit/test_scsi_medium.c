@@ -159,6 +159,13 @@ static void test_residuals(void **state)
 	assert_int_equal(fs.disk->log[fs.disk->requests - 1].nblocks, 1);
 }
 
+/* A write whose initiator only takes data: nothing is written, and nobody is told that it was. */
+static void test_a_write_in_the_other_direction(void **state)
+{
+	assert_int_equal(move(0x2a, 10, 8, 2, NULL, 0, 1024).asc, SCSI_ASC_INVALID_FIELD_IN_IU);
+	assert_int_equal(fs.disk->requests, 0);
+}
+
 static void test_large_logical_blocks(void **state)
 {
 	static const uint8_t capacity[10] = {0x25};
@@ -280,6 +287,7 @@ int main(void)
 		TEST(test_six_byte_length_of_zero_is_256, setup),
 		TEST(test_beyond_the_end, setup),
 		TEST(test_residuals, setup),
+		TEST(test_a_write_in_the_other_direction, setup),
 		TEST(test_large_logical_blocks, setup_4k),
 		TEST(test_force_unit_access, setup),
 		TEST(test_errors_of_the_medium, setup),

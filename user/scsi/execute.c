@@ -215,6 +215,15 @@ static bool medium_ok(struct scsi_device *dev, struct command *cmd)
 	return false;
 }
 
+/* False, with the command ended: what it is to write would have to come from where data goes to. */
+static bool direction_ok(struct command *cmd)
+{
+	if (!(cmd->scsi.opcode->flags & SCSI_WRITES) || !cmd->scsi.in_len || cmd->scsi.out_len)
+		return true;
+	scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
+	return false;
+}
+
 /* Whether it is a command that there is; false, with the command ended. */
 static bool opcode_ok(struct command *cmd)
 {
@@ -286,7 +295,7 @@ void scsi_start(struct command *cmd)
 		scsi_refuse(cmd, SCSI_KEY_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED);
 		return;
 	}
-	if (medium_ok(dev, cmd))
+	if (medium_ok(dev, cmd) && direction_ok(cmd))
 		cmd->scsi.opcode->execute(dev, cmd);
 }
 
