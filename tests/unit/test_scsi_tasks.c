@@ -96,6 +96,15 @@ static void test_head_of_queue_passes_what_is_dormant(void **state)
 	assert_int_equal(fc[1].delivered, 1);
 }
 
+/* Without an ACA condition nothing can be told to belong to it. */
+static void test_no_task_is_for_an_aca(void **state)
+{
+	start_read(0, 0, SCSI_ACA);
+	assert_int_equal(fixture_scsi_answer_of(&fc[0]).asc, SCSI_ASC_INVALID_MESSAGE);
+	assert_int_equal(fixture_scsi_answer_of(&fc[0]).key, SCSI_KEY_ILLEGAL_REQUEST);
+	assert_int_equal(started(), 0);
+}
+
 /* ---- task management ---- */
 
 struct request {
@@ -339,6 +348,7 @@ int main(void)
 		TEST(test_simple_tasks_run_side_by_side),
 		TEST(test_ordered_waits_and_is_waited_for),
 		TEST(test_head_of_queue_passes_what_is_dormant),
+		TEST(test_no_task_is_for_an_aca),
 		TEST(test_aborted_while_its_data_is_awaited),
 		TEST(test_aborted_while_the_disk_works),
 		TEST(test_aborted_on_a_long_way),

@@ -240,6 +240,9 @@ static bool opcode_ok(struct command *cmd)
 		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
 	} else if (scsi->cdb[scsi->opcode->cdb_len - 1] & CONTROL_NACA) {
 		scsi_bad_cdb(cmd, scsi->opcode->cdb_len - 1u, 2);
+	} else if (scsi->attribute == SCSI_ACA) {
+		/* There is never an ACA condition that it could belong to. */
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_MESSAGE);
 	} else {
 		return true;
 	}
