@@ -224,7 +224,7 @@ void fixture_scsi_open(struct fixture_scsi *fs, const struct fixture_scsi_config
 {
 	const struct arena_config memory = {.rx_frames = 1, .runs = RUNS, .run_frames = RUN_FRAMES};
 	const struct scsi_target_config port = {
-		.relative_port = 1,
+		.relative_port = config->relative_port ? config->relative_port : 1,
 		.protocol = 5,
 		.port_name = "iqn.2026-11.example:test,t,0x0001",
 		.device_name = "iqn.2026-11.example:test",

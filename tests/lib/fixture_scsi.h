@@ -18,6 +18,7 @@ struct fixture_scsi_config {
 	unsigned int logical_block; /* 0: 512 */
 	bool thin, removable, read_only;
 	struct state *state;
+	uint16_t relative_port;			      /* of the target port; 0: 1 */
 	const char *initiators[FIXTURE_SCSI_NEXUSES]; /* at most 19 bytes; NULL: "a", "b", "c" */
 };
 

@@ -506,6 +506,21 @@ static void test_kept_over_a_restart(void **state)
 	assert_int_equal(write_by(2), SCSI_GOOD);
 }
 
+/* Target ports are numbered anew by each process: a registration is found again by the names. */
+static void test_kept_for_the_same_port(void **state)
+{
+	assert_int_equal(out(0, REGISTER, 0, 0, 0xa, APTPL).status, SCSI_GOOD);
+	assert_int_equal(out(0, RESERVE, 3, 0xa, 0, 0).status, SCSI_GOOD);
+	fixture_scsi_close(&fs);
+	state_close(kept.state);
+	assert_int_equal(state_open(kept.dir, "disk", NULL, &kept.state, NULL), 0);
+	fixture_scsi_open(&fs,
+			  &(struct fixture_scsi_config){.state = kept.state, .relative_port = 2});
+	assert_int_equal(get_be16(in(3, 512).data + 8 + 18), 2);
+	assert_int_equal(write_by(0), SCSI_GOOD);
+	assert_int_equal(read_by(1), SCSI_RESERVATION_CONFLICT);
+}
+
 /* Who made a reservation of everybody's gives up his share: it is the others', also afterwards. */
 static void test_everybodys_kept_without_its_maker(void **state)
 {
@@ -778,6 +793,7 @@ int main(void)
 		TEST(test_persistent_outlives_nexus_and_reset),
 		TEST(test_a_reset_is_told_before_a_conflict),
 		TEST_KEPT(test_kept_over_a_restart),
+		TEST_KEPT(test_kept_for_the_same_port),
 		TEST_KEPT(test_everybodys_kept_without_its_maker),
 		TEST_WRITER(test_durable_before_the_answer),
 		TEST_WRITER(test_aborted_before_its_turn),

@@ -259,10 +259,6 @@ void scsi_nexus_begin(struct scsi_nexus *nexus, struct scsi_it_l *it_l);
 /* What began has ended; both may be gone afterwards. */
 void scsi_nexus_end(struct scsi_nexus *nexus, struct scsi_it_l *it_l);
 
-/* The relative identifiers of the ports that show a unit, at most `max`; returns how many. */
-unsigned int scsi_device_ports(struct scsi_device *dev, uint16_t *ports, unsigned int max);
-bool scsi_device_has_port(struct scsi_device *dev, uint16_t port);
-
 /* ---- pieces.c: the commands that move data, a piece after the other ---- */
 
 #define SCSI_PROTECT_BITS 0xe0 /* of byte 1: there is no protection information */

@@ -230,6 +230,7 @@ int scsi_target_open(const struct scsi_target_config *config, struct scsi_target
 {
 	struct scsi_target *target = calloc(1, sizeof(*target));
 
+	assert(strlen(config->port_name) < SCSI_PORT_NAME_MAX);
 	if (!target)
 		return error_set(err, ENOMEM, "out of memory");
 	target->config = *config;
@@ -343,37 +344,6 @@ static struct lun_change **changes_make(unsigned int n)
 		}
 	}
 	return changes;
-}
-
-unsigned int scsi_device_ports(struct scsi_device *dev, uint16_t *ports, unsigned int max)
-{
-	const struct scsi_lun *lun;
-	unsigned int n = 0;
-
-	pthread_mutex_lock(&dev->lock);
-	list_for_each_entry (lun, &dev->shown, link) {
-		uint16_t port = lun->target->config.relative_port;
-		bool seen = false;
-
-		for (unsigned int i = 0; i < n; i++)
-			seen |= ports[i] == port;
-		if (!seen && n < max)
-			ports[n++] = port;
-	}
-	pthread_mutex_unlock(&dev->lock);
-	return n;
-}
-
-bool scsi_device_has_port(struct scsi_device *dev, uint16_t port)
-{
-	const struct scsi_lun *lun;
-	bool has = false;
-
-	pthread_mutex_lock(&dev->lock);
-	list_for_each_entry (lun, &dev->shown, link)
-		has |= lun->target->config.relative_port == port;
-	pthread_mutex_unlock(&dev->lock);
-	return has;
 }
 
 /* Tells every nexus that the LUN is another's or nobody's. The target's lock is held. */

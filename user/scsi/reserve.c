@@ -6,6 +6,7 @@
 #include "scsi/reserve.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -104,17 +105,16 @@ static enum fit fit_of(const struct scsi_registration *r, const uint8_t *id, uin
 
 /* ---- the table ---- */
 
-int scsi_pr_find_port(const struct scsi_pr_table *table, uint16_t port, const uint8_t *id,
+int scsi_pr_find_port(const struct scsi_pr_table *table, const char *port, const uint8_t *id,
 		      uint32_t id_len)
 {
 	enum fit best = FIT_NOT;
 	int found = -1;
 
 	for (unsigned int i = 0; i < table->n; i++) {
-		enum fit fit =
-			table->list[i].port == port ? fit_of(&table->list[i], id, id_len) : FIT_NOT;
+		enum fit fit = fit_of(&table->list[i], id, id_len);
 
-		if (fit <= best)
+		if (fit <= best || strcmp(table->list[i].port, port))
 			continue;
 		best = fit;
 		found = (int)i;
@@ -124,7 +124,7 @@ int scsi_pr_find_port(const struct scsi_pr_table *table, uint16_t port, const ui
 
 int scsi_pr_find(const struct scsi_pr_table *table, const struct scsi_nexus *nexus)
 {
-	return scsi_pr_find_port(table, nexus->target->config.relative_port, nexus->transport_id,
+	return scsi_pr_find_port(table, nexus->target->config.port_name, nexus->transport_id,
 				 nexus->config.transport_id_len);
 }
 
@@ -133,7 +133,7 @@ bool scsi_pr_holds(const struct scsi_pr_table *table, int i)
 	return table->type && i >= 0 && (scsi_pr_type_all(table->type) || table->holder == i);
 }
 
-int scsi_pr_add(struct scsi_pr_table *table, uint64_t key, uint16_t port, const uint8_t *id,
+int scsi_pr_add(struct scsi_pr_table *table, uint64_t key, const char *port, const uint8_t *id,
 		uint32_t id_len)
 {
 	int i = scsi_pr_find_port(table, port, id, id_len);
@@ -145,9 +145,19 @@ int scsi_pr_add(struct scsi_pr_table *table, uint64_t key, uint16_t port, const 
 	r->key = key;
 	if (i >= 0)
 		return 0;
-	r->port = port;
+	snprintf(r->port, sizeof(r->port), "%s", port);
 	r->id_len = (uint16_t)id_len;
 	memcpy(r->id, id, id_len);
+	return 0;
+}
+
+uint16_t scsi_pr_port_locked(const struct scsi_device *dev, const struct scsi_registration *r)
+{
+	const struct scsi_lun *lun;
+
+	list_for_each_entry (lun, &dev->shown, link)
+		if (!strcmp(lun->target->config.port_name, r->port))
+			return lun->target->config.relative_port;
 	return 0;
 }
 

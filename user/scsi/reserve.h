@@ -2,8 +2,9 @@
 /*
  * Reservations (SPC-5 5.14, SPC-2 5.5): what the files that make, tell and keep them share.
  *
- * A registration belongs to an initiator port and a target port, by name: it outlives the nexus
- * and, with APTPL, the process. RESERVE(6) and (10) belong to a nexus and end with it.
+ * A registration belongs to an initiator port and a target port, by their names: it outlives the
+ * nexus and, with APTPL, the process, in which the target port may have another number. RESERVE(6)
+ * and (10) belong to a nexus and end with it.
  */
 #ifndef STGT_SCSI_RESERVE_H
 #define STGT_SCSI_RESERVE_H
@@ -26,7 +27,7 @@ enum scsi_pr_type {
 
 struct scsi_registration {
 	uint64_t key;
-	uint16_t port; /* relative target port identifier */
+	char port[SCSI_PORT_NAME_MAX]; /* the target port's name */
 	uint16_t id_len;
 	uint8_t id[SCSI_TRANSPORT_ID_MAX]; /* of the initiator port */
 };
@@ -58,11 +59,13 @@ bool scsi_pr_type_registrants(enum scsi_pr_type type);
 /* The registration of a nexus, or -1. */
 int scsi_pr_find(const struct scsi_pr_table *table, const struct scsi_nexus *nexus);
 bool scsi_pr_holds(const struct scsi_pr_table *table, int i);
-int scsi_pr_find_port(const struct scsi_pr_table *table, uint16_t port, const uint8_t *id,
+int scsi_pr_find_port(const struct scsi_pr_table *table, const char *port, const uint8_t *id,
 		      uint32_t id_len);
 /* Registers, or gives a registration another key. -ENOSPC: there are too many. */
-int scsi_pr_add(struct scsi_pr_table *table, uint64_t key, uint16_t port, const uint8_t *id,
+int scsi_pr_add(struct scsi_pr_table *table, uint64_t key, const char *port, const uint8_t *id,
 		uint32_t id_len);
+/* The relative identifier of a port that shows the unit now; 0: none. The unit's lock is held. */
+uint16_t scsi_pr_port_locked(const struct scsi_device *dev, const struct scsi_registration *r);
 /* Ends the reservation, too, if it was this one's, or everybody's and there is nobody left. */
 void scsi_pr_remove(struct scsi_pr_table *table, unsigned int i);
 void scsi_pr_copy(struct scsi_pr_table *to, const struct scsi_pr_table *from);

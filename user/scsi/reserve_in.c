@@ -19,14 +19,16 @@
 #define ALLOWS 0x10 /* TEST UNIT READY is allowed */
 #define PTPL_A 0x01
 
-static uint32_t put_keys(const struct scsi_pr_table *table, uint8_t *out)
+static uint32_t put_keys(const struct scsi_device *dev, const struct scsi_pr_table *table,
+			 uint8_t *out)
 {
 	for (unsigned int i = 0; i < table->n; i++)
 		put_be64(out + HEADER + 8 * i, table->list[i].key);
 	return 8 * table->n;
 }
 
-static uint32_t put_reservation(const struct scsi_pr_table *table, uint8_t *out)
+static uint32_t put_reservation(const struct scsi_device *dev, const struct scsi_pr_table *table,
+				uint8_t *out)
 {
 	if (!table->type)
 		return 0;
@@ -35,7 +37,8 @@ static uint32_t put_reservation(const struct scsi_pr_table *table, uint8_t *out)
 	return RESERVATION_LEN;
 }
 
-static uint32_t put_full_status(const struct scsi_pr_table *table, uint8_t *out)
+static uint32_t put_full_status(const struct scsi_device *dev, const struct scsi_pr_table *table,
+				uint8_t *out)
 {
 	uint8_t *at = out + HEADER;
 
@@ -47,7 +50,7 @@ static uint32_t put_full_status(const struct scsi_pr_table *table, uint8_t *out)
 			at[12] = R_HOLDER;
 			at[13] = (uint8_t)table->type;
 		}
-		put_be16(at + 18, r->port);
+		put_be16(at + 18, scsi_pr_port_locked(dev, r));
 		put_be32(at + 20, r->id_len);
 		memcpy(at + STATUS_LEN, r->id, r->id_len);
 		at += STATUS_LEN + r->id_len;
@@ -57,7 +60,8 @@ static uint32_t put_full_status(const struct scsi_pr_table *table, uint8_t *out)
 
 /* Everything that begins with the generation and a length. */
 static void list_in(struct scsi_device *dev, struct command *cmd,
-		    uint32_t (*put)(const struct scsi_pr_table *table, uint8_t *out))
+		    uint32_t (*put)(const struct scsi_device *dev,
+				    const struct scsi_pr_table *table, uint8_t *out))
 {
 	const struct scsi_reservations *r = dev->reservations;
 	uint32_t len = 0;
@@ -71,7 +75,7 @@ static void list_in(struct scsi_device *dev, struct command *cmd,
 	out = calloc(1, HEADER + RESERVATION_LEN +
 				r->current.n * (size_t)(STATUS_LEN + SCSI_TRANSPORT_ID_MAX));
 	if (out) {
-		len = put(&r->current, out);
+		len = put(dev, &r->current, out);
 		put_be32(out, r->current.generation);
 		put_be32(out + 4, len);
 	}

@@ -6,15 +6,15 @@
  */
 #include "scsi/reserve.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_LEN      24u
-#define APTPL	      0x01
-#define ALL_TG_PT     0x04
-#define SPEC_I_PT     0x08
-#define UNREG	      0x02 /* REGISTER AND MOVE */
-#define OUT_PORTS_MAX 64u
+#define LIST_LEN  24u
+#define APTPL	  0x01
+#define ALL_TG_PT 0x04
+#define SPEC_I_PT 0x08
+#define UNREG	  0x02 /* REGISTER AND MOVE */
 
 enum action {
 	REGISTER = 0,
@@ -39,6 +39,10 @@ struct out {
 	uint64_t key, action_key;
 	int own; /* the nexus's registration, or -1 */
 	bool changed;
+	/* Who is registered, and whether what he has stays. */
+	const uint8_t *id;
+	uint32_t id_len;
+	bool others;
 };
 
 static void conflict(struct out *o)
@@ -76,26 +80,35 @@ static void changed(struct out *o)
 
 /* ---- registering ---- */
 
-/* Of a nexus on one port, or on all that show the unit. */
-static unsigned int ports_of(struct out *o, uint16_t ports[OUT_PORTS_MAX])
+/* Calls `each` with the nexus's port, or with all that show the unit. */
+static void for_ports(struct out *o, void (*each)(struct out *o, const char *port))
 {
-	if (o->list[20] & ALL_TG_PT)
-		return scsi_device_ports(o->dev, ports, OUT_PORTS_MAX);
-	ports[0] = o->nexus->target->config.relative_port;
-	return 1;
+	const struct scsi_lun *lun;
+
+	if (!(o->list[20] & ALL_TG_PT)) {
+		each(o, o->nexus->target->config.port_name);
+		return;
+	}
+	pthread_mutex_lock(&o->dev->lock);
+	list_for_each_entry (lun, &o->dev->shown, link)
+		each(o, lun->target->config.port_name);
+	pthread_mutex_unlock(&o->dev->lock);
+}
+
+static void add_on(struct out *o, const char *port)
+{
+	if (refused(o) || (o->others && scsi_pr_find_port(o->table, port, o->id, o->id_len) >= 0))
+		return;
+	if (scsi_pr_add(o->table, o->action_key, port, o->id, o->id_len))
+		scsi_verdict_refuse(o->verdict, SCSI_ASC_INSUFFICIENT_RESOURCES);
 }
 
 static void add(struct out *o, const uint8_t *id, uint32_t id_len, bool others)
 {
-	uint16_t ports[OUT_PORTS_MAX];
-	unsigned int n = ports_of(o, ports);
-
-	for (unsigned int i = 0; i < n && !refused(o); i++) {
-		if (others && scsi_pr_find_port(o->table, ports[i], id, id_len) >= 0)
-			continue;
-		if (scsi_pr_add(o->table, o->action_key, ports[i], id, id_len))
-			scsi_verdict_refuse(o->verdict, SCSI_ASC_INSUFFICIENT_RESOURCES);
-	}
+	o->id = id;
+	o->id_len = id_len;
+	o->others = others;
+	for_ports(o, add_on);
 }
 
 /* SPEC_I_PT: the ports of others that the list names. */
@@ -118,18 +131,13 @@ static void add_listed(struct out *o)
 	}
 }
 
-static void unregister(struct out *o)
+static void unregister_on(struct out *o, const char *port)
 {
-	uint16_t ports[OUT_PORTS_MAX];
-	unsigned int n = ports_of(o, ports);
+	int found = scsi_pr_find_port(o->table, port, o->nexus->transport_id,
+				      o->nexus->config.transport_id_len);
 
-	for (unsigned int i = 0; i < n; i++) {
-		int found = scsi_pr_find_port(o->table, ports[i], o->nexus->transport_id,
-					      o->nexus->config.transport_id_len);
-
-		if (found >= 0)
-			scsi_pr_remove(o->table, (unsigned int)found);
-	}
+	if (found >= 0)
+		scsi_pr_remove(o->table, (unsigned int)found);
 }
 
 static void out_register(struct out *o)
@@ -152,7 +160,7 @@ static void out_register(struct out *o)
 	if (o->own < 0 && !o->action_key)
 		return;
 	if (!o->action_key)
-		unregister(o);
+		for_ports(o, unregister_on);
 	else
 		add(o, o->nexus->transport_id, o->nexus->config.transport_id_len, false);
 	if (listed && !refused(o))
@@ -161,10 +169,24 @@ static void out_register(struct out *o)
 	changed(o);
 }
 
+/* The name of the port with this relative identifier; false: none that shows the unit has it. */
+static bool port_name(struct scsi_device *dev, uint16_t relative, char name[SCSI_PORT_NAME_MAX])
+{
+	const struct scsi_lun *lun;
+
+	name[0] = 0;
+	pthread_mutex_lock(&dev->lock);
+	list_for_each_entry (lun, &dev->shown, link)
+		if (lun->target->config.relative_port == relative)
+			snprintf(name, SCSI_PORT_NAME_MAX, "%s", lun->target->config.port_name);
+	pthread_mutex_unlock(&dev->lock);
+	return name[0];
+}
+
 static void out_move(struct out *o)
 {
 	uint8_t protocol = o->nexus->target->config.protocol;
-	uint16_t port = get_be16(o->list + 18);
+	char port[SCSI_PORT_NAME_MAX];
 	const uint8_t *id = o->list + LIST_LEN;
 	uint32_t id_len;
 	int to;
@@ -180,7 +202,7 @@ static void out_move(struct out *o)
 		scsi_verdict_bad_list(o->verdict, 8, 7);
 	else if (o->list[17] & APTPL && !o->dev->state)
 		scsi_verdict_bad_list(o->verdict, 17, 0);
-	else if (!scsi_device_has_port(o->dev, port))
+	else if (!port_name(o->dev, get_be16(o->list + 18), port))
 		scsi_verdict_bad_list(o->verdict, 18, 7);
 	else if (!id_len || get_be32(o->list + 20) != o->len - LIST_LEN)
 		scsi_verdict_bad_list(o->verdict, 20, 7);

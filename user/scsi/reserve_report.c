@@ -29,14 +29,16 @@ static json_t *initiator_json(const uint8_t *id, uint32_t len)
 	return json_text(text);
 }
 
-static json_t *registration_json(const struct scsi_pr_table *table, unsigned int i)
+static json_t *registration_json(const struct scsi_device *dev, unsigned int i)
 {
+	const struct scsi_pr_table *table = &dev->reservations->current;
 	const struct scsi_registration *r = &table->list[i];
 	char key[19];
 
 	snprintf(key, sizeof(key), "0x%016" PRIx64, r->key);
 	return json_pack("{s:o, s:i, s:s, s:b}", "initiator", initiator_json(r->id, r->id_len),
-			 "port", (int)r->port, "key", key, "holder", scsi_pr_holds(table, (int)i));
+			 "port", (int)scsi_pr_port_locked(dev, r), "key", key, "holder",
+			 scsi_pr_holds(table, (int)i));
 }
 
 json_t *scsi_device_reservation(struct scsi_device *dev)
@@ -51,7 +53,7 @@ json_t *scsi_device_reservation(struct scsi_device *dev)
 		holder = initiator_json(r->simple->nexus->transport_id,
 					r->simple->nexus->config.transport_id_len);
 	for (unsigned int i = 0; i < r->current.n; i++)
-		json_array_append_new(list, registration_json(&r->current, i));
+		json_array_append_new(list, registration_json(dev, i));
 	pthread_mutex_unlock(&dev->lock);
 	return json_pack("{s:s, s:o, s:o, s:I}", "type", type, "reserved_by", holder,
 			 "registrations", list, "conflicts",

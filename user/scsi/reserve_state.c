@@ -3,9 +3,11 @@
  * Reservations over a restart (APTPL): section "scsi_reservations" of the unit's state.
  *
  *	{ "type": 1, "holder": 0,
- *	  "registrations": [ { "key": "00000000000000ab", "port": 1, "id": "0500..." } ] }
+ *	  "registrations": [ { "key": "00000000000000ab", "port": "iqn...,t,0x0001",
+ *	                        "id": "0500..." } ] }
  *
- * Keys are 16 hexadecimal digits, identifiers TransportIDs in hexadecimal.
+ * Keys are 16 hexadecimal digits, ports names of target ports, identifiers TransportIDs in
+ * hexadecimal.
  */
 #include "scsi/reserve.h"
 
@@ -20,7 +22,7 @@ static json_t *registration_describe(const struct scsi_registration *r)
 
 	snprintf(key, sizeof(key), "%016" PRIx64, r->key);
 	hex_format(r->id, r->id_len, id);
-	return json_pack("{s:s, s:i, s:s}", "key", key, "port", (int)r->port, "id", id);
+	return json_pack("{s:s, s:s, s:s}", "key", key, "port", r->port, "id", id);
 }
 
 json_t *scsi_reservations_describe(struct scsi_device *dev)
@@ -43,20 +45,19 @@ json_t *scsi_reservations_describe(struct scsi_device *dev)
 static bool registration_load(struct scsi_pr_table *table, const json_t *value)
 {
 	struct scsi_registration *r = &table->list[table->n];
-	const char *key, *id;
-	size_t id_len;
-	int port;
+	const char *key, *port, *id;
+	size_t port_len, id_len;
 	char *end;
 
 	if (table->n == SCSI_REGISTRATIONS_MAX ||
-	    json_unpack((json_t *)value, "{s:s, s:i, s:s%}", "key", &key, "port", &port, "id", &id,
-			&id_len) ||
-	    port < 0 || port > UINT16_MAX || id_len % 8 || id_len < 2 * 24 ||
+	    json_unpack((json_t *)value, "{s:s, s:s%, s:s%}", "key", &key, "port", &port, &port_len,
+			"id", &id, &id_len) ||
+	    port_len >= sizeof(r->port) || id_len % 8 || id_len < 2 * 24 ||
 	    id_len > 2 * SCSI_TRANSPORT_ID_MAX || !hex_parse(id, id_len, r->id, sizeof(r->id)))
 		return false;
 	errno = 0;
 	r->key = strtoull(key, &end, 16);
-	r->port = (uint16_t)port;
+	memcpy(r->port, port, port_len + 1);
 	r->id_len = (uint16_t)(id_len / 2);
 	table->n++;
 	return !errno && end == key + 16;

@@ -62,12 +62,15 @@ enum scsi_access {
 	SCSI_ACCESS_UNAVAILABLE = 3,
 };
 
+#define SCSI_PORT_NAME_MAX 240u
+
 struct scsi_target_config {
 	uint16_t relative_port;	 /* SPC-5 relative target port identifier, from 1 */
 	uint16_t group;		 /* target port group: ports whose access state is one */
 	enum scsi_access access; /* what that is for units that come */
 	uint8_t protocol;	 /* SPC-5 7.6.1: 5 is iSCSI, 0 Fibre Channel */
-	const char *port_name;	 /* for designators: "iqn...,t,0x0001"; copied */
+	/* The port's, at most SCSI_PORT_NAME_MAX with its NUL: "iqn...,t,0x0001"; copied. */
+	const char *port_name;
 	const char *device_name; /* the target device's; copied */
 };
 
