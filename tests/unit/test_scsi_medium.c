@@ -276,6 +276,26 @@ static void test_write_atomic(void **state)
 	assert_int_equal(fs.disk->requests, 1);
 }
 
+/* A store that keeps any write whole: as much as goes to it in one request, wherever it begins. */
+static void test_write_atomic_of_many_blocks(void **state)
+{
+	uint8_t cdb[16] = {0x9c, [9] = 17, [12] = 2};
+	const uint8_t inquiry[6] = {0x12, 1, 0xb0, 0, 64};
+	struct fixture_scsi_answer a;
+
+	fs.disk->disk.atomic_max = UINT32_MAX;
+	a = fixture_scsi_run(&fs, 0, inquiry, 6, NULL, 0, 64);
+	assert_int_equal(get_be32(a.data + 44), 512);
+	assert_int_equal(get_be32(a.data + 48), 1);
+	assert_int_equal(fixture_scsi_run(&fs, 0, cdb, 16, data, 512 * 512, 0).status, SCSI_GOOD);
+	assert_memory_equal(fs.disk->data + 17 * 512, data, 512 * 512);
+	assert_int_equal(fs.disk->requests, 1);
+	cdb[13] = 1;
+	assert_int_equal(fixture_scsi_run(&fs, 0, cdb, 16, data, 513 * 512, 0).asc,
+			 SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(fs.disk->requests, 1);
+}
+
 #define TEST(name, up) cmocka_unit_test_setup_teardown(name, up, teardown)
 
 int main(void)
@@ -292,6 +312,7 @@ int main(void)
 		TEST(test_force_unit_access, setup),
 		TEST(test_errors_of_the_medium, setup),
 		TEST(test_write_atomic, setup),
+		TEST(test_write_atomic_of_many_blocks, setup),
 		TEST(test_read_only, setup_read_only),
 	};
 

@@ -11,6 +11,7 @@ static int null_open(struct disk *disk, struct error *err)
 {
 	disk->nblocks = disk->spec.size >> BLK_SECTOR_SHIFT;
 	disk->physical_block = disk->spec.block_size ? disk->spec.block_size : 4096;
+	disk->atomic_max = UINT32_MAX; /* nothing outlives a power cut */
 	disk->read_only = disk->spec.read_only;
 	disk->can_unmap = true;
 	disk_identity_init(disk, disk->name);

@@ -185,6 +185,11 @@ struct disk {
 	_Atomic uint64_t nblocks;      /* capacity in sectors; changes at disk_resize() */
 	_Atomic uint32_t flush_errors; /* flushes and durable changes that failed: see lu/lu.h */
 	uint32_t physical_block;       /* bytes */
+	/*
+	 * Bytes of one WRITE that are there wholly or not at all after a power cut, wherever it
+	 * begins; 0: an aligned physical block.
+	 */
+	uint32_t atomic_max;
 	bool read_only;
 	bool writeback; /* completed writes may be volatile until a flush */
 	bool can_unmap;

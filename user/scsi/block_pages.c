@@ -21,6 +21,7 @@ uint16_t scsi_vpd_block_limits(struct scsi_device *dev, const struct scsi_nexus 
 {
 	uint32_t physical = scsi_physical_blocks(dev);
 	uint32_t caw = SCSI_CAW_MAX >> dev->block_shift;
+	const struct scsi_atomic atomic = scsi_atomic_limits(dev);
 
 	memset(page, 0, BLOCK_LIMITS_LEN);
 	page[1] = caw < 0xff ? (uint8_t)caw : 0xff;
@@ -35,8 +36,8 @@ uint16_t scsi_vpd_block_limits(struct scsi_device *dev, const struct scsi_nexus 
 		put_be32(page + 28, 0x80000000u); /* UGAVALID, alignment 0 */
 	}
 	/* WRITE ATOMIC: the longest, and where it may begin. */
-	put_be32(page + 40, physical);
-	put_be32(page + 44, physical);
+	put_be32(page + 40, atomic.max);
+	put_be32(page + 44, atomic.alignment);
 	put_be32(page + 48, 1);
 	return BLOCK_LIMITS_LEN;
 }

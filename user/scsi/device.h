@@ -178,6 +178,11 @@ static inline uint32_t scsi_physical_blocks(const struct scsi_device *dev)
 	return blocks ? blocks : 1;
 }
 
+/* Where WRITE ATOMIC may begin, and how long it may be, in logical blocks: medium.c. */
+struct scsi_atomic {
+	uint32_t alignment, max;
+};
+
 /* ---- how a command ends: execute.c ---- */
 
 /* With what stands in cmd->scsi and cmd->data_in. */
@@ -294,6 +299,7 @@ void scsi_test_unit_ready(struct scsi_device *dev, struct command *cmd);
 void scsi_read(struct scsi_device *dev, struct command *cmd);
 void scsi_write(struct scsi_device *dev, struct command *cmd);
 void scsi_write_atomic(struct scsi_device *dev, struct command *cmd);
+struct scsi_atomic scsi_atomic_limits(const struct scsi_device *dev);
 void scsi_synchronize_cache(struct scsi_device *dev, struct command *cmd);
 void scsi_read_capacity_10(struct scsi_device *dev, struct command *cmd);
 void scsi_read_capacity_16(struct scsi_device *dev, struct command *cmd);

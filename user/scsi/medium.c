@@ -179,13 +179,24 @@ void scsi_write(struct scsi_device *dev, struct command *cmd)
 /* ---- WRITE ATOMIC ---- */
 
 /*
- * SBC-4 4.29: all or nothing, whatever happens meanwhile. Other commands never see a part of one
- * request; but when the power goes a store keeps its promise for a physical block and no more.
+ * SBC-4 4.29: all or nothing, whatever happens meanwhile. Other commands, of whatever transport,
+ * never see a part of one request, so the longest is one piece; but of what a power cut leaves most
+ * stores promise no more than a physical block.
  */
+struct scsi_atomic scsi_atomic_limits(const struct scsi_device *dev)
+{
+	uint32_t physical = scsi_physical_blocks(dev), store = dev->lu->disk->atomic_max;
+
+	if (!store)
+		return (struct scsi_atomic){.alignment = physical, .max = physical};
+	store = store < SCSI_PIECE_MAX ? store : SCSI_PIECE_MAX;
+	return (struct scsi_atomic){.alignment = 1, .max = store >> dev->block_shift};
+}
+
 void scsi_write_atomic(struct scsi_device *dev, struct command *cmd)
 {
 	struct scsi_command *scsi = &cmd->scsi;
-	uint32_t physical = scsi_physical_blocks(dev);
+	const struct scsi_atomic limits = scsi_atomic_limits(dev);
 
 	if (scsi->cdb[1] & SCSI_PROTECT_BITS) {
 		scsi_bad_cdb(cmd, 1, 7);
@@ -199,9 +210,9 @@ void scsi_write_atomic(struct scsi_device *dev, struct command *cmd)
 	scsi->wanted = scsi->total = scsi->blocks << dev->block_shift;
 	if (get_be16(scsi->cdb + 10))
 		scsi_bad_cdb(cmd, 10, 7);
-	else if (scsi->blocks > physical)
+	else if (scsi->blocks > limits.max)
 		scsi_bad_cdb(cmd, 12, 7);
-	else if (scsi->blocks && scsi->lba % physical)
+	else if (scsi->blocks && scsi->lba % limits.alignment)
 		scsi_bad_cdb(cmd, 2, 7);
 	else if (scsi->out_len < scsi->wanted)
 		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
