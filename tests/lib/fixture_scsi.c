@@ -3,7 +3,10 @@
 
 #include "base/bytes.h"
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define RUNS	   64u
 #define RUN_FRAMES 16u
@@ -294,4 +297,22 @@ void fixture_scsi_restart(struct fixture_scsi *fs, struct fixture_scsi_kept *kep
 	fixture_scsi_close(fs);
 	state_close(kept->state);
 	open_with_state(fs, kept, NULL);
+}
+
+void fixture_scsi_kept_block(struct fixture_scsi_kept *kept, bool block)
+{
+	char *dir = strdup(kept->dir);
+	FILE *in_the_way;
+
+	assert(dir);
+	if (!block) {
+		assert(!remove(dir) && !mkdir(dir, 0700));
+		free(dir);
+		return;
+	}
+	fixture_dir_remove(kept->dir);
+	kept->dir = dir;
+	in_the_way = fopen(dir, "w");
+	assert(in_the_way);
+	fclose(in_the_way);
 }

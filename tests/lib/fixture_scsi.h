@@ -80,6 +80,9 @@ void fixture_scsi_close_kept(struct fixture_scsi *fs, struct fixture_scsi_kept *
 /* Closes the unit and opens it again with what it remembers. */
 void fixture_scsi_restart(struct fixture_scsi *fs, struct fixture_scsi_kept *kept);
 
+/* Has every save fail, as the directory is a file; and be possible again. */
+void fixture_scsi_kept_block(struct fixture_scsi_kept *kept, bool block);
+
 /* Runs the messages that wait. */
 void fixture_scsi_turn(struct fixture_scsi *fs);
 

@@ -9,10 +9,7 @@
 
 #include "base/bytes.h"
 #include "fixture_scsi.h"
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum {
 	REGISTER,
@@ -640,16 +637,8 @@ static void test_preempt_and_abort_is_aborted(void **state)
 static void test_cannot_be_saved(void **state)
 {
 	struct fixture_scsi_answer a;
-	char *path = strdup(kept.dir);
-	FILE *in_the_way;
 
-	/* The directory is a file now. */
-	assert_non_null(path);
-	fixture_dir_remove(kept.dir);
-	kept.dir = path;
-	in_the_way = fopen(path, "w");
-	assert_non_null(in_the_way);
-	fclose(in_the_way);
+	fixture_scsi_kept_block(&kept, true);
 	start_register(0, 0xa);
 	save();
 	a = fixture_scsi_answer_of(&changes[0]);
@@ -657,8 +646,7 @@ static void test_cannot_be_saved(void **state)
 	assert_int_equal(a.asc, SCSI_ASC_TARGET_FAILURE);
 	fixture_scsi_end(&changes[0]);
 	assert_keys(0, NULL);
-	assert_int_equal(remove(path), 0);
-	assert_int_equal(mkdir(path, 0700), 0);
+	fixture_scsi_kept_block(&kept, false);
 	start_register(0, 0xa);
 	save();
 	assert_int_equal(changes[0].cmd.scsi.status, SCSI_GOOD);

@@ -60,11 +60,16 @@ static struct fixture_scsi_answer run(unsigned int n, uint8_t opcode, uint32_t i
 	return fixture_scsi_run(&fs, n, cdb, opcode < 0x20 ? 6 : 10, NULL, 0, in_len);
 }
 
+static void release(void)
+{
+	fixture_disk_release(fs.disk);
+	fixture_scsi_turn(&fs);
+}
+
 static void release_all(void)
 {
 	while (fs.queue.inflight)
-		fixture_disk_release(fs.disk);
-	fixture_scsi_turn(&fs);
+		release();
 }
 
 /* ---- bytes ---- */
@@ -129,7 +134,7 @@ static void test_others_wait(void **state)
 	assert_int_equal(a.asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
 	before = get_be16(a.sense + 16);
 	for (unsigned int i = 0; i < 16; i++)
-		fixture_disk_release(fs.disk);
+		release();
 	a = run(1, 0x28, 0);
 	assert_int_equal(a.asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
 	assert_true(get_be16(a.sense + 16) > before + 20000);
@@ -142,6 +147,23 @@ static void test_others_wait(void **state)
 	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
 	assert_int_equal(lu_excluded(&fs.lu), LU_OPEN);
 	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0));
+}
+
+/* Also on a store that never makes anybody wait. */
+static void test_thread_is_shared(void **state)
+{
+	uint8_t cdb[10] = {0x48, IMMED | OVERWRITE};
+
+	put_be16(cdb + 7, pattern(0x01, 4, 0x11));
+	fixture_scsi_start(&fs, &waiting, 0, cdb, 10, list, 8, NULL, 0);
+	assert_int_equal(waiting.delivered, 1);
+	fixture_scsi_end(&waiting);
+	for (unsigned int i = 1; i < 4; i++) {
+		assert_int_equal(fs.disk->requests, i);
+		assert_true(mailbox_drain(&fs.mailbox));
+	}
+	fixture_scsi_turn(&fs);
+	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0x11));
 }
 
 /* A write that began before and whose data comes now. */
@@ -216,7 +238,7 @@ static void test_thread_ends(void **state)
 	fs.disk->hold = true;
 	assert_int_equal(sanitize(IMMED | OVERWRITE, pattern(0x01, 4, 0)).status, SCSI_GOOD);
 	fs.queue.closing = true;
-	fixture_disk_release(fs.disk);
+	release();
 	assert_int_equal(fs.queue.inflight, 0);
 	assert_int_equal(run(1, 0x00, 0).asc, SCSI_ASC_SANITIZE_FAILED);
 }
@@ -230,6 +252,7 @@ int main(void)
 		TEST(test_block_erase),
 		TEST(test_refused),
 		TEST(test_others_wait),
+		TEST(test_thread_is_shared),
 		TEST(test_old_data_does_not_land),
 		TEST(test_goes_on_after_its_command),
 		TEST(test_failure),

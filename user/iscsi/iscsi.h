@@ -172,6 +172,7 @@ int iscsi_worker_open(const struct iscsi_worker_config *config, struct iscsi_wor
 /* Only when iscsi_worker_busy() is false. */
 void iscsi_worker_close(struct iscsi_worker *worker);
 void *iscsi_worker_ctx(const struct iscsi_worker *worker);
+struct blk_queue *iscsi_worker_queue(const struct iscsi_worker *worker);
 /* There is a connection, or a session whose commands have not all ended. */
 bool iscsi_worker_busy(const struct iscsi_worker *worker);
 

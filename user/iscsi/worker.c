@@ -51,6 +51,11 @@ void *iscsi_worker_ctx(const struct iscsi_worker *worker)
 	return worker->config.ctx;
 }
 
+struct blk_queue *iscsi_worker_queue(const struct iscsi_worker *worker)
+{
+	return worker->config.queue;
+}
+
 bool iscsi_worker_busy(const struct iscsi_worker *worker)
 {
 	return !list_empty(&worker->conns) || !list_empty(&worker->sessions);

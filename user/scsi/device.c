@@ -22,7 +22,6 @@ int scsi_device_open(const struct scsi_device_config *config, struct scsi_device
 	dev->removable = config->removable;
 	dev->thin = config->thin && config->lu->disk->can_unmap;
 	pthread_mutex_init(&dev->lock, NULL);
-	pthread_cond_init(&dev->sanitize_ended, NULL);
 	list_init(&dev->it_ls);
 	list_init(&dev->tasks);
 	list_init(&dev->abort_waits);
@@ -30,6 +29,8 @@ int scsi_device_open(const struct scsi_device_config *config, struct scsi_device
 	atomic_init(&dev->loaded, true);
 	list_init(&dev->shown);
 	ret = scsi_modes_open(dev, err);
+	if (!ret)
+		ret = scsi_sanitize_load(dev, err);
 	if (!ret)
 		ret = scsi_reservations_open(dev, err);
 	if (ret) {
@@ -44,11 +45,10 @@ void scsi_device_close(struct scsi_device *dev)
 {
 	if (!dev)
 		return;
-	assert(list_empty(&dev->it_ls) && list_empty(&dev->tasks));
-	scsi_sanitize_stop(dev);
+	assert(list_empty(&dev->it_ls) && list_empty(&dev->tasks) && !dev->sanitize);
 	scsi_modes_close(dev);
 	scsi_reservations_close(dev);
-	pthread_cond_destroy(&dev->sanitize_ended);
+	free(dev->sanitize_left);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 }

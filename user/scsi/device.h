@@ -103,12 +103,14 @@ struct scsi_device {
 	_Atomic uint64_t conflicts;		    /* commands that a reservation refused */
 	_Atomic uint64_t read_errors, write_errors; /* of the medium: log.c */
 
-	struct scsi_sanitize *sanitize; /* at work: sanitize.c */
-	pthread_cond_t sanitize_ended;
-	bool sanitize_unrestricted; /* the one that failed may be left */
+	struct scsi_sanitize *sanitize;	     /* at work: sanitize.c */
+	struct scsi_sanitize *sanitize_left; /* by another process: waits for a thread */
+	bool sanitize_unrestricted;	     /* the one that failed may be left */
+	void (*stopped)(void *ctx);	     /* waits for the end of `sanitize`; or NULL */
+	void *stopped_ctx;
 
 	/* To look at without the lock. */
-	atomic_uint sanitize_state;    /* enum sanitize_state */
+	atomic_uint sanitize_state;    /* enum scsi_sanitize_state */
 	atomic_uint sanitize_progress; /* of 65536 */
 	atomic_bool sanitize_stop;     /* the unit goes */
 	atomic_bool loaded;	       /* the medium, of a removable unit */
@@ -366,7 +368,7 @@ void scsi_get_lba_status(struct scsi_device *dev, struct command *cmd);
 void scsi_read_defect_data(struct scsi_device *dev, struct command *cmd);
 void scsi_pre_fetch(struct scsi_device *dev, struct command *cmd);
 
-/* ---- sanitize.c ---- */
+/* ---- sanitize.c, sanitize_state.c ---- */
 
 void scsi_sanitize_overwrite(struct scsi_device *dev, struct command *cmd);
 void scsi_sanitize_erase(struct scsi_device *dev, struct command *cmd);
@@ -375,9 +377,10 @@ void scsi_sanitize_exit(struct scsi_device *dev, struct command *cmd);
 bool scsi_sanitize_refuses(const struct command *cmd, struct scsi_sense *sense);
 /* Whether there is something that REQUEST SENSE tells. */
 bool scsi_sanitize_tells(struct scsi_device *dev, struct scsi_sense *sense);
+/* Whether one runs or failed: the medium is nobody's then. */
 bool scsi_sanitizing(const struct scsi_device *dev);
-/* Stops the one that runs and waits for its piece to end; not on its thread. */
-void scsi_sanitize_stop(struct scsi_device *dev);
+/* With what the state says: before anybody looks at the unit. */
+int scsi_sanitize_load(struct scsi_device *dev, struct error *err);
 
 /* ---- inquiry.c, vpd.c, luns.c ---- */
 

@@ -2,13 +2,14 @@
 /*
  * SANITIZE (SBC-4 4.11, 5.30): what was on the medium cannot be read any more. Once begun it goes
  * on whatever becomes of the command and its initiator, a piece at a time, on the thread where it
- * began; it ends early only with the unit or with the thread.
+ * began; it ends early only with the unit or with the thread, and then the next process that has
+ * the unit begins it again: that it runs is saved before anything is written.
  *
  * OVERWRITE writes and has the store make it durable. BLOCK ERASE has the store give the space back
  * and promises no more than that nobody reads it through this unit. CRYPTO ERASE is not offered, as
  * nothing is encrypted.
  */
-#include "scsi/device.h"
+#include "scsi/sanitize.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,27 +26,6 @@
 /* Progress is what the store has, and its cache is not filled for an operation in the background.
  */
 #define VOLATILE_MAX (1ull << 14)
-
-enum sanitize_state {
-	SANITIZE_NONE,
-	SANITIZE_RUNS,
-	SANITIZE_FAILED
-};
-
-struct scsi_sanitize {
-	struct scsi_device *dev;
-	struct blk_queue *queue;
-	struct command *cmd; /* waits for the end; NULL: nobody does */
-	struct blk_io io;
-	uint64_t total, at; /* sectors of a pass */
-	uint64_t volatiles; /* sectors written since the last flush */
-	unsigned int passes, pass;
-	bool erase, invert, unrestricted;
-	uint8_t step; /* of erasing a piece */
-	uint32_t run; /* memory that holds the pattern */
-	uint32_t run_len;
-	struct span span;
-};
 
 /* ---- what others are told ---- */
 
@@ -87,61 +67,139 @@ bool scsi_sanitize_tells(struct scsi_device *dev, struct scsi_sense *sense)
 
 bool scsi_sanitizing(const struct scsi_device *dev)
 {
-	return atomic_load(&dev->sanitize_state) == SANITIZE_RUNS;
+	return atomic_load(&dev->sanitize_state) != SANITIZE_NONE;
+}
+
+/* ---- what is remembered ---- */
+
+/* No unit is closed and no thread ends before it is known what became of the save. */
+static void saved(struct state_save *save, void (*then)(struct scsi_sanitize *s, bool good))
+{
+	struct scsi_sanitize *s = container_of(save, struct scsi_sanitize, save);
+
+	s->queue->inflight--;
+	then(s, !save->result);
+}
+
+/* `done` passes itself on to saved(). Where nothing is kept it is called at once. */
+static void save_state(struct scsi_sanitize *s, enum scsi_sanitize_state state,
+		       void (*done)(struct state_save *save))
+{
+	s->queue->inflight++;
+	s->save.reply = s->queue->mailbox;
+	s->save.done = done;
+	s->save.result = 0;
+	if (s->dev->state)
+		state_save(s->dev->state, &s->save, SCSI_SANITIZE_SECTION,
+			   scsi_sanitize_describe(state, s));
+	else
+		done(&s->save);
 }
 
 /* ---- the end ---- */
 
 /* Whoever waited hears of it, if it was not aborted meanwhile. */
-static void tell(struct command *cmd, bool good)
+static void tell(struct command *cmd, bool good, enum scsi_key key, uint16_t asc)
 {
 	if (scsi_task_aborted(cmd))
 		scsi_end(cmd, SCSI_TASK_ABORTED);
 	else if (good)
 		scsi_good(cmd);
 	else
-		scsi_refuse(cmd, SCSI_KEY_MEDIUM_ERROR, SCSI_ASC_SANITIZE_FAILED);
+		scsi_refuse(cmd, key, asc);
 }
 
-/* Afterwards the unit may be gone, unless a command waits. */
-static void sanitize_end(struct scsi_sanitize *s, bool good)
+/* The unit is in that state from now on; it may be gone afterwards, unless a command waits. */
+static void sanitize_close(struct scsi_sanitize *s, enum scsi_sanitize_state state)
 {
 	struct scsi_device *dev = s->dev;
-	struct command *cmd = s->cmd;
+	void (*stopped)(void *ctx);
+	void *ctx;
 
 	if (s->run != ARENA_NONE)
 		arena_run_put(s->queue->arena, s->run);
 	pthread_mutex_lock(&dev->lock);
-	atomic_store(&dev->sanitize_state, good ? SANITIZE_NONE : SANITIZE_FAILED);
-	dev->sanitize_unrestricted = s->unrestricted;
+	atomic_store(&dev->sanitize_state, state);
+	if (state == SANITIZE_FAILED)
+		dev->sanitize_unrestricted = s->unrestricted;
 	dev->sanitize = NULL;
 	scsi_reservations_enforce_outside_locked(dev);
-	pthread_cond_broadcast(&dev->sanitize_ended);
+	stopped = dev->stopped;
+	ctx = dev->stopped_ctx;
 	pthread_mutex_unlock(&dev->lock);
 	free(s);
-	if (cmd)
-		tell(cmd, good);
+	if (stopped)
+		stopped(ctx);
 }
 
-void scsi_sanitize_stop(struct scsi_device *dev)
+static void sanitize_end(struct scsi_sanitize *s, enum scsi_sanitize_state state)
 {
+	struct command *cmd = s->cmd;
+
+	sanitize_close(s, state);
+	if (cmd)
+		tell(cmd, state == SANITIZE_NONE, SCSI_KEY_MEDIUM_ERROR, SCSI_ASC_SANITIZE_FAILED);
+}
+
+/* What the file still says to run would be run again, over data of later. */
+static void outcome_known(struct scsi_sanitize *s, bool good)
+{
+	sanitize_end(s, good ? s->outcome : SANITIZE_FAILED);
+}
+
+static void outcome_saved(struct state_save *save)
+{
+	saved(save, outcome_known);
+}
+
+static void sanitize_over(struct scsi_sanitize *s, enum scsi_sanitize_state outcome)
+{
+	s->outcome = outcome;
+	save_state(s, outcome, outcome_saved);
+}
+
+void scsi_device_stop(struct scsi_device *dev, void (*stopped)(void *ctx), void *ctx)
+{
+	bool none;
+
 	atomic_store(&dev->sanitize_stop, true);
 	pthread_mutex_lock(&dev->lock);
-	while (dev->sanitize)
-		pthread_cond_wait(&dev->sanitize_ended, &dev->lock);
+	none = !dev->sanitize;
+	if (!none) {
+		dev->stopped = stopped;
+		dev->stopped_ctx = ctx;
+	}
 	pthread_mutex_unlock(&dev->lock);
+	if (none)
+		stopped(ctx);
 }
 
 /* ---- piece after piece ---- */
 
 static void sanitize_next(struct scsi_sanitize *s);
 
+static void sanitize_go_on(struct message *message)
+{
+	struct scsi_sanitize *s = container_of(message, struct scsi_sanitize, message);
+
+	s->queue->inflight--;
+	sanitize_next(s);
+}
+
+/* Not at once: a store that never makes anybody wait would leave the thread to nobody else. */
+static void sanitize_take_turns(struct scsi_sanitize *s)
+{
+	s->queue->inflight++;
+	s->message.run = sanitize_go_on;
+	mailbox_post(s->queue->mailbox, &s->message);
+}
+
 static void sanitize_done(struct blk_io *io)
 {
 	struct scsi_sanitize *s = container_of(io, struct scsi_sanitize, io);
 
 	if (io->status != BLK_OK) {
-		sanitize_end(s, false);
+		sanitize_over(s, SANITIZE_FAILED);
 		return;
 	}
 	if (io->op == BLK_FLUSH)
@@ -156,7 +214,7 @@ static void sanitize_done(struct blk_io *io)
 		for (uint32_t i = 0; s->invert && i < s->run_len; i++)
 			((uint8_t *)arena_ptr(s->queue->arena, s->run))[i] ^= 0xff;
 	}
-	sanitize_next(s);
+	sanitize_take_turns(s);
 }
 
 /* Zeroes first, so that what is not given back is not read either. */
@@ -204,91 +262,155 @@ static void sanitize_next(struct scsi_sanitize *s)
 	}
 	progress(s);
 	if (s->pass == s->passes)
-		sanitize_end(s, true);
+		sanitize_over(s, SANITIZE_NONE);
 	else if (s->queue->closing || atomic_load(&s->dev->sanitize_stop))
-		sanitize_end(s, false);
+		sanitize_end(s, SANITIZE_FAILED);
 	else if (!left || s->volatiles >= VOLATILE_MAX)
 		submit(s, BLK_FLUSH, 0);
 	else
 		submit(s, s->erase ? BLK_WRITE_ZEROES : BLK_WRITE, left < most ? left : most);
 }
 
-/* ---- the command ---- */
+/* ---- the beginning ---- */
 
-/* NULL, with the command ended. It is the one that runs from here on. */
-static struct scsi_sanitize *sanitize_open(struct scsi_device *dev, struct command *cmd)
+/* Makes it the one that is at work on the unit; false: there is another. */
+static bool sanitize_claim(struct scsi_sanitize *s, enum scsi_sanitize_state state)
+{
+	struct scsi_device *dev = s->dev;
+	bool first;
+
+	pthread_mutex_lock(&dev->lock);
+	first = !dev->sanitize;
+	if (first) {
+		s->before = atomic_load(&dev->sanitize_state);
+		dev->sanitize = s;
+		atomic_store(&dev->sanitize_progress, 0);
+		atomic_store(&dev->sanitize_state, state);
+		scsi_reservations_enforce_outside_locked(dev);
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return first;
+}
+
+/* NULL: no memory. */
+static struct scsi_sanitize *sanitize_new(struct scsi_device *dev, struct command *cmd)
 {
 	struct scsi_sanitize *s = calloc(1, sizeof(*s));
-	bool first = false;
 
-	if (s) {
-		pthread_mutex_lock(&dev->lock);
-		first = !dev->sanitize;
-		if (first) {
-			dev->sanitize = s;
-			atomic_store(&dev->sanitize_progress, 0);
-			atomic_store(&dev->sanitize_state, SANITIZE_RUNS);
-			scsi_reservations_enforce_outside_locked(dev);
-		}
-		pthread_mutex_unlock(&dev->lock);
-	}
-	if (!first) {
-		free(s);
-		scsi_end(cmd, SCSI_BUSY);
+	if (!s)
 		return NULL;
-	}
 	s->dev = dev;
 	s->queue = cmd->queue;
 	s->cmd = cmd;
 	s->run = ARENA_NONE;
 	s->passes = 1;
-	s->total = scsi_sectors(dev, scsi_capacity(dev));
 	s->unrestricted = cmd->scsi.cdb[1] & AUSE;
 	return s;
 }
 
-static void sanitize_begin(struct scsi_sanitize *s)
+/* As often as it fits each block, from the block's beginning. */
+static void fill(struct scsi_sanitize *s)
 {
-	struct command *cmd = s->cmd;
+	uint8_t *to = arena_ptr(s->queue->arena, s->run);
+	uint32_t block = 1u << s->dev->block_shift;
 
-	if (cmd->scsi.cdb[1] & IMMED) {
-		s->cmd = NULL;
-		scsi_good(cmd);
-	}
+	for (uint32_t i = 0; i < s->run_len; i++)
+		to[i] = s->pattern[i % block % s->period];
+}
+
+/* Memory for what is written; false: there is none to spare. */
+static bool take_memory(struct scsi_sanitize *s)
+{
+	struct arena *arena = s->queue->arena;
+
+	s->run = ARENA_NONE;
+	if (s->erase)
+		return true;
+	if (arena->nfree_runs > RUNS_LEFT)
+		s->run = arena_run_get(arena);
+	if (s->run == ARENA_NONE)
+		return false;
+	s->run_len = arena->config.run_frames * ARENA_FRAME_SIZE;
+	fill(s);
+	return true;
+}
+
+static void sanitize_go(struct scsi_sanitize *s)
+{
+	s->total = scsi_sectors(s->dev, scsi_capacity(s->dev));
 	sanitize_next(s);
 }
 
-/* As often as it fits each block, from the block's beginning. */
-static void fill(uint8_t *to, uint32_t len, uint32_t block, const uint8_t *pattern, uint32_t period)
+/* Now that it will be finished whatever happens. */
+static void beginning_known(struct scsi_sanitize *s, bool good)
 {
-	for (uint32_t i = 0; i < len; i++)
-		to[i] = pattern[i % block % period];
+	struct command *cmd = s->cmd;
+
+	if (!good) {
+		s->unrestricted = s->dev->sanitize_unrestricted;
+		sanitize_close(s, s->before);
+		tell(cmd, false, SCSI_KEY_HARDWARE_ERROR, SCSI_ASC_TARGET_FAILURE);
+		return;
+	}
+	if (cmd->scsi.cdb[1] & IMMED) {
+		s->cmd = NULL;
+		tell(cmd, true, SCSI_KEY_NO_SENSE, 0);
+	}
+	sanitize_go(s);
 }
+
+static void beginning_saved(struct state_save *save)
+{
+	saved(save, beginning_known);
+}
+
+/* Takes over `s`, or NULL. */
+static void sanitize_begin(struct scsi_sanitize *s, struct command *cmd)
+{
+	if (s && take_memory(s) && sanitize_claim(s, SANITIZE_RUNS)) {
+		save_state(s, SANITIZE_RUNS, beginning_saved);
+		return;
+	}
+	if (s && s->run != ARENA_NONE)
+		arena_run_put(s->queue->arena, s->run);
+	free(s);
+	scsi_end(cmd, SCSI_BUSY);
+}
+
+bool scsi_device_unfinished(const struct scsi_device *dev)
+{
+	return dev->sanitize_left;
+}
+
+bool scsi_device_resume(struct scsi_device *dev, struct blk_queue *queue)
+{
+	struct scsi_sanitize *s = dev->sanitize_left;
+
+	if (!s)
+		return false;
+	s->queue = queue;
+	if (!take_memory(s))
+		return false;
+	dev->sanitize_left = NULL;
+	sanitize_claim(s, SANITIZE_RUNS);
+	sanitize_go(s);
+	return true;
+}
+
+/* ---- the command ---- */
 
 static void overwrite_start(struct command *cmd)
 {
-	struct scsi_device *dev = scsi_device_of(cmd);
-	struct arena *arena = cmd->queue->arena;
 	const uint8_t *list = scsi_list(cmd);
-	uint32_t run = arena->nfree_runs > RUNS_LEFT ? arena_run_get(arena) : ARENA_NONE;
-	struct scsi_sanitize *s;
+	struct scsi_sanitize *s = sanitize_new(scsi_device_of(cmd), cmd);
 
-	if (run == ARENA_NONE) {
-		scsi_end(cmd, SCSI_BUSY);
-		return;
+	if (s) {
+		s->invert = list[0] & INVERT;
+		s->passes = list[0] & COUNT_MASK;
+		s->period = get_be16(list + 2);
+		memcpy(s->pattern, list + LIST_HEADER, s->period);
 	}
-	s = sanitize_open(dev, cmd);
-	if (!s) {
-		arena_run_put(arena, run);
-		return;
-	}
-	s->run = run;
-	s->run_len = arena->config.run_frames * ARENA_FRAME_SIZE;
-	fill(arena_ptr(arena, s->run), s->run_len, 1u << dev->block_shift, list + LIST_HEADER,
-	     get_be16(list + 2));
-	s->invert = list[0] & INVERT;
-	s->passes = list[0] & COUNT_MASK;
-	sanitize_begin(s);
+	sanitize_begin(s, cmd);
 }
 
 static void overwrite_fetched(struct command *cmd)
@@ -346,16 +468,28 @@ void scsi_sanitize_erase(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, 7, 7);
 		return;
 	}
-	s = sanitize_open(dev, cmd);
-	if (!s)
-		return;
-	s->erase = true;
-	sanitize_begin(s);
+	s = sanitize_new(dev, cmd);
+	if (s)
+		s->erase = true;
+	sanitize_begin(s, cmd);
+}
+
+static void exit_known(struct scsi_sanitize *s, bool good)
+{
+	struct command *cmd = s->cmd;
+
+	sanitize_close(s, good ? SANITIZE_NONE : SANITIZE_FAILED);
+	tell(cmd, good, SCSI_KEY_HARDWARE_ERROR, SCSI_ASC_TARGET_FAILURE);
+}
+
+static void exit_saved(struct state_save *save)
+{
+	saved(save, exit_known);
 }
 
 void scsi_sanitize_exit(struct scsi_device *dev, struct command *cmd)
 {
-	unsigned int failed = SANITIZE_FAILED;
+	struct scsi_sanitize *s;
 
 	if (!cdb_ok(cmd))
 		return;
@@ -363,11 +497,21 @@ void scsi_sanitize_exit(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, 7, 7);
 		return;
 	}
+	if (atomic_load(&dev->sanitize_state) == SANITIZE_NONE) {
+		scsi_good(cmd);
+		return;
+	}
 	/* SBC-4 4.11.4: what was begun without AUSE ends with a sanitized medium or not at all. */
-	if (atomic_load(&dev->sanitize_state) == SANITIZE_FAILED && !dev->sanitize_unrestricted) {
+	if (!dev->sanitize_unrestricted) {
 		scsi_bad_cdb(cmd, 1, 4);
 		return;
 	}
-	atomic_compare_exchange_strong(&dev->sanitize_state, &failed, SANITIZE_NONE);
-	scsi_good(cmd);
+	s = sanitize_new(dev, cmd);
+	if (!s || !sanitize_claim(s, SANITIZE_FAILED)) {
+		free(s);
+		scsi_end(cmd, SCSI_BUSY);
+		return;
+	}
+	s->unrestricted = true;
+	save_state(s, SANITIZE_NONE, exit_saved);
 }

@@ -34,7 +34,20 @@ struct scsi_device_config {
 
 int scsi_device_open(const struct scsi_device_config *config, struct scsi_device **dev,
 		     struct error *err);
-/* No target shows it any more. */
+/*
+ * A SANITIZE that another process left unfinished is in progress to everybody who asks, and waits
+ * for a thread to do it again: that of `queue`, which calls scsi_device_resume(). False: there is
+ * none, or no memory for it on this thread.
+ */
+bool scsi_device_unfinished(const struct scsi_device *dev);
+bool scsi_device_resume(struct scsi_device *dev, struct blk_queue *queue);
+/*
+ * Has what goes on without any command, a SANITIZE, end soon: the unit is about to be closed.
+ * `stopped(ctx)` is called, perhaps at once, on any thread, when nothing does. What was left
+ * unfinished is remembered as running.
+ */
+void scsi_device_stop(struct scsi_device *dev, void (*stopped)(void *ctx), void *ctx);
+/* No target shows it any more, and it is stopped. */
 void scsi_device_close(struct scsi_device *dev);
 
 /* The disk has another size: every nexus is told (2Ah/09h). Any thread. */

@@ -100,7 +100,7 @@ int target_disk_open(struct target *target, const char *words, struct disk **dis
 int target_unit_get(struct target *target, const char *words, struct target_unit **unit,
 		    struct error *err);
 /* Nobody sees it through that user's LUN any more. */
-void target_unit_put(struct target_unit *unit);
+void target_unit_put(struct target *target, struct target_unit *unit);
 bool target_has_unit(const struct target *target, const struct disk *disk);
 /* Tells initiators. */
 void target_units_resized(struct target *target, const struct disk *disk);
@@ -132,6 +132,19 @@ void target_export_close(struct target_export *export);
 void target_export_left(void *ctx);
 /* Runs what workers send, waiting for it. 0, or -ETIMEDOUT once it is too late to wait. */
 int target_await_mail(struct target *target, uint64_t deadline_ns);
+
+/* Something that ends on another thread, which says so by target_wait_over(wait), once. */
+struct target_wait {
+	struct message message;
+	struct target *target;
+	bool over;
+};
+
+void target_wait_init(struct target_wait *wait, struct target *target);
+/* Any thread. */
+void target_wait_over(void *wait);
+/* Returns when it has; runs what workers send meanwhile. */
+void target_wait(struct target_wait *wait);
 /* -ENOENT with `err` set. */
 int target_no_export(const struct aoe_address *addr, struct error *err);
 

@@ -2,7 +2,6 @@
 /* iSCSI targets: names, portals, who may log in, and the units that they show. */
 #include "target/internal.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include <errno.h>
 #include <stdio.h>
@@ -65,35 +64,44 @@ static void close_server(struct target *target)
 
 /* ---- units ---- */
 
-struct hiding {
-	struct message message;
-	struct target *target;
-	bool done;
-};
-
-static void hidden_message(struct message *message)
-{
-	container_of(message, struct hiding, message)->done = true;
-}
-
-static void hidden(void *ctx)
-{
-	struct hiding *hiding = ctx;
-
-	mailbox_post(&hiding->target->mailbox, &hiding->message);
-}
-
 /* Returns when the last command of the unit through this target has ended. */
 static void hide_lun(struct target *target, struct target_iscsi *iscsi, uint16_t lun)
 {
-	struct hiding hiding = {.message.run = hidden_message, .target = target};
+	struct target_wait wait;
 
-	if (scsi_target_remove_lun(iscsi->scsi, lun, hidden, &hiding))
+	target_wait_init(&wait, target);
+	if (scsi_target_remove_lun(iscsi->scsi, lun, target_wait_over, &wait))
 		return;
-	while (!hiding.done)
-		target_await_mail(target, clock_now_ns() + CLOCK_NS_PER_S);
-	target_unit_put(iscsi->units[lun]);
+	target_wait(&wait);
+	target_unit_put(target, iscsi->units[lun]);
 	iscsi->units[lun] = NULL;
+}
+
+struct resuming {
+	struct scsi_device *device;
+	bool resumed;
+};
+
+static void resume_on(struct iscsi_worker *worker, void *arg)
+{
+	struct resuming *resuming = arg;
+
+	if (!resuming->resumed)
+		resuming->resumed =
+			scsi_device_resume(resuming->device, iscsi_worker_queue(worker));
+}
+
+/* What another process left unfinished goes on, on the first worker that has memory for it. */
+static void resume_unit(struct target *target, const struct target_unit *unit)
+{
+	struct resuming resuming = {.device = unit->device};
+
+	if (!scsi_device_unfinished(unit->device))
+		return;
+	tcp_server_each(target->tcp, resume_on, &resuming);
+	if (resuming.resumed)
+		log_warning("disk '%s': a SANITIZE that did not end is done again",
+			    unit->disk->name);
 }
 
 static int show_lun(struct target *target, struct target_iscsi *iscsi,
@@ -112,10 +120,11 @@ static int show_lun(struct target *target, struct target_iscsi *iscsi,
 		return error_prefix(err, -ret, "LUN %u", request->lun);
 	ret = scsi_target_add_lun(iscsi->scsi, request->lun, unit->device, request->read_only);
 	if (ret) {
-		target_unit_put(unit);
+		target_unit_put(target, unit);
 		return error_set(err, -ret, "LUN %u: %s", request->lun, strerror(-ret));
 	}
 	iscsi->units[request->lun] = unit;
+	resume_unit(target, unit);
 	return 0;
 }
 

@@ -96,10 +96,15 @@ int target_unit_get(struct target *target, const char *words, struct target_unit
 	return 0;
 }
 
-void target_unit_put(struct target_unit *unit)
+void target_unit_put(struct target *target, struct target_unit *unit)
 {
+	struct target_wait wait;
+
 	if (--unit->users)
 		return;
+	target_wait_init(&wait, target);
+	scsi_device_stop(unit->device, target_wait_over, &wait);
+	target_wait(&wait);
 	scsi_device_close(unit->device);
 	lu_fini(&unit->lu);
 	state_close(unit->state);
