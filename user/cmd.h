@@ -26,6 +26,7 @@ int cmd_initiator(int argc, char **argv);
 int cmd_session(int argc, char **argv);
 int cmd_sessions(int argc, char **argv);
 int cmd_log(int argc, char **argv);
+int cmd_alua(int argc, char **argv);
 int cmd_limit(int argc, char **argv);
 int cmd_fault(int argc, char **argv);
 int cmd_config(int argc, char **argv);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * `stgt-xdp disk|export|acl|initiator|session|limit|fault VERB ...` and `reload`: what changes
+ * `stgt-xdp disk|export|acl|initiator|session|alua|limit|fault VERB ...` and `reload`: what changes
  * while it is served, one table entry a verb.
  */
 #include "aoe/aoe.h"
@@ -8,6 +8,7 @@
 #include "cmd.h"
 #include "options.h"
 #include "report_text.h"
+#include "scsi/scsi.h"
 #include "servers.h"
 
 #include <errno.h>
@@ -122,6 +123,26 @@ static const struct object session = {
 	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show all iSCSI sessions"}},
 };
 
+static int check_access(const char *text, struct error *err)
+{
+	struct scsi_access_state access;
+
+	return scsi_access_parse(text, &access, err);
+}
+
+static const struct object alua = {
+	"alua",
+	"alua",
+	{{"set",
+	  "alua-set",
+	  {"group", "state"},
+	  0,
+	  TAKES_NONE,
+	  "a target port group is active/optimized, active/nonoptimized, standby, unavailable,\n"
+	  "        offline or transitioning; preferred and implicit may stand behind it"},
+	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show all target port groups"}},
+};
+
 static int check_limit(const char *text, struct error *err)
 {
 	struct aoe_limit limit;
@@ -175,6 +196,7 @@ static const struct phrase {
 	const char *command;
 	int (*check)(const char *text, struct error *err);
 } phrases[] = {
+	{"alua-set", check_access},
 	{"limit-set", check_limit},
 	{"fault-add", check_rule},
 };
@@ -229,7 +251,7 @@ static void print_usage_line(const struct object *object, const struct verb *ver
 	if (verb->takes == TAKES_PLACES)
 		fputs(" --interface IFACE... --allow LIST", out);
 	if (verb->takes == TAKES_TARGET)
-		fputs(" [--allow LIST] [--portal ADDR[:PORT]]... [--ro]", out);
+		fputs(" [--allow LIST] [--portal ADDR[:PORT][,GROUP]]... [--ro]", out);
 	fprintf(out, "%s\n        %s\n", verb->command ? "" : " [--json]", verb->summary);
 }
 
@@ -381,9 +403,9 @@ static int run_verb(const struct object *object, const struct verb *verb,
 	}
 	if (verb->takes == TAKES_TARGET)
 		add_target_words(request, args);
-	/* An initiator may come to any process, and an export be in several. */
+	/* An initiator may come to any process, and an export or a group be in several. */
 	return send_request(object->name, args->socket, request,
-			    object == &limit || object == &fault);
+			    object == &alua || object == &limit || object == &fault);
 }
 
 static int run_object(const struct object *object, int argc, char **argv)
@@ -454,6 +476,11 @@ int cmd_sessions(int argc, char **argv)
 	int ret = options_read_all(argc, argv, options, &err);
 
 	return ret ? cmd_not_read("sessions", ret, help, &err) : show_list(&session, &args);
+}
+
+int cmd_alua(int argc, char **argv)
+{
+	return run_object(&alua, argc, argv);
 }
 
 int cmd_limit(int argc, char **argv)

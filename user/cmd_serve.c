@@ -8,19 +8,26 @@
 #include <stdio.h>
 
 static const char serve_help[] =
-	"usage: stgt-xdp serve --iscsi IQN [--portal ADDR[:PORT]]... --lun N=DISK...\n"
+	"usage: stgt-xdp serve --iscsi IQN [--portal ADDR[:PORT][,GROUP]]... --lun N=DISK...\n"
 	"                      --allow LIST|any [--chap FILE] [--iscsi IQN ...]... [OPTION...]\n"
 	"\n"
 	"Serves iSCSI targets until interrupted. The options behind --iscsi are that target's.\n"
 	"\n"
 	"  --iscsi IQN             a target's name, as iqn.2026-11.org.example:disks\n"
-	"  --portal ADDR[:PORT]    where it is reached (0.0.0.0:3260); an IPv6 address in brackets\n"
+	"  --portal ADDR[:PORT][,GROUP]\n"
+	"                          where it is reached (0.0.0.0:3260); an IPv6 address in brackets.\n"
+	"                          Portals of one GROUP (1) are one target port, in the target port\n"
+	"                          group of that number\n"
 	"  --lun N=DISK            logical unit N, from 0 to 255\n"
 	"  --allow LIST|any        who may log in: names of initiators, `*` in them stands for\n"
 	"                          anything, with /ro read-only, with /lun=N[-M] some units only;\n"
 	"                          the first that fits holds\n"
 	"  --chap FILE             initiators prove who they are. FILE holds a line NAME SECRET, and\n"
 	"                          perhaps another for what the target proves to them\n"
+	"  --alua GROUP=STATE[,preferred][,implicit]\n"
+	"                          a target port group is active/optimized (what it is otherwise),\n"
+	"                          active/nonoptimized, standby, unavailable, offline or\n"
+	"                          transitioning; implicit: initiators cannot set it\n"
 	"  --state-dir DIR         where units keep what they must remember\n"
 	"                          (" STATE_DIR_DEFAULT ")\n"
 	"  --exporter ADDR:PORT    metrics for Prometheus and a status page, over HTTP\n"
@@ -52,6 +59,8 @@ static int fill(struct target *target, const void *ctx, struct error *err)
 	const struct serve_args *args = ctx;
 	int ret = 0;
 
+	for (unsigned int i = 0; i < args->ngroups && !ret; i++)
+		ret = target_set_alua(target, args->groups[i].number, args->groups[i].access, err);
 	for (unsigned int i = 0; i < args->ntargets && !ret; i++)
 		ret = add_target(target, &args->targets[i], err);
 	return ret;

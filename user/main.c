@@ -12,7 +12,8 @@ static const struct subcommand {
 } subcommands[] = {
 	{"attach", cmd_attach, "IFACE... --aoe [VLAN:]SHELF.SLOT=DISK --allow LIST|any",
 	 "serve disks on network interfaces until interrupted"},
-	{"serve", cmd_serve, "--iscsi IQN [--portal ADDR[:PORT]] --lun N=DISK --allow LIST|any",
+	{"serve", cmd_serve,
+	 "--iscsi IQN [--portal ADDR[:PORT][,GROUP]] --lun N=DISK --allow LIST|any",
 	 "serve iSCSI targets until interrupted"},
 	{"config", cmd_config, "check FILE | diff FILE | show",
 	 "look at a configuration before it is applied, or at the running one"},
@@ -33,6 +34,7 @@ static const struct subcommand {
 	{"initiator", cmd_initiator, "evict|list ...", "show or shut out initiators"},
 	{"sessions", cmd_sessions, "[--json]", "show iSCSI sessions"},
 	{"session", cmd_session, "close|list ...", "end an iSCSI session"},
+	{"alua", cmd_alua, "set|list ...", "change how good target port groups are"},
 	{"log", cmd_log, "level LEVEL", "change how much is logged"},
 	{"limit", cmd_limit, "set|clear|list ...", "limit how fast initiators are answered"},
 	{"fault", cmd_fault, "add|clear|list ...", "spoil answers on purpose, for tests"},

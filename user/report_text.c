@@ -145,6 +145,11 @@ static const struct table tables[] = {
 	  {"DELAYED", "delayed"}}},
 	{"iscsi",
 	 {{"TARGET", "name"}, {"PORTALS", "portals"}, {"LUNS", "luns"}, {"ALLOW", "allow"}}},
+	{"alua",
+	 {{"GROUP", "group"},
+	  {"STATE", "state"},
+	  {"PREFERRED", "preferred"},
+	  {"IMPLICIT", "implicit"}}},
 	{"sessions",
 	 {{"TSIH", "tsih"},
 	  {"INITIATOR", "initiator"},
@@ -197,7 +202,7 @@ static void print_table(FILE *out, const struct table *table, const json_t *rows
 /* The lists of exports show the access lists; what not everybody uses is shown if it is there. */
 static bool table_in_status(const struct table *table, const json_t *rows)
 {
-	static const char *const rare[] = {"limits", "faults", "iscsi", "sessions"};
+	static const char *const rare[] = {"limits", "faults", "iscsi", "alua", "sessions"};
 
 	for (size_t i = 0; i < sizeof(rare) / sizeof(rare[0]); i++)
 		if (strcmp(table->name, rare[i]) == 0)

@@ -158,6 +158,32 @@ static int read_chap(void *to, const char *path, struct error *err)
 	return ret;
 }
 
+static int read_alua(void *to, const char *text, struct error *err)
+{
+	struct serve_args *args = to;
+	struct serve_group *group;
+	unsigned long number;
+	char *end;
+	int ret;
+
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (errno || end == text || *end != '=' || *text == '-' || !number ||
+	    number > SCSI_GROUP_MAX)
+		return error_set(err, EINVAL, "--alua %s: GROUP=STATE, GROUP from 1 to %u", text,
+				 SCSI_GROUP_MAX);
+	for (unsigned int i = 0; i < args->ngroups; i++)
+		if (args->groups[i].number == number)
+			return error_set(err, EINVAL, "--alua %s: group %lu is given already", text,
+					 number);
+	group = array_grow(&args->groups, &args->ngroups, sizeof(*group));
+	if (!group)
+		return out_of_memory(err);
+	group->number = (uint16_t)number;
+	ret = scsi_access_parse(end + 1, &group->access, err);
+	return ret ? error_prefix(err, -ret, "--alua") : 0;
+}
+
 static int read_exporter(void *to, const char *text, struct error *err)
 {
 	struct serve_args *args = to;
@@ -202,6 +228,7 @@ int serve_args_parse(int argc, char **argv, struct serve_args *args, struct erro
 		{"lun", .read = read_lun, .to = args},
 		{"allow", .read = read_allow, .to = args},
 		{"chap", .read = read_chap, .to = args},
+		{"alua", .read = read_alua, .to = args},
 		{"exporter", .read = read_exporter, .to = args},
 		{"state-dir", .text = &args->state_dir},
 		{"socket", .text = &args->socket},
@@ -222,4 +249,5 @@ void serve_args_fini(struct serve_args *args)
 		free(args->targets[i].luns);
 	}
 	free(args->targets);
+	free(args->groups);
 }

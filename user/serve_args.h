@@ -19,9 +19,16 @@ struct serve_target {
 	unsigned int nluns;
 };
 
+struct serve_group {
+	uint16_t number; /* of a target port group */
+	struct scsi_access_state access;
+};
+
 struct serve_args {
 	struct serve_target *targets;
 	unsigned int ntargets;
+	struct serve_group *groups;
+	unsigned int ngroups;
 	const char *state_dir;
 	const char *exporter; /* ADDR:PORT, or NULL */
 	const char *socket;   /* NULL: the default, or a free name beside it */

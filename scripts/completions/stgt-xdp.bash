@@ -24,6 +24,13 @@ _stgt_xdp()
 		else
 			case ${COMP_WORDS[1]} in
 			attach | detach | capture) words=$(ls /sys/class/net) ;;
+			alua)
+				case $COMP_CWORD in
+				2) words="set list" ;;
+				4) words="active/optimized active/nonoptimized standby unavailable offline transitioning" ;;
+				*) words="preferred implicit" ;;
+				esac
+				;;
 			*)
 				[ "$COMP_CWORD" -ne 2 ] || words=$(stgt-xdp "${COMP_WORDS[1]}" --help 2>/dev/null |
 					sed -n "s/.*stgt-xdp ${COMP_WORDS[1]} \([a-z][a-z]*\).*/\1/p")

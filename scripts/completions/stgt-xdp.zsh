@@ -17,6 +17,9 @@ elif [[ ${words[CURRENT]} == -* ]]; then
 	compadd -- $found --help
 elif [[ ${words[2]} == (attach|detach|capture) ]]; then
 	compadd -- /sys/class/net/*(N:t)
+elif [[ ${words[2]} == alua && $CURRENT -gt 4 ]]; then
+	(( CURRENT == 5 )) && compadd active/optimized active/nonoptimized standby unavailable offline transitioning
+	(( CURRENT == 5 )) || compadd preferred implicit
 else
 	found=()
 	if (( CURRENT == 3 )); then

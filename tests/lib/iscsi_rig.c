@@ -63,12 +63,14 @@ static void open_target(struct iscsi_rig *rig, const struct iscsi_rig_config *co
 {
 	struct iscsi_rule rule = {.pattern = "iqn.2026-11.example:*"};
 	const struct iscsi_portal portals[] = {{"0.0.0.0:3260", 1}, {"[2001:db8::1]:3260", 2}};
+	const struct iscsi_port ports[] = {{1, rig->fs.target}, {2, rig->fs.target}};
 	struct iscsi_target_config target = {
 		.name = RIG_TARGET,
 		.alias = "a disk",
 		.portals = portals,
 		.nportals = 2,
-		.scsi = rig->fs.target,
+		.ports = ports,
+		.nports = 2,
 		.settings = config->settings,
 		.access = {.rules = &rule, .nrules = 1, .auth = config->auth},
 	};

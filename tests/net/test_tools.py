@@ -125,7 +125,7 @@ def test_exports_map_holds_the_address(served):
 def test_status_json(served):
     served.client().read(0, 1)
     status = served.target.json("status")
-    assert set(status) == {"version", "interfaces", "exports", "disks", "initiators", "iscsi",
+    assert set(status) == {"version", "interfaces", "exports", "disks", "initiators", "iscsi", "alua",
                            "sessions", "limits", "faults", "taps", "servers"}
     interface, = status["interfaces"]
     assert interface["name"] == served.port and interface["mac"] == served.mac

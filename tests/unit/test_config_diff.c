@@ -103,6 +103,20 @@ static const struct {
 	{T("allow: [any], alias: x"), T("allow: [any], alias: y"),
 	 "target " IQN ": remove\n"
 	 "target " IQN ": add on 0.0.0.0:3260, allow any\n"},
+	/* A portal group may come; when one goes, its initiators must, and so the target does. */
+	{T("allow: [any], portals: [192.0.2.1]"),
+	 T("allow: [any], portals: [192.0.2.1, \"192.0.2.2,2\"]"),
+	 "target " IQN ": listen on 192.0.2.1:3260,192.0.2.2:3260,2\n"},
+	{T("allow: [any], portals: [192.0.2.1, \"192.0.2.2,2\"]"),
+	 T("allow: [any], portals: [192.0.2.1, 192.0.2.2]"),
+	 "target " IQN ": remove\n"
+	 "target " IQN ": add on 192.0.2.1:3260,192.0.2.2:3260, allow any\n"},
+	/* Target port groups, which are active/optimized unless something else is said. */
+	{"alua:\n- { group: 1 }\n- { group: 2, state: standby }\n- { group: 3, preferred: on }\n",
+	 "alua:\n- { group: 3 }\n- { group: 4 }\n- { group: 5, state: offline, preferred: on, implicit: on }\n",
+	 "target port group 2: active/optimized\n"
+	 "target port group 3: active/optimized\n"
+	 "target port group 5: offline, preferred, implicit\n"},
 	/* A file that was not read is not another one. */
 	{T("allow: [any], chap: { user: joe, secret_file: /s }"),
 	 T("allow: [any], chap: { user: joe, secret_file: /s }"), ""},

@@ -34,7 +34,7 @@ static const struct {
 	{"aoe.allow", "[\"02:00:00:00:00:01/ro\", any/deny]"},
 	{"iscsi.name", "iqn.2026-11.org.example:other"},
 	{"iscsi.alias", "\"the disks\""},
-	{"iscsi.portals", "[\"[::1]\", 192.0.2.1:3261]"},
+	{"iscsi.portals", "[\"[::1],9\", 192.0.2.1:3261]"},
 	{"iscsi.allow", "[\"iqn.2026-11.org.example:*/lun=1-3/lun=7/ro\", any]"},
 	{"iscsi.luns", "[{lun: 255, disk: d2}, {lun: 0, disk: d2, ro: on}]"},
 	{"iscsi.chap",
@@ -43,6 +43,8 @@ static const struct {
 	{"discovery_chap.secret", "anothersecret"},
 	{"discovery_chap.secret_file", "/secret"},
 	{"discovery_chap.mutual", "{user: d, secret: othersecret}"},
+	{"alua.group", "7"},
+	{"alua.state", "standby"},
 	{"limits.initiator", "\"02:00:00:00:00:02\""},
 	{"limits.iops", "2"},
 	{"limits.bytes", "3MiB"},
@@ -62,6 +64,8 @@ static const struct {
 	{"aoe", "disk", "d1", NULL},
 	{"aoe", "interface", "e1", "interfaces"},
 	{"aoe", "allow", "[any]", NULL},
+	{"alua", "group", "4", NULL},
+	{"alua", "preferred", "on", NULL},
 	{"limits", "initiator", "\"02:00:00:00:00:01\"", NULL},
 	{"limits", "iops", "1", NULL},
 	{"iscsi", "name", "iqn.2026-11.org.example:disks", NULL},
@@ -124,6 +128,8 @@ static struct config *make(const struct option *option, const char *value)
 	put_entry(out, "iscsi", option, value);
 	fprintf(out, "discovery_chap: ");
 	put_entry(out, "discovery_chap", option, value);
+	fprintf(out, "alua:\n");
+	put_entry(out, "alua", option, value);
 	fprintf(out, "limits:\n");
 	put_entry(out, "limits", option, value);
 	if (value && is_of(option, "exporter"))

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "fixture_scsi.h"
+#include <errno.h>
 #include <string.h>
 
 static struct fixture_scsi fs;
@@ -18,7 +19,7 @@ static int setup(void **state)
 {
 	const struct scsi_target_config port = {.relative_port = 9,
 						.group = 5,
-						.access = SCSI_ACCESS_NONOPTIMIZED,
+						.access.access = SCSI_ACCESS_NONOPTIMIZED,
 						.protocol = 5,
 						.port_name = "other",
 						.device_name = "other"};
@@ -64,11 +65,17 @@ static struct fixture_scsi_answer read_block(void)
 	return fixture_scsi_run(&fs, 0, cdb, 10, NULL, 0, 512);
 }
 
+static void set_access(enum scsi_access access, bool preferred)
+{
+	scsi_target_set_access(fs.target, (struct scsi_access_state){.access = access,
+								     .preferred = preferred});
+}
+
 static void test_groups_and_their_ports(void **state)
 {
 	static const uint8_t expected[] = {
-		0, 0,	 0, 24, 0, 0x0f, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, /* group 0 */
-		1, 0x0f, 0, 5,	0, 0,	 0, 1, 0, 0, 0, 9,
+		0, 0,	 0, 24, 0, 0xcf, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, /* group 0 */
+		1, 0xcf, 0, 5,	0, 0,	 0, 1, 0, 0, 0, 9,
 	};
 	struct fixture_scsi_answer a = report(0);
 
@@ -94,11 +101,15 @@ static void test_what_each_state_refuses(void **state)
 		 0},
 		{SCSI_ACCESS_UNAVAILABLE, SCSI_ASC_TARGET_PORT_UNAVAILABLE,
 		 SCSI_ASC_TARGET_PORT_UNAVAILABLE, SCSI_ASC_TARGET_PORT_UNAVAILABLE},
+		{SCSI_ACCESS_OFFLINE, SCSI_ASC_UNIT_OFFLINE, SCSI_ASC_UNIT_OFFLINE,
+		 SCSI_ASC_UNIT_OFFLINE},
+		{SCSI_ACCESS_TRANSITIONING, SCSI_ASC_ACCESS_STATE_TRANSITION,
+		 SCSI_ASC_ACCESS_STATE_TRANSITION, SCSI_ASC_ACCESS_STATE_TRANSITION},
 		{SCSI_ACCESS_OPTIMIZED, 0, 0, 0},
 	};
 
-	for (unsigned int i = 0; i < 4; i++) {
-		scsi_target_set_access(fs.target, states[i].access);
+	for (unsigned int i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		set_access(states[i].access, false);
 		for (unsigned int n = 0; n < FIXTURE_SCSI_NEXUSES; n++)
 			assert_int_equal(six(n, 0).asc, SCSI_ASC_ACCESS_STATE_CHANGED);
 		assert_int_equal(six(0, 0).asc, states[i].unit_ready);
@@ -111,7 +122,7 @@ static void test_what_each_state_refuses(void **state)
 		assert_int_equal(report(0).data[4], states[i].access);
 	}
 	/* What is no change is no news. */
-	scsi_target_set_access(fs.target, SCSI_ACCESS_OPTIMIZED);
+	set_access(SCSI_ACCESS_OPTIMIZED, false);
 	assert_int_equal(six(1, 0).asc, 0);
 }
 
@@ -155,6 +166,71 @@ static void test_who_joins_a_group_has_its_state(void **state)
 	scsi_target_close(third);
 }
 
+/* Which is told, and stays when an initiator sets the state. */
+static void test_preferred(void **state)
+{
+	static const uint8_t list[8] = {0, 0, 0, 0, 1};
+
+	set_access(SCSI_ACCESS_OPTIMIZED, true);
+	for (unsigned int n = 0; n < FIXTURE_SCSI_NEXUSES; n++)
+		assert_int_equal(six(n, 0).asc, SCSI_ASC_ACCESS_STATE_CHANGED);
+	assert_int_equal(report(0).data[4], 0x80);
+	assert_int_equal(set(list, sizeof(list)).status, SCSI_GOOD);
+	assert_int_equal(report(0).data[4], 0x81);
+	set_access(SCSI_ACCESS_OPTIMIZED, false);
+	assert_int_equal(six(0, 0).asc, SCSI_ASC_ACCESS_STATE_CHANGED);
+	assert_int_equal(report(0).data[4], 0);
+}
+
+static void test_implicit(void **state)
+{
+	static const uint8_t list[12] = {0, 0, 0, 0, 1, 0, 0, 5, 1};
+	struct fixture_scsi_answer a;
+
+	scsi_target_set_access(fs.target, (struct scsi_access_state){.implicit = true});
+	assert_int_equal(six(0, 0).asc, SCSI_ASC_ACCESS_STATE_CHANGED);
+	assert_int_equal(six(0, 0x12).data[5] & 0x30, 0x10);
+	a = set(list, sizeof(list));
+	assert_int_equal(a.asc, SCSI_ASC_INVALID_FIELD_LIST);
+	assert_int_equal(get_be16(a.sense + 16), 10);
+	a = report(0);
+	assert_int_equal(a.data[4], 0);
+	/* The other group can be set, still. */
+	assert_int_equal(set(list, 8).status, SCSI_GOOD);
+	set_access(SCSI_ACCESS_OPTIMIZED, false);
+	assert_int_equal(six(0, 0).asc, SCSI_ASC_ACCESS_STATE_CHANGED);
+	assert_int_equal(six(0, 0x12).data[5] & 0x30, 0x30);
+	assert_int_equal(set(list, sizeof(list)).status, SCSI_GOOD);
+}
+
+static void test_words(void **state)
+{
+	static const char *const wrong[] = {"",
+					    "active",
+					    "Standby",
+					    "standby,",
+					    "standby,pref",
+					    ",preferred",
+					    "standby,preferred,preferred"};
+	struct scsi_access_state access;
+	struct error err;
+
+	assert_int_equal(scsi_access_parse("active/nonoptimized", &access, &err), 0);
+	assert_int_equal(access.access, SCSI_ACCESS_NONOPTIMIZED);
+	assert_false(access.preferred);
+	assert_int_equal(scsi_access_parse("standby,implicit,preferred", &access, &err), 0);
+	assert_true(access.preferred && access.implicit);
+	assert_int_equal(scsi_access_parse("transitioning,preferred", &access, &err), 0);
+	assert_false(access.implicit);
+	assert_int_equal(access.access, SCSI_ACCESS_TRANSITIONING);
+	assert_true(access.preferred);
+	assert_string_equal(scsi_access_name(SCSI_ACCESS_OFFLINE), "offline");
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(scsi_access_parse(wrong[i], &access, &err), -EINVAL);
+		assert_non_null(strstr(err.text, "active/nonoptimized"));
+	}
+}
+
 /* The second descriptor is wrong: the first counts for nothing. */
 static void test_wrong_lists(void **state)
 {
@@ -183,6 +259,9 @@ int main(void)
 		TEST(test_what_each_state_refuses),
 		TEST(test_set_by_an_initiator),
 		TEST(test_who_joins_a_group_has_its_state),
+		TEST(test_preferred),
+		TEST(test_implicit),
+		TEST(test_words),
 		TEST(test_wrong_lists),
 	};
 

@@ -40,9 +40,10 @@ static void parsed(char *line, struct serve_args *args)
 static void test_options_belong_to_the_target_before_them(void **state)
 {
 	char line[] = NAME "--lun 0=ram:1M --lun 255=/srv/a --allow any "
-			   "--iscsi eui.02004567a425678d --portal 192.0.2.1 --portal [::1]:13260 "
+			   "--iscsi eui.02004567a425678d --portal 192.0.2.1 --portal [::1]:13260,2 "
 			   "--lun 7=ram:2M,ro --allow iqn.2026-11.org.example:* "
-			   "--state-dir /s --socket /c --exporter 127.0.0.1:9464";
+			   "--state-dir /s --socket /c --exporter 127.0.0.1:9464 "
+			   "--alua 2=active/nonoptimized,preferred --alua 65535=offline";
 	struct serve_args args;
 	const struct serve_target *t;
 
@@ -59,6 +60,15 @@ static void test_options_belong_to_the_target_before_them(void **state)
 	assert_int_equal(t->nportals, 2);
 	assert_string_equal(t->portals[0].address, "192.0.2.1:3260");
 	assert_string_equal(t->portals[1].address, "[::1]:13260");
+	assert_int_equal(t->portals[0].group, 1);
+	assert_int_equal(t->portals[1].group, 2);
+	assert_int_equal(args.ngroups, 2);
+	assert_int_equal(args.groups[0].number, 2);
+	assert_int_equal(args.groups[0].access.access, SCSI_ACCESS_NONOPTIMIZED);
+	assert_true(args.groups[0].access.preferred);
+	assert_int_equal(args.groups[1].number, 65535);
+	assert_int_equal(args.groups[1].access.access, SCSI_ACCESS_OFFLINE);
+	assert_false(args.groups[1].access.preferred);
 	assert_string_equal(t->luns[0].disk, "ram:2M,ro");
 	assert_string_equal(args.state_dir, "/s");
 	assert_string_equal(args.socket, "/c");
@@ -121,6 +131,13 @@ static void test_wrong_usage_names_the_word(void **state)
 		{WHOLE "--portal 127.0.0.1:x", "127.0.0.1:x"},
 		{WHOLE "--portal 127.0.0.1:99999", "99999"},
 		{WHOLE "--portal 127.0.0.1 --portal 127.0.0.1:3260", "given twice"},
+		{WHOLE "--portal 127.0.0.1 --portal 127.0.0.1,2", "given twice"},
+		{WHOLE "--portal 127.0.0.1,0", "portal group, 1 to 65535"},
+		{WHOLE "--alua 0=standby", "GROUP from 1 to 65535"},
+		{WHOLE "--alua 65536=standby", "GROUP from 1 to 65535"},
+		{WHOLE "--alua standby", "--alua standby: GROUP=STATE"},
+		{WHOLE "--alua 1=asleep", "'asleep' is no access state"},
+		{WHOLE "--alua 1=standby --alua 1=offline", "given already"},
 		{WHOLE "--allow", "--allow wants a value"},
 		{WHOLE "--allow host", "host"},
 		{WHOLE "--allow iqn.2026-11.a:1,", "no initiator's name"},

@@ -300,7 +300,8 @@ int config_check_sense(const struct config *config, struct config_problems *prob
 		ret = check_stores(config, problems);
 		check_interfaces(&index, problems);
 		check_exports(&index, problems);
-		config_check_iscsi(&index, problems);
+		if (!ret)
+			ret = config_check_iscsi(&index, problems);
 		check_limits(&index, problems);
 		check_rest(config, problems);
 	}

@@ -2,7 +2,9 @@
 #include "config/entries.h"
 #include "config/words.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FIELD_TEXT 64
@@ -58,6 +60,60 @@ static void check_portals(const struct config_iscsi *iscsi, unsigned int i,
 						   "%s is listed twice", iscsi->portals[k].address);
 }
 
+struct portal_at {
+	const struct iscsi_portal *portal;
+	unsigned int target;
+};
+
+static int compare_portals(const void *a, const void *b)
+{
+	const struct portal_at *x = a, *y = b;
+	int ret = strcmp(x->portal->address, y->portal->address);
+
+	return ret ? ret : (x->target > y->target) - (x->target < y->target);
+}
+
+/* Who connects has not said yet which target he wants: a portal is in one group for all. */
+static int check_groups(const struct config *config, struct config_problems *problems)
+{
+	unsigned int total = 0, n = 0;
+	struct portal_at *all;
+
+	for (unsigned int i = 0; i < config->niscsi; i++)
+		total += config->iscsi[i].nportals;
+	all = calloc(total + 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < config->niscsi; i++)
+		for (unsigned int k = 0; k < config->iscsi[i].nportals; k++)
+			all[n++] = (struct portal_at){&config->iscsi[i].portals[k], i};
+	qsort(all, n, sizeof(*all), compare_portals);
+	for (unsigned int k = 1; k < n; k++)
+		if (!strcmp(all[k - 1].portal->address, all[k].portal->address) &&
+		    all[k - 1].target != all[k].target &&
+		    all[k - 1].portal->group != all[k].portal->group)
+			config_problem_add(problems, FIELD_OF("iscsi", all[k].target, "portals"),
+					   "%s is in group %u for iscsi[%u]: say the same group",
+					   all[k].portal->address, all[k - 1].portal->group,
+					   all[k - 1].target);
+	free(all);
+	return 0;
+}
+
+static void check_alua(const struct config *config, struct config_problems *problems)
+{
+	for (unsigned int i = 1; i < config->nalua; i++)
+		for (unsigned int k = 0; k < i; k++) {
+			struct config_field field = FIELD_OF("alua", i, "group");
+
+			if (config->alua[i].group != config->alua[k].group ||
+			    config_problem_known(problems, field))
+				continue;
+			config_problem_add(problems, field, "group %u is listed already: alua[%u]",
+					   config->alua[i].group, k);
+		}
+}
+
 static void check_luns(const struct config_index *index, const struct config_iscsi *iscsi,
 		       unsigned int i, struct config_problems *problems)
 {
@@ -93,7 +149,7 @@ static void check_target(const struct config_index *index, const struct config_i
 	check_chap(&iscsi->chap, (int)i, "chap", "chap.mutual", problems);
 }
 
-void config_check_iscsi(const struct config_index *index, struct config_problems *problems)
+int config_check_iscsi(const struct config_index *index, struct config_problems *problems)
 {
 	const struct config *config = index->config;
 
@@ -108,4 +164,6 @@ void config_check_iscsi(const struct config_index *index, struct config_problems
 				index->iscsi[i]->name, index->iscsi[i - 1] - config->iscsi);
 	check_chap(&config->discovery_chap, -1, "discovery_chap", "discovery_chap.mutual",
 		   problems);
+	check_alua(config, problems);
+	return check_groups(config, problems);
 }

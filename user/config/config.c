@@ -51,6 +51,7 @@ void config_free(struct config *config)
 	free(config->interfaces);
 	free(config->aoe);
 	free(config->limits);
+	free(config->alua);
 	free(config->listen);
 	free(config->state_dir);
 	free(config->socket);
@@ -125,6 +126,11 @@ struct config_limit *config_add_limit(struct config *config)
 	return entry_add(config, &config->limits, &config->nlimits, sizeof(*config->limits));
 }
 
+struct config_alua *config_add_alua(struct config *config)
+{
+	return entry_add(config, &config->alua, &config->nalua, sizeof(*config->alua));
+}
+
 void config_remove_disk(struct config *config, struct config_disk *disk)
 {
 	disk_fini(disk);
@@ -155,6 +161,11 @@ void config_remove_limit(struct config *config, struct config_limit *limit)
 	entry_remove(config, config->limits, &config->nlimits, sizeof(*limit), limit);
 }
 
+void config_remove_alua(struct config *config, struct config_alua *alua)
+{
+	entry_remove(config, config->alua, &config->nalua, sizeof(*alua), alua);
+}
+
 struct config_disk *config_find_disk(const struct config *config, const char *name)
 {
 	for (unsigned int i = 0; i < config->ndisks; i++)
@@ -176,6 +187,14 @@ struct config_aoe *config_find_aoe(const struct config *config, const struct aoe
 	for (unsigned int i = 0; i < config->naoe; i++)
 		if (aoe_address_equal(&config->aoe[i].addr, addr))
 			return &config->aoe[i];
+	return NULL;
+}
+
+struct config_alua *config_find_alua(const struct config *config, unsigned int group)
+{
+	for (unsigned int i = 0; i < config->nalua; i++)
+		if (config->alua[i].group == group)
+			return &config->alua[i];
 	return NULL;
 }
 

@@ -83,6 +83,12 @@ struct config_iscsi {
 	struct config_chap chap;
 };
 
+/* How good a target port group is; of one that is not listed all zeros. */
+struct config_alua {
+	uint16_t group;
+	struct scsi_access_state access;
+};
+
 /* What one initiator may do in a second, over all exports. */
 struct config_limit {
 	uint8_t mac[6]; /* mac_any: each that has no limit of its own */
@@ -110,6 +116,8 @@ struct config {
 	struct config_iscsi *iscsi;
 	unsigned int niscsi;
 	struct config_chap discovery_chap; /* what asking for iSCSI targets takes */
+	struct config_alua *alua;
+	unsigned int nalua;
 	struct config_limit *limits;
 	unsigned int nlimits;
 	char *listen;  /* of the exporter, config_listen_parse() takes it; NULL: no exporter */
@@ -175,6 +183,7 @@ struct config_aoe *config_find_aoe(const struct config *config, const struct aoe
 struct config_iscsi *config_find_iscsi(const struct config *config, const char *name);
 struct config_lun *config_find_lun(const struct config_iscsi *iscsi, unsigned int lun);
 struct config_limit *config_find_limit(const struct config *config, const uint8_t mac[6]);
+struct config_alua *config_find_alua(const struct config *config, unsigned int group);
 
 /*
  * A new last entry with the defaults, for the caller to fill in with what the config then owns;
@@ -185,6 +194,7 @@ struct config_interface *config_add_interface(struct config *config);
 struct config_aoe *config_add_aoe(struct config *config);
 struct config_iscsi *config_add_iscsi(struct config *config);
 struct config_limit *config_add_limit(struct config *config);
+struct config_alua *config_add_alua(struct config *config);
 
 /* Frees the entry, which must be one of the config's list; later ones move up. */
 void config_remove_disk(struct config *config, struct config_disk *disk);
@@ -192,6 +202,7 @@ void config_remove_interface(struct config *config, struct config_interface *int
 void config_remove_aoe(struct config *config, struct config_aoe *aoe);
 void config_remove_iscsi(struct config *config, struct config_iscsi *iscsi);
 void config_remove_limit(struct config *config, struct config_limit *limit);
+void config_remove_alua(struct config *config, struct config_alua *alua);
 
 /* A new last LUN. 0, -EEXIST or -ENOMEM. Its removal frees it. */
 int config_iscsi_add_lun(struct config_iscsi *iscsi, uint16_t number, const char *disk,
@@ -233,6 +244,7 @@ enum config_step_kind {
 	/* Serves no export yet: those that stay follow as CONFIG_EXPORT_INTERFACES. */
 	CONFIG_ADD_INTERFACE,
 	CONFIG_ADD_EXPORT, /* on all its interfaces, with its list, enabled or not */
+	CONFIG_SET_ALUA,   /* of a target port group; without `wanted` to what is usual */
 	CONFIG_ADD_TARGET, /* with all that it has */
 	CONFIG_ADD_LUN,
 	/* Serve it on the wanted interfaces, and no others; where it is served already stays. */
@@ -262,6 +274,7 @@ struct config_step {
 		const struct config_disk *running_disk;
 		const struct config_iscsi *running_iscsi;
 		const struct config_limit *running_limit;
+		const struct config_alua *running_alua;
 	};
 	union {
 		const struct config_aoe *wanted_aoe;
@@ -269,6 +282,7 @@ struct config_step {
 		const struct config_disk *wanted_disk;
 		const struct config_iscsi *wanted_iscsi;
 		const struct config_limit *wanted_limit;
+		const struct config_alua *wanted_alua;
 	};
 	const struct config_lun *lun; /* that comes or goes; else NULL */
 	char *text;		      /* for people: "disk vol0: add file:/srv/vol0.img" */

@@ -107,6 +107,27 @@ static void convert_chap(struct file_chap *file, int i, struct config_chap *chap
 	chap->target.secret_file = cleanup_steal(file->mutual->secret_file);
 }
 
+static void convert_alua(const struct file_alua *file, unsigned int i, struct config_alua *alua,
+			 struct config_problems *problems)
+{
+	struct error err;
+	uint64_t group;
+
+	if (config_number_parse(file->group, SCSI_GROUP_MAX, &group) && group)
+		alua->group = (uint16_t)group;
+	else
+		config_problem_add(problems, FIELD_OF("alua", i, "group"),
+				   "'%.40s' is no target port group: write 1 to %u", file->group,
+				   SCSI_GROUP_MAX);
+	if (file->state && scsi_access_parse(file->state, &alua->access, &err))
+		config_problem_add(problems, FIELD_OF("alua", i, "state"), "%s", err.text);
+	else if (alua->access.preferred || alua->access.implicit)
+		config_problem_add(problems, FIELD_OF("alua", i, "state"),
+				   "write preferred: yes or implicit: yes beside it");
+	alua->access.preferred = file->preferred == FILE_ON;
+	alua->access.implicit = file->implicit == FILE_ON;
+}
+
 int config_convert_iscsi(struct file_config *file, struct config *config,
 			 struct config_problems *problems)
 {
@@ -122,6 +143,13 @@ int config_convert_iscsi(struct file_config *file, struct config *config,
 		    convert_rules(&file->iscsi[i], i, iscsi, problems) ||
 		    convert_luns(&file->iscsi[i], i, iscsi, problems))
 			return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < file->alua_count; i++) {
+		struct config_alua *alua = config_add_alua(config);
+
+		if (!alua)
+			return -ENOMEM;
+		convert_alua(&file->alua[i], i, alua, problems);
 	}
 	convert_chap(file->discovery_chap, -1, &config->discovery_chap, problems);
 	return 0;

@@ -95,6 +95,18 @@ static bool copy_limits(const struct config *from, struct config *to)
 	return true;
 }
 
+static bool copy_alua(const struct config *from, struct config *to)
+{
+	for (unsigned int i = 0; i < from->nalua; i++) {
+		struct config_alua *alua = config_add_alua(to);
+
+		if (!alua)
+			return false;
+		*alua = from->alua[i];
+	}
+	return true;
+}
+
 struct config *config_copy(const struct config *config)
 {
 	struct config *copy = config_new();
@@ -104,8 +116,8 @@ struct config *config_copy(const struct config *config)
 	copy->log_level = config->log_level;
 	copy->log_to = config->log_to;
 	if (copy_disks(config, copy) && copy_interfaces(config, copy) &&
-	    copy_exports(config, copy) && copy_targets(config, copy) && copy_limits(config, copy) &&
-	    copy_text(config->listen, &copy->listen) &&
+	    copy_exports(config, copy) && copy_targets(config, copy) && copy_alua(config, copy) &&
+	    copy_limits(config, copy) && copy_text(config->listen, &copy->listen) &&
 	    copy_text(config->state_dir, &copy->state_dir) &&
 	    copy_text(config->socket, &copy->socket))
 		return copy;

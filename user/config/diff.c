@@ -131,7 +131,8 @@ static bool text_equal(const char *a, const char *b)
 
 static bool target_stays(const struct config_iscsi *running, const struct config_iscsi *wanted)
 {
-	return running && wanted && text_equal(running->alias, wanted->alias);
+	return running && wanted && text_equal(running->alias, wanted->alias) &&
+	       config_iscsi_groups_stay(running, wanted);
 }
 
 static bool lun_stays(const struct differ *differ, const struct config_lun *running,
@@ -166,6 +167,34 @@ static int remove_targets(struct differ *differ)
 				ret = add_lun_step(differ, CONFIG_REMOVE_LUN, iscsi, NULL,
 						   &iscsi->luns[k]);
 	}
+	return ret;
+}
+
+static struct scsi_access_state access_of(const struct config *config, uint16_t group)
+{
+	const struct config_alua *alua = config_find_alua(config, group);
+
+	return alua ? alua->access : (struct scsi_access_state){.access = SCSI_ACCESS_OPTIMIZED};
+}
+
+static bool access_changes(const struct differ *differ, uint16_t group)
+{
+	return !scsi_access_equal(access_of(differ->running.config, group),
+				  access_of(differ->wanted.config, group));
+}
+
+static int change_alua(struct differ *differ)
+{
+	const struct config *running = differ->running.config, *wanted = differ->wanted.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < running->nalua && !ret; i++)
+		if (!config_find_alua(wanted, running->alua[i].group) &&
+		    access_changes(differ, running->alua[i].group))
+			ret = add_step(differ, CONFIG_SET_ALUA, &running->alua[i], NULL);
+	for (unsigned int i = 0; i < wanted->nalua && !ret; i++)
+		if (access_changes(differ, wanted->alua[i].group))
+			ret = add_step(differ, CONFIG_SET_ALUA, NULL, &wanted->alua[i]);
 	return ret;
 }
 
@@ -374,6 +403,8 @@ static int gather(struct differ *differ)
 
 	if (!ret)
 		ret = add_what_comes(differ);
+	if (!ret)
+		ret = change_alua(differ);
 	if (!ret)
 		ret = add_targets(differ);
 	if (!ret)

@@ -66,8 +66,12 @@ static void put_export_step(FILE *out, const struct config_step *step)
 
 static void put_target_portals(FILE *out, const struct config_iscsi *iscsi)
 {
-	for (unsigned int i = 0; i < iscsi->nportals; i++)
-		fprintf(out, "%s%s", i ? "," : "", iscsi->portals[i].address);
+	for (unsigned int i = 0; i < iscsi->nportals; i++) {
+		char text[CONFIG_PORTAL_TEXT];
+
+		config_portal_format(&iscsi->portals[i], text);
+		fprintf(out, "%s%s", i ? "," : "", text);
+	}
 }
 
 /* Secrets are nobody's business in a log. */
@@ -167,6 +171,18 @@ static void put_disk_step(FILE *out, const struct config_step *step)
 	}
 }
 
+static void put_alua_step(FILE *out, const struct config_step *step)
+{
+	const struct config_alua *wanted = step->wanted_alua;
+	struct scsi_access_state access = {.access = SCSI_ACCESS_OPTIMIZED};
+
+	if (wanted)
+		access = wanted->access;
+	fprintf(out, "target port group %u: %s%s%s",
+		wanted ? wanted->group : step->running_alua->group, scsi_access_name(access.access),
+		access.preferred ? ", preferred" : "", access.implicit ? ", implicit" : "");
+}
+
 static void put_limit_step(FILE *out, const struct config_step *step)
 {
 	const struct config_limit *limit = step->wanted_limit;
@@ -206,6 +222,9 @@ static void put_step(FILE *out, const struct config_step *step, const struct con
 		fputs(wanted->discovery_chap.initiator.user ? "discovery_chap: set"
 							    : "discovery_chap: remove",
 		      out);
+		break;
+	case CONFIG_SET_ALUA:
+		put_alua_step(out, step);
 		break;
 	case CONFIG_REMOVE_INTERFACE:
 	case CONFIG_ADD_INTERFACE:

@@ -9,8 +9,10 @@
 void config_iscsi_fini(struct config_iscsi *iscsi);
 bool config_iscsi_access_equal(const struct config_iscsi *a, const struct config_iscsi *b);
 bool config_iscsi_portals_equal(const struct config_iscsi *a, const struct config_iscsi *b);
+/* No portal group goes, which is a target port with initiators. */
+bool config_iscsi_groups_stay(const struct config_iscsi *before, const struct config_iscsi *after);
 
-/* check_iscsi.c: config_check_sense() for targets. */
-void config_check_iscsi(const struct config_index *index, struct config_problems *problems);
+/* check_iscsi.c: config_check_sense() for targets. 0 or -ENOMEM. */
+int config_check_iscsi(const struct config_index *index, struct config_problems *problems);
 
 #endif

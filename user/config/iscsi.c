@@ -151,11 +151,28 @@ bool config_iscsi_access_equal(const struct config_iscsi *a, const struct config
 	return equal;
 }
 
+static bool has_group(const struct config_iscsi *iscsi, uint16_t group)
+{
+	for (unsigned int i = 0; i < iscsi->nportals; i++)
+		if (iscsi->portals[i].group == group)
+			return true;
+	return false;
+}
+
+bool config_iscsi_groups_stay(const struct config_iscsi *before, const struct config_iscsi *after)
+{
+	for (unsigned int i = 0; i < before->nportals; i++)
+		if (!has_group(after, before->portals[i].group))
+			return false;
+	return true;
+}
+
 bool config_iscsi_portals_equal(const struct config_iscsi *a, const struct config_iscsi *b)
 {
 	bool equal = a->nportals == b->nportals;
 
 	for (unsigned int i = 0; i < a->nportals && equal; i++)
-		equal = !strcmp(a->portals[i].address, b->portals[i].address);
+		equal = a->portals[i].group == b->portals[i].group &&
+			!strcmp(a->portals[i].address, b->portals[i].address);
 	return equal;
 }

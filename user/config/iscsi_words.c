@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "config/config.h"
+#include "config/words.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,16 +11,31 @@
 
 /* ---- portals ---- */
 
+static bool read_group(const char *text, uint16_t *group)
+{
+	uint64_t number;
+
+	if (!config_number_parse(text, SCSI_GROUP_MAX, &number) || !number)
+		return false;
+	*group = (uint16_t)number;
+	return true;
+}
+
 int config_portal_parse(const char *text, struct iscsi_portal *portal, struct error *err)
 {
-	const char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
+	const int place = (int)strcspn(text, ",");
+	const char *colon = memrchr(text, ':', (size_t)place), *bracket = strrchr(text, ']');
 	bool has_port = colon && (!bracket || colon > bracket);
 	struct sockaddr_storage address;
 	socklen_t len;
 	int n;
 
-	*portal = (struct iscsi_portal){.group = 1};
-	n = snprintf(portal->address, sizeof(portal->address), "%s", text);
+	*portal = (struct iscsi_portal){.group = SCSI_GROUP_USUAL};
+	if (text[place] && !read_group(text + place + 1, &portal->group))
+		return error_set(err, EINVAL,
+				 "'%.64s': behind the comma stands the portal group, 1 to %u", text,
+				 SCSI_GROUP_MAX);
+	n = snprintf(portal->address, sizeof(portal->address), "%.*s", place, text);
 	if (!has_port && n < (int)sizeof(portal->address))
 		n += snprintf(portal->address + n, sizeof(portal->address) - (size_t)n, ":%u",
 			      CONFIG_ISCSI_PORT);
@@ -30,6 +46,14 @@ int config_portal_parse(const char *text, struct iscsi_portal *portal, struct er
 				 "[2001:db8::1]:3260",
 				 text);
 	return 0;
+}
+
+void config_portal_format(const struct iscsi_portal *portal, char text[CONFIG_PORTAL_TEXT])
+{
+	int n = snprintf(text, CONFIG_PORTAL_TEXT, "%s", portal->address);
+
+	if (portal->group != SCSI_GROUP_USUAL)
+		snprintf(text + n, CONFIG_PORTAL_TEXT - (size_t)n, ",%u", portal->group);
 }
 
 /* ---- initiators ---- */

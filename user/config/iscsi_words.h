@@ -8,10 +8,14 @@
 #define CONFIG_ISCSI_PORT 3260u
 
 /*
- * ADDR, ADDR:PORT, [ADDR] or [ADDR]:PORT, in numbers; the port is CONFIG_ISCSI_PORT when it is not
- * said. -EINVAL says what is wrong.
+ * ADDR, ADDR:PORT, [ADDR] or [ADDR]:PORT, in numbers, and perhaps ,GROUP behind it; the port is
+ * CONFIG_ISCSI_PORT and the group SCSI_GROUP_USUAL when they are not said. -EINVAL says what is
+ * wrong.
  */
 int config_portal_parse(const char *text, struct iscsi_portal *portal, struct error *err);
+#define CONFIG_PORTAL_TEXT (ISCSI_PORTAL_MAX + sizeof(",65535"))
+/* As that reads it: with the port, and with the group if it is not the usual one. */
+void config_portal_format(const struct iscsi_portal *portal, char text[CONFIG_PORTAL_TEXT]);
 
 /*
  * WHO[/lun=N[-M]]...[/ro]: `any`, an initiator's name, or a pattern with `*` in it; which LUNs it

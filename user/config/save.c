@@ -262,12 +262,17 @@ static void save_chap(struct saver *saver, const char *key, const struct config_
 
 static void save_portals(struct saver *saver, const struct config_iscsi *iscsi)
 {
-	if (iscsi->nportals == 1 && !strcmp(iscsi->portals[0].address, PORTAL_DEFAULT))
+	char text[CONFIG_PORTAL_TEXT];
+
+	config_portal_format(&iscsi->portals[0], text);
+	if (iscsi->nportals == 1 && !strcmp(text, PORTAL_DEFAULT))
 		return;
 	put_key(saver, "portals");
 	begin_list(saver, YAML_FLOW_SEQUENCE_STYLE);
-	for (unsigned int i = 0; i < iscsi->nportals; i++)
-		put_scalar(saver, iscsi->portals[i].address, YAML_DOUBLE_QUOTED_SCALAR_STYLE);
+	for (unsigned int i = 0; i < iscsi->nportals; i++) {
+		config_portal_format(&iscsi->portals[i], text);
+		put_scalar(saver, text, YAML_DOUBLE_QUOTED_SCALAR_STYLE);
+	}
 	end_list(saver);
 }
 
@@ -314,6 +319,19 @@ static void save_target(struct saver *saver, const struct config_iscsi *iscsi)
 	if (iscsi->nluns)
 		save_luns(saver, iscsi);
 	save_chap(saver, "chap", &iscsi->chap);
+	end_mapping(saver);
+}
+
+static void save_alua(struct saver *saver, const struct config_alua *alua)
+{
+	begin_mapping(saver, YAML_FLOW_MAPPING_STYLE);
+	put_number(saver, "group", alua->group);
+	if (alua->access.access != SCSI_ACCESS_OPTIMIZED)
+		put_word(saver, "state", scsi_access_name(alua->access.access));
+	if (alua->access.preferred)
+		put_word(saver, "preferred", "true");
+	if (alua->access.implicit)
+		put_word(saver, "implicit", "true");
 	end_mapping(saver);
 }
 
@@ -367,6 +385,13 @@ static void save_lists(struct saver *saver, const struct config *config)
 		end_list(saver);
 	}
 	save_chap(saver, "discovery_chap", &config->discovery_chap);
+	if (config->nalua) {
+		put_key(saver, "alua");
+		begin_list(saver, YAML_BLOCK_SEQUENCE_STYLE);
+		for (unsigned int i = 0; i < config->nalua; i++)
+			save_alua(saver, &config->alua[i]);
+		end_list(saver);
+	}
 	if (config->nlimits) {
 		put_key(saver, "limits");
 		begin_list(saver, YAML_BLOCK_SEQUENCE_STYLE);

@@ -11,6 +11,7 @@
 #define EXPORTS_MAX    4096
 #define PORTALS_MAX    64
 #define RULES_MAX      4096
+#define GROUPS_MAX     256
 
 #define COUNT(words) (sizeof(words) / sizeof((words)[0]) - 1)
 
@@ -176,6 +177,18 @@ static const cyaml_schema_value_t iscsi_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_iscsi, iscsi_fields),
 };
 
+static const cyaml_schema_field_t alua_fields[] = {
+	TEXT("group", CYAML_FLAG_DEFAULT, struct file_alua, group),
+	TEXT("state", CYAML_FLAG_OPTIONAL, struct file_alua, state),
+	WORD("preferred", struct file_alua, preferred, schema_switches),
+	WORD("implicit", struct file_alua, implicit, schema_switches),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t alua_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_alua, alua_fields),
+};
+
 static const cyaml_schema_field_t limit_fields[] = {
 	TEXT("initiator", CYAML_FLAG_DEFAULT, struct file_limit, initiator),
 	TEXT("iops", CYAML_FLAG_OPTIONAL, struct file_limit, iops),
@@ -209,6 +222,8 @@ static const cyaml_schema_field_t config_fields[] = {
 			     EXPORTS_MAX),
 	CYAML_FIELD_MAPPING_PTR("discovery_chap", MAY_BE_EMPTY, struct file_config, discovery_chap,
 				chap_fields),
+	CYAML_FIELD_SEQUENCE("alua", MAY_BE_EMPTY, struct file_config, alua, &alua_schema, 0,
+			     GROUPS_MAX),
 	CYAML_FIELD_SEQUENCE("limits", MAY_BE_EMPTY, struct file_config, limits, &limit_schema, 0,
 			     AOE_LIMITERS_MAX),
 	CYAML_FIELD_MAPPING_PTR("exporter", MAY_BE_EMPTY, struct file_config, exporter,

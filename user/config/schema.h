@@ -71,6 +71,11 @@ struct file_iscsi {
 	struct file_chap *chap;
 };
 
+struct file_alua {
+	char *group, *state;
+	enum file_switch preferred, implicit;
+};
+
 struct file_limit {
 	char *initiator, *iops, *bytes;
 };
@@ -94,6 +99,8 @@ struct file_config {
 	struct file_iscsi *iscsi;
 	unsigned int iscsi_count;
 	struct file_chap *discovery_chap;
+	struct file_alua *alua;
+	unsigned int alua_count;
 	struct file_limit *limits;
 	unsigned int limits_count;
 	struct file_exporter *exporter;

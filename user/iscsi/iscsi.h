@@ -94,12 +94,19 @@ struct iscsi_portal {
 	uint16_t group; /* portal group tag, from 1 */
 };
 
+/* What a portal group of a target is in SCSI: a target port (RFC 7143 4.4.2). */
+struct iscsi_port {
+	uint16_t group;		  /* portal group tag */
+	struct scsi_target *scsi; /* outlives the target */
+};
+
 struct iscsi_target_config {
 	const char *name;		    /* the IQN; copied */
 	const char *alias;		    /* for people; copied, or NULL */
 	const struct iscsi_portal *portals; /* copied */
 	unsigned int nportals;
-	struct scsi_target *scsi; /* outlives the target */
+	const struct iscsi_port *ports; /* one for every group of the portals; copied */
+	unsigned int nports;
 	struct iscsi_settings settings;
 	struct iscsi_access access; /* copied */
 };
@@ -119,7 +126,8 @@ void iscsi_target_hide(struct iscsi_target *target);
 /* After iscsi_worker_leave_target() has ended on every worker. */
 void iscsi_target_close(struct iscsi_target *target);
 const char *iscsi_target_name(const struct iscsi_target *target);
-struct scsi_target *iscsi_target_scsi(const struct iscsi_target *target);
+/* One more, before portals of its group are set. 0 or -ENOMEM. */
+int iscsi_target_add_port(struct iscsi_target *target, const struct iscsi_port *port);
 
 /* Hold for logins from now on; sessions that are there keep what they have. 0 or -ENOMEM. */
 int iscsi_target_set_access(struct iscsi_target *target, const struct iscsi_access *access);

@@ -61,10 +61,11 @@ static int target_fill(struct iscsi_target *target, const struct iscsi_target_co
 
 	strcpy(target->name, config->name);
 	snprintf(target->alias, sizeof(target->alias), "%s", config->alias ? config->alias : "");
-	target->scsi = config->scsi;
 	target->settings = config->settings;
 	list_init(&target->link);
 	ret = iscsi_target_set_access(target, &config->access);
+	for (unsigned int i = 0; i < config->nports && !ret; i++)
+		ret = iscsi_target_add_port(target, &config->ports[i]);
 	return ret ? ret : iscsi_target_set_portals(target, config->portals, config->nportals);
 }
 
@@ -113,6 +114,7 @@ void iscsi_target_close(struct iscsi_target *target)
 {
 	iscsi_target_hide(target);
 	free(target->portals);
+	free(target->ports);
 	free((void *)target->access.rules);
 	free(target);
 }
@@ -122,9 +124,18 @@ const char *iscsi_target_name(const struct iscsi_target *target)
 	return target->name;
 }
 
-struct scsi_target *iscsi_target_scsi(const struct iscsi_target *target)
+int iscsi_target_add_port(struct iscsi_target *target, const struct iscsi_port *port)
 {
-	return target->scsi;
+	struct iscsi_port *grown;
+
+	pthread_mutex_lock(&target->node->lock);
+	grown = reallocarray(target->ports, target->nports + 1, sizeof(*grown));
+	if (grown) {
+		grown[target->nports++] = *port;
+		target->ports = grown;
+	}
+	pthread_mutex_unlock(&target->node->lock);
+	return grown ? 0 : -ENOMEM;
 }
 
 /* A copy of `n` things, or NULL; there is one also of none. */
@@ -210,6 +221,14 @@ static bool target_has_group(const struct iscsi_target *target, uint16_t group)
 	return false;
 }
 
+static struct scsi_target *target_port(const struct iscsi_target *target, uint16_t group)
+{
+	for (unsigned int i = 0; i < target->nports; i++)
+		if (target->ports[i].group == group)
+			return target->ports[i].scsi;
+	return NULL;
+}
+
 static uint16_t target_admit(struct iscsi_target *target, const char *initiator, uint16_t group,
 			     struct iscsi_admission *admission)
 {
@@ -222,7 +241,8 @@ static uint16_t target_admit(struct iscsi_target *target, const char *initiator,
 		return target->redirect_permanent ? ISCSI_LOGIN_MOVED_PERMANENTLY
 						  : ISCSI_LOGIN_MOVED_TEMPORARILY;
 	}
-	if (!target_has_group(target, group))
+	admission->scsi = target_port(target, group);
+	if (!target_has_group(target, group) || !admission->scsi)
 		return ISCSI_LOGIN_NOT_FOUND;
 	admission->target = target;
 	admission->mask = rule->mask;

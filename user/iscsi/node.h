@@ -22,9 +22,10 @@ struct iscsi_target {
 	struct list link; /* in the node's; node's lock */
 	char name[ISCSI_NAME_MAX + 1];
 	char alias[ISCSI_NAME_MAX + 1];
-	struct scsi_target *scsi;
 	struct iscsi_settings settings;
 	/* Behind the node's lock. */
+	struct iscsi_port *ports;
+	unsigned int nports;
 	struct iscsi_portal *portals;
 	unsigned int nportals;
 	struct iscsi_access access;
@@ -50,6 +51,7 @@ bool iscsi_session_same(const struct iscsi_session_id *a, const struct iscsi_ses
 /* What a login needs to know of a target, as it is at that moment. */
 struct iscsi_admission {
 	struct iscsi_target *target;
+	struct scsi_target *scsi; /* the portal group's port */
 	struct scsi_lun_mask mask;
 	struct iscsi_auth auth;
 	char redirect[ISCSI_PORTAL_MAX + 8];

@@ -29,7 +29,8 @@ static uint32_t session_transport_id(const struct iscsi_session_id *id,
 	return 4 + len;
 }
 
-static int session_open_nexus(struct iscsi_session *session, const struct scsi_lun_mask *mask)
+static int session_open_nexus(struct iscsi_session *session,
+			      const struct iscsi_admission *admission)
 {
 	uint8_t transport_id[SCSI_TRANSPORT_ID_MAX];
 	struct scsi_nexus_config config = {
@@ -37,11 +38,11 @@ static int session_open_nexus(struct iscsi_session *session, const struct scsi_l
 		.queue = session->worker->config.queue,
 		.transport_id = transport_id,
 		.transport_id_len = session_transport_id(&session->id, transport_id),
-		.mask = *mask,
+		.mask = admission->mask,
 	};
 
 	session->nexus.id = session->id.nexus;
-	return scsi_nexus_open(session->target->scsi, &config, &session->scsi);
+	return scsi_nexus_open(admission->scsi, &config, &session->scsi);
 }
 
 static struct iscsi_session *session_new(struct iscsi_conn *conn, const struct iscsi_session_id *id)
@@ -81,7 +82,7 @@ int iscsi_session_open(struct iscsi_conn *conn, const struct iscsi_session_id *i
 		free(session);
 		return ret;
 	}
-	if (session->target && session_open_nexus(session, &admission->mask)) {
+	if (session->target && session_open_nexus(session, admission)) {
 		iscsi_node_unregister(node, &session->id);
 		free(session);
 		return -ENOMEM;

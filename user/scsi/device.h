@@ -74,6 +74,7 @@ struct scsi_it_l {
 	struct scsi_lun_removal *removal; /* whoever waits for that, or NULL */
 	struct list copies;		  /* struct scsi_copy; the nexus's thread */
 	atomic_uint access;		  /* enum scsi_access */
+	atomic_bool implicit;		  /* which the initiator cannot set */
 	atomic_uint excluded;		  /* from what others' reservations: reserve.c */
 	bool prevents_removal;		  /* PREVENT ALLOW MEDIUM REMOVAL */
 };
@@ -138,7 +139,7 @@ struct scsi_lun {
 	bool read_only;
 	struct scsi_target *target;
 	struct list link; /* in the unit's `shown`; behind the unit's lock, with what follows */
-	enum scsi_access access;
+	struct scsi_access_state access;
 	uint8_t access_reason; /* why that is: SPC-5's status code */
 };
 

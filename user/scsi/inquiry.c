@@ -8,7 +8,8 @@
 #define NO_UNIT		 0x7f /* peripheral qualifier 3, type unknown */
 #define VERSION_SPC_4	 0x06
 #define HISUP_FORMAT	 0x12
-#define TPGS		 0x30 /* access states change by themselves and by command */
+#define TPGS_IMPLICIT	 0x10 /* access states change by themselves */
+#define TPGS_EXPLICIT	 0x20 /* and by command */
 #define THIRD_PARTY_COPY 0x08
 #define CMDQUE		 0x02
 #define STANDARD_LEN	 96u
@@ -34,7 +35,9 @@ static void inquiry_standard(struct scsi_device *dev, struct command *cmd, uint8
 	out[2] = VERSION_SPC_4;
 	out[3] = HISUP_FORMAT;
 	out[4] = STANDARD_LEN - 5;
-	out[5] = TPGS | THIRD_PARTY_COPY;
+	out[5] = TPGS_IMPLICIT | THIRD_PARTY_COPY;
+	if (!dev || !atomic_load(&cmd->scsi.it_l->implicit))
+		out[5] |= TPGS_EXPLICIT;
 	out[7] = CMDQUE;
 	put_text(out + 8, LU_VENDOR, 8);
 	put_text(out + 16, LU_PRODUCT, 16);

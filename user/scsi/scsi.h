@@ -63,6 +63,12 @@ void scsi_device_short_of_space(struct scsi_device *dev);
  */
 json_t *scsi_device_reservation(struct scsi_device *dev);
 
+/*
+ * What the unit's target port groups are, as REPORT TARGET PORT GROUPS has them:
+ * [{ "group", "state", "preferred", "implicit" }].
+ */
+json_t *scsi_device_access(struct scsi_device *dev);
+
 /* ---- target ports: control thread ---- */
 
 #define SCSI_LUNS_MAX 256u
@@ -73,15 +79,39 @@ enum scsi_access {
 	SCSI_ACCESS_NONOPTIMIZED = 1,
 	SCSI_ACCESS_STANDBY = 2,
 	SCSI_ACCESS_UNAVAILABLE = 3,
+	/* What only the administrator sets. */
+	SCSI_ACCESS_OFFLINE = 14,
+	SCSI_ACCESS_TRANSITIONING = 15,
 };
+
+/* How a group is reached; all zeros is as good as it gets. */
+struct scsi_access_state {
+	enum scsi_access access;
+	bool preferred; /* initiators should choose it among groups that are as good */
+	bool implicit;	/* initiators cannot set it */
+};
+
+static inline bool scsi_access_equal(struct scsi_access_state a, struct scsi_access_state b)
+{
+	return a.access == b.access && a.preferred == b.preferred && a.implicit == b.implicit;
+}
+
+#define SCSI_GROUP_MAX	 UINT16_MAX /* target port groups are 1 to that */
+#define SCSI_GROUP_USUAL 1u	    /* of ports of which nothing else is said */
+
+/* "active/optimized", ... */
+const char *scsi_access_name(enum scsi_access access);
+/* The same with ",preferred" and ",implicit" behind it, or not. -EINVAL names the words there are.
+ */
+int scsi_access_parse(const char *text, struct scsi_access_state *state, struct error *err);
 
 #define SCSI_PORT_NAME_MAX 240u
 
 struct scsi_target_config {
-	uint16_t relative_port;	 /* SPC-5 relative target port identifier, from 1 */
-	uint16_t group;		 /* target port group: ports whose access state is one */
-	enum scsi_access access; /* what that is for units that come */
-	uint8_t protocol;	 /* SPC-5 7.6.1: 5 is iSCSI, 0 Fibre Channel */
+	uint16_t relative_port;		 /* SPC-5 relative target port identifier, from 1 */
+	uint16_t group;			 /* target port group: ports whose access state is one */
+	struct scsi_access_state access; /* what that is for units that come */
+	uint8_t protocol;		 /* SPC-5 7.6.1: 5 is iSCSI, 0 Fibre Channel */
 	/* The port's, at most SCSI_PORT_NAME_MAX with its NUL: "iqn...,t,0x0001"; copied. */
 	const char *port_name;
 	const char *device_name; /* the target device's; copied */
@@ -106,7 +136,7 @@ int scsi_target_remove_lun(struct scsi_target *target, uint16_t lun, void (*gone
  * The port's group, for all units that the port shows, has another access state: initiators are
  * told (2Ah/06h). They may set it, too (SET TARGET PORT GROUPS).
  */
-void scsi_target_set_access(struct scsi_target *target, enum scsi_access access);
+void scsi_target_set_access(struct scsi_target *target, struct scsi_access_state access);
 
 /* ---- nexuses and commands: the worker's thread ---- */
 

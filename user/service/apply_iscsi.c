@@ -159,6 +159,19 @@ int service_target_access(struct service *s, const struct config_step *step,
 	return config_chap_copy(&wanted->chap, &now->chap) ? out_of_memory(err) : 0;
 }
 
+/* What is noted of it is read anew from the target, see service_running(). */
+int service_set_alua(struct service *s, const struct config_step *step, const struct config *config,
+		     struct error *err)
+{
+	const struct config_alua *wanted = step->wanted_alua;
+	struct scsi_access_state access = {.access = SCSI_ACCESS_OPTIMIZED};
+
+	if (wanted)
+		access = wanted->access;
+	return target_set_alua(s->target, wanted ? wanted->group : step->running_alua->group,
+			       access, err);
+}
+
 int service_discovery_chap(struct service *s, const struct config_step *step,
 			   const struct config *config, struct error *err)
 {

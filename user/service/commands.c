@@ -340,6 +340,7 @@ const struct control_command service_commands[] = {
 	{"acl-allow", run_acl_allow},
 	{"acl-deny", run_acl_deny},
 	{"initiator-evict", run_initiator_evict},
+	{"alua-set", tuning_alua_set},
 	{"limit-set", tuning_limit_set},
 	{"limit-clear", tuning_limit_clear},
 	{"fault-add", tuning_fault_add},

@@ -42,6 +42,8 @@ int service_target_portals(struct service *s, const struct config_step *step,
 			   const struct config *config, struct error *err);
 int service_target_access(struct service *s, const struct config_step *step,
 			  const struct config *config, struct error *err);
+int service_set_alua(struct service *s, const struct config_step *step, const struct config *config,
+		     struct error *err);
 int service_discovery_chap(struct service *s, const struct config_step *step,
 			   const struct config *config, struct error *err);
 
@@ -68,13 +70,15 @@ int request_count(const json_t *request, const char *name, unsigned int max, uns
 		  struct error *err);
 
 /* tuning.c: more of them. */
+json_t *tuning_alua_set(void *ctx, const json_t *request, struct error *err);
 json_t *tuning_limit_set(void *ctx, const json_t *request, struct error *err);
 json_t *tuning_limit_clear(void *ctx, const json_t *request, struct error *err);
 json_t *tuning_fault_add(void *ctx, const json_t *request, struct error *err);
 json_t *tuning_fault_clear(void *ctx, const json_t *request, struct error *err);
 
 /* service.c: brings the running configuration up to date with what was changed past it: access
- * lists in the maps, exports enabled, disks grown, limits. NULL: out of memory, or no daemon.
+ * lists in the maps, exports enabled, disks grown, limits, port groups. NULL: out of memory, or no
+ * daemon.
  */
 struct config *service_running(struct service *service);
 

@@ -149,6 +149,15 @@ static void running_limit(void *ctx, const uint8_t mac[6], const struct aoe_limi
 	entry->bytes = limit->bytes;
 }
 
+static void running_alua(void *ctx, uint16_t group, struct scsi_access_state access)
+{
+	struct service *service = ctx;
+	struct config_alua *entry = config_add_alua(service->running);
+
+	if (entry)
+		*entry = (struct config_alua){group, access};
+}
+
 struct config *service_running(struct service *service)
 {
 	if (service->running) {
@@ -157,6 +166,9 @@ struct config *service_running(struct service *service)
 		while (service->running->nlimits)
 			config_remove_limit(service->running, &service->running->limits[0]);
 		target_limits_each(service->target, running_limit, service);
+		while (service->running->nalua)
+			config_remove_alua(service->running, &service->running->alua[0]);
+		target_alua_each(service->target, running_alua, service);
 	}
 	return service->running;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The control socket's commands for rate limits and injected faults. */
+/* The control socket's commands for rate limits, injected faults and access states. */
 #include "service/internal.h"
 
 #include "aoe/mac.h"
@@ -44,6 +44,24 @@ json_t *tuning_limit_clear(void *ctx, const json_t *request, struct error *err)
 	if (request_mac(request, mac, err) || target_clear_limit(service->target, mac, err))
 		return NULL;
 	return json_object();
+}
+
+json_t *tuning_alua_set(void *ctx, const json_t *request, struct error *err)
+{
+	const char *text = request_text(request, "state", err);
+	struct scsi_access_state access;
+	struct service *service = ctx;
+	unsigned int group;
+
+	if (!text || request_count(request, "group", SCSI_GROUP_MAX, &group, err) ||
+	    scsi_access_parse(text, &access, err))
+		return NULL;
+	if (!target_has_group(service->target, (uint16_t)group)) {
+		error_set(err, ENOENT, "no portal is in group %u", group);
+		return NULL;
+	}
+	return target_set_alua(service->target, (uint16_t)group, access, err) ? NULL
+									      : json_object();
 }
 
 json_t *tuning_fault_add(void *ctx, const json_t *request, struct error *err)

@@ -43,13 +43,15 @@ struct target_unit {
 
 struct target_iscsi {
 	struct list link;
-	struct scsi_target *scsi;
+	struct iscsi_port *ports; /* for each portal group that the target ever had */
+	unsigned int nports;
 	struct iscsi_target *target;
 	struct iscsi_portal *portals; /* that are listened on for it */
 	unsigned int nportals;
 	struct iscsi_rule *rules; /* who may log in */
 	unsigned int nrules;
 	struct target_unit *units[SCSI_LUNS_MAX]; /* by LUN */
+	bool read_only[SCSI_LUNS_MAX];
 };
 
 struct target_interface {
@@ -78,10 +80,11 @@ struct target {
 	struct iscsi_auth discovery;
 	struct iscsi_node *node; /* NULL until there is an iSCSI target, as is the next */
 	struct tcp_server *tcp;
-	uint16_t ports;	    /* SCSI target ports that there ever were */
+	uint16_t ports;	     /* SCSI target ports that there ever were */
 	struct list watches; /* see space.c */
-	struct list limits; /* see tuning.c */
-	struct list taps;   /* see taps.c */
+	struct list groups;  /* see ports.c */
+	struct list limits;  /* see tuning.c */
+	struct list taps;    /* see taps.c */
 };
 
 /* ---- disks.c ---- */
@@ -112,6 +115,24 @@ void target_unit_short_of_space(struct target *target, const struct disk *disk);
 void target_space_watch(struct target *target, const struct disk *disk);
 /* Does not wait for a file system that hangs. */
 void target_space_close(struct target *target);
+
+/* ---- ports.c ---- */
+
+/*
+ * Ports for the groups of these portals that have none yet; they show the units that there are. 0,
+ * or negative errno with `err` set, and ports that were made may stay.
+ */
+int target_ports_open(struct target *target, struct target_iscsi *iscsi, const char *name,
+		      const struct iscsi_portal *portals, unsigned int nportals, struct error *err);
+/* Nobody is logged in, and no unit shown. */
+void target_ports_close(struct target_iscsi *iscsi);
+/* Shows a unit through all of them or none. 0 or negative errno. */
+int target_ports_show(struct target *target, struct target_iscsi *iscsi, uint16_t lun,
+		      struct scsi_device *device, bool read_only);
+/* Returns when the last command of the unit through them has ended; false: no memory. */
+bool target_ports_hide(struct target *target, struct target_iscsi *iscsi, uint16_t lun);
+json_t *target_alua_json(const struct target *target);
+void target_alua_close(struct target *target);
 
 /* ---- iscsi.c, report_iscsi.c ---- */
 

@@ -4,18 +4,14 @@
 
 #include "base/log.h"
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SESSIONS_MAX  4096u /* of one worker, looked at when access changes */
-#define WORKERS_MAX   8
-#define MEMORY_MIB    32u
-#define GRACE_NS      1000000000u /* for initiators to log out of a target that goes */
-#define PORTAL_GROUP  1u
-#define SCSI_ISCSI    5u /* protocol identifier, SPC-5 7.6.1 */
-#define PORT_NAME_MAX (ISCSI_NAME_MAX + sizeof(",t,0x0001"))
+#define SESSIONS_MAX 4096u /* of one worker, looked at when access changes */
+#define WORKERS_MAX  8
+#define MEMORY_MIB   32u
+#define GRACE_NS     1000000000u /* for initiators to log out of a target that goes */
 
 struct target_iscsi *target_iscsi_find(const struct target *target, const char *name)
 {
@@ -67,12 +63,8 @@ static void close_server(struct target *target)
 /* Returns when the last command of the unit through this target has ended. */
 static void hide_lun(struct target *target, struct target_iscsi *iscsi, uint16_t lun)
 {
-	struct target_wait wait;
-
-	target_wait_init(&wait, target);
-	if (scsi_target_remove_lun(iscsi->scsi, lun, target_wait_over, &wait))
+	if (!target_ports_hide(target, iscsi, lun))
 		return;
-	target_wait(&wait);
 	target_unit_put(target, iscsi->units[lun]);
 	iscsi->units[lun] = NULL;
 }
@@ -118,12 +110,13 @@ static int show_lun(struct target *target, struct target_iscsi *iscsi,
 	ret = target_unit_get(target, request->disk, &unit, err);
 	if (ret)
 		return error_prefix(err, -ret, "LUN %u", request->lun);
-	ret = scsi_target_add_lun(iscsi->scsi, request->lun, unit->device, request->read_only);
+	ret = target_ports_show(target, iscsi, request->lun, unit->device, request->read_only);
 	if (ret) {
 		target_unit_put(target, unit);
 		return error_set(err, -ret, "LUN %u: %s", request->lun, strerror(-ret));
 	}
 	iscsi->units[request->lun] = unit;
+	iscsi->read_only[request->lun] = request->read_only;
 	resume_unit(target, unit);
 	return 0;
 }
@@ -148,13 +141,6 @@ static int note_rules(struct target_iscsi *iscsi, const struct iscsi_access *acc
 static int open_target(struct target *target, struct target_iscsi *iscsi,
 		       const struct iscsi_request *request, struct error *err)
 {
-	char port_name[PORT_NAME_MAX];
-	const struct scsi_target_config scsi = {
-		.relative_port = ++target->ports,
-		.protocol = SCSI_ISCSI,
-		.port_name = port_name,
-		.device_name = request->name,
-	};
 	struct iscsi_target_config config = {
 		.name = request->name,
 		.alias = request->alias,
@@ -162,17 +148,16 @@ static int open_target(struct target *target, struct target_iscsi *iscsi,
 		.nportals = request->nportals,
 		.access = request->access,
 	};
-	int ret;
+	int ret = target_ports_open(target, iscsi, request->name, request->portals,
+				    request->nportals, err);
 
-	snprintf(port_name, sizeof(port_name), "%s,t,0x%04x", request->name, PORTAL_GROUP);
-	ret = scsi_target_open(&scsi, &iscsi->scsi, err);
-	if (ret)
-		return ret;
-	config.scsi = iscsi->scsi;
+	config.ports = iscsi->ports;
+	config.nports = iscsi->nports;
 	iscsi_settings_default(&config.settings);
-	ret = iscsi_target_open(target->node, &config, &iscsi->target, err);
+	if (!ret)
+		ret = iscsi_target_open(target->node, &config, &iscsi->target, err);
 	if (ret)
-		scsi_target_close(iscsi->scsi);
+		target_ports_close(iscsi);
 	return ret;
 }
 
@@ -186,7 +171,7 @@ static void close_target(struct target *target, struct target_iscsi *iscsi, uint
 		if (iscsi->units[lun])
 			hide_lun(target, iscsi, lun);
 	iscsi_target_close(iscsi->target);
-	scsi_target_close(iscsi->scsi);
+	target_ports_close(iscsi);
 	list_del(&iscsi->link);
 	free(iscsi->portals);
 	free(iscsi->rules);
@@ -208,7 +193,7 @@ static bool portal_listed(const struct iscsi_portal *portal, const struct iscsi_
 			  unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
-		if (strcmp(list[i].address, portal->address) == 0)
+		if (strcmp(list[i].address, portal->address) == 0 && list[i].group == portal->group)
 			return true;
 	return false;
 }
@@ -340,6 +325,8 @@ int target_set_portals(struct target *target, const char *name, const struct isc
 		return error_set(err, ENOMEM, "out of memory");
 	memcpy(before, iscsi->portals, n * sizeof(*before));
 	ret = portals_room(iscsi, n + nportals, err);
+	if (!ret)
+		ret = target_ports_open(target, iscsi, name, portals, nportals, err);
 	if (!ret) {
 		unlisten_portals(target, iscsi, portals, nportals);
 		ret = listen_portals(target, iscsi, portals, nportals, err);

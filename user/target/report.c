@@ -236,9 +236,9 @@ static json_t *served_status(const struct target *target, struct target_access *
 		json_array_append_new(exports, export_status(target, export, access, detail));
 	list_for_each_entry (disk, &target->disks, link)
 		json_array_append_new(disks, disk_status(disk));
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", STGT_VERSION, "interfaces",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "version", STGT_VERSION, "interfaces",
 			 interfaces, "exports", exports, "disks", disks, "iscsi",
-			 target_iscsi_json(target));
+			 target_iscsi_json(target), "alua", target_alua_json(target));
 }
 
 json_t *target_status(struct target *target, enum target_detail detail)

@@ -31,10 +31,19 @@ static json_t *luns_json(const struct target_iscsi *iscsi)
 		if (iscsi->units[lun])
 			json_array_append_new(
 				luns,
-				json_pack("{s:i, s:o, s:o}", "lun", (int)lun, "disk",
+				json_pack("{s:i, s:o, s:o, s:o}", "lun", (int)lun, "disk",
 					  json_text(iscsi->units[lun]->disk->name), "reservation",
-					  scsi_device_reservation(iscsi->units[lun]->device)));
+					  scsi_device_reservation(iscsi->units[lun]->device),
+					  "access", scsi_device_access(iscsi->units[lun]->device)));
 	return luns;
+}
+
+static json_t *portal_json(const struct iscsi_portal *portal)
+{
+	char text[CONFIG_PORTAL_TEXT];
+
+	config_portal_format(portal, text);
+	return json_text(text);
 }
 
 void target_iscsi_summary(const struct target *target, const char *separator, FILE *out)
@@ -58,7 +67,7 @@ json_t *target_iscsi_json(const struct target *target)
 		json_t *portals = json_array();
 
 		for (unsigned int i = 0; i < iscsi->nportals; i++)
-			json_array_append_new(portals, json_text(iscsi->portals[i].address));
+			json_array_append_new(portals, portal_json(&iscsi->portals[i]));
 		json_array_append_new(targets,
 				      json_pack("{s:o, s:o, s:o, s:o}", "name",
 						json_text(iscsi_target_name(iscsi->target)),

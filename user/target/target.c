@@ -24,6 +24,7 @@ int target_open(const struct target_options *options, struct target **target, st
 	list_init(&t->iscsi);
 	list_init(&t->watches);
 	list_init(&t->limits);
+	list_init(&t->groups);
 	list_init(&t->taps);
 	ret = mailbox_open(&t->mailbox);
 	if (ret) {
@@ -181,6 +182,7 @@ void target_close(struct target *target)
 		target_disk_close(disk);
 	target_limits_close(target);
 	target_space_close(target);
+	target_alua_close(target);
 	close(target->monitor);
 	mailbox_close(&target->mailbox);
 	free(target);

@@ -203,6 +203,20 @@ int target_add_lun(struct target *target, const char *name, const struct lun_req
 int target_remove_lun(struct target *target, const char *name, uint16_t lun, struct error *err);
 
 /*
+ * How good a target port group is (SPC-5 5.16): of all ports that are in it, for all their units,
+ * whatever initiators have set before; also for ports that come. A portal group of an iSCSI target
+ * is in the target port group of the same number. -ENOMEM.
+ */
+int target_set_alua(struct target *target, uint16_t group, struct scsi_access_state access,
+		    struct error *err);
+/* Whether any port is in the group. */
+bool target_has_group(const struct target *target, uint16_t group);
+/* The groups that are not active/optimized without preference, as was set last. */
+void target_alua_each(const struct target *target,
+		      void (*found)(void *ctx, uint16_t group, struct scsi_access_state access),
+		      void *ctx);
+
+/*
  * Rate limits, for initiators by their MAC, over all interfaces and exports; until the process
  * ends. mac_any: for each that has none of its own. The same limit again changes nothing, another
  * one starts anew. -EINVAL, -ENOSPC (AOE_LIMITERS_MAX are there); -ENOENT when there is none to
