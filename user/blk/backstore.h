@@ -29,6 +29,13 @@ struct backstore_ops {
 	 * are alike. NULL: all do. Any thread.
 	 */
 	bool (*mapped)(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n);
+	/*
+	 * Copies between two disks of this backstore, or within one, whose copy_align is not 0:
+	 * ranges that do not overlap, of whole units of both. Blocks; any thread. 0 or negative
+	 * errno. NULL: it cannot.
+	 */
+	int (*copy)(struct disk *from, uint64_t from_lba, struct disk *to, uint64_t to_lba,
+		    uint64_t nblocks);
 	/* Starts the request; ends in one blk_complete(), perhaps before it returns. */
 	void (*submit)(struct disk *disk, struct blk_io *io);
 };

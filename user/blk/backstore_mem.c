@@ -125,6 +125,7 @@ static int mem_open(struct disk *disk, struct error *err)
 	disk->atomic_max = UINT32_MAX; /* nothing outlives a power cut */
 	disk->read_only = disk->spec.read_only;
 	disk->can_unmap = true;
+	disk->copy_align = BLK_SECTOR;
 	disk_identity_init(disk, disk->name);
 	return 0;
 }
@@ -156,6 +157,33 @@ static void mem_zero(struct mem_disk *mem, uint64_t from, uint64_t to)
 	memset(mem->base + last, 0, to - last);
 }
 
+static void mem_clear(struct mem_disk *mem, uint64_t from, uint64_t to)
+{
+	mem_zero(mem, from, to);
+	note_freed(mem, from, to);
+}
+
+static int mem_copy(struct disk *from, uint64_t from_lba, struct disk *to, uint64_t to_lba,
+		    uint64_t nblocks)
+{
+	struct mem_disk *mem = mem_disk(to);
+	uint64_t n;
+
+	for (; nblocks; nblocks -= n, from_lba += n, to_lba += n) {
+		bool mapped = mem_mapped(from, from_lba, nblocks, &n);
+		uint64_t at = to_lba << BLK_SECTOR_SHIFT, end = at + (n << BLK_SECTOR_SHIFT);
+
+		if (mapped) {
+			note_written(mem, at, end);
+			memcpy(mem->base + at,
+			       mem_disk(from)->base + (from_lba << BLK_SECTOR_SHIFT), end - at);
+		} else {
+			mem_clear(mem, at, end);
+		}
+	}
+	return 0;
+}
+
 static void mem_submit(struct disk *disk, struct blk_io *io)
 {
 	struct mem_disk *mem = mem_disk(disk);
@@ -171,8 +199,7 @@ static void mem_submit(struct disk *disk, struct blk_io *io)
 		break;
 	case BLK_UNMAP:
 	case BLK_WRITE_ZEROES:
-		mem_zero(mem, from, from + len);
-		note_freed(mem, from, from + len);
+		mem_clear(mem, from, from + len);
 		break;
 	case BLK_FLUSH:
 		break;
@@ -187,5 +214,6 @@ const struct backstore_ops backstore_mem = {
 	.close = mem_close,
 	.size = mem_size,
 	.mapped = mem_mapped,
+	.copy = mem_copy,
 	.submit = mem_submit,
 };

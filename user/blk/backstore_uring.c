@@ -334,5 +334,6 @@ const struct backstore_ops backstore_uring = {
 	.size = uring_size,
 	.grow = uring_grow,
 	.mapped = uring_mapped,
+	.copy = uring_copy,
 	.submit = uring_submit,
 };

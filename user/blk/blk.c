@@ -30,6 +30,8 @@ static void blk_queue_run(struct blk_queue *queue)
 
 		if (io->decided)
 			blk_finish(io);
+		else if (io->start)
+			io->start(io);
 		else
 			io->disk->ops->submit(io->disk, io);
 	}
@@ -93,14 +95,20 @@ static bool blk_next(struct blk_io *io)
 	return io->next && io->next(io);
 }
 
-void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
+static void blk_prepare(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
 {
 	io->disk = disk;
 	io->queue = queue;
+	io->start = NULL;
 	io->twin = false;
 	io->message.run = blk_message_run;
 	queue->inflight++;
 	io->status = blk_check(disk, io);
+}
+
+void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
+{
+	blk_prepare(disk, queue, io);
 	io->decided = io->status != BLK_OK || (io->op != BLK_FLUSH && !io->nblocks);
 	if (!io->decided) {
 		enum overlap_verdict verdict = overlap_enter(disk->overlap, io);
@@ -112,6 +120,29 @@ void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
 			return;
 	}
 	list_add_tail(&queue->ready, &io->ready);
+	blk_queue_run(queue);
+}
+
+void blk_submit_pair(struct blk_queue *queue, struct disk *disk_a, struct blk_io *a,
+		     void (*start_a)(struct blk_io *io), struct disk *disk_b, struct blk_io *b,
+		     void (*start_b)(struct blk_io *io))
+{
+	enum overlap_verdict verdicts[2] = {OVERLAP_RUN, OVERLAP_RUN};
+
+	blk_prepare(disk_a, queue, a);
+	blk_prepare(disk_b, queue, b);
+	a->start = start_a;
+	b->start = start_b;
+	if (a->status == BLK_OK)
+		a->status = b->status;
+	b->status = a->status;
+	a->decided = b->decided = a->status != BLK_OK;
+	if (!a->decided)
+		overlap_enter_pair(disk_a->overlap, a, disk_b->overlap, b, verdicts);
+	if (verdicts[0] == OVERLAP_RUN)
+		list_add_tail(&queue->ready, &a->ready);
+	if (verdicts[1] == OVERLAP_RUN)
+		list_add_tail(&queue->ready, &b->ready);
 	blk_queue_run(queue);
 }
 

@@ -51,6 +51,7 @@ enum blk_flags {
 
 struct disk;
 struct blk_queue;
+struct copier; /* copy.h */
 
 /*
  * One request. The submitter owns it and everything its sgl names until `done`, which runs once, on
@@ -78,6 +79,7 @@ struct blk_io {
 	/* From here on: blk's own while the request is submitted. */
 	struct disk *disk;
 	struct blk_queue *queue;
+	void (*start)(struct blk_io *io); /* NULL: the backstore's submit() */
 	struct {
 		uint64_t seq;
 		uint64_t lba, nblocks; /* as submitted */
@@ -103,11 +105,14 @@ struct blk_queue {
 	struct arena *arena;
 	struct ring *ring;	 /* NULL: only backstores that need none (mem, null) */
 	struct mailbox *mailbox; /* of the thread, for requests that another thread releases */
+	struct copier *copier;	 /* NULL: copies are not the stores' */
 	struct list ready;	 /* requests to start */
 	bool running;		 /* blk_queue_run() is on the stack */
 	uint32_t inflight;	 /* submitted and not done */
 	bool closing;		 /* the thread is to end: nothing long goes on */
 	uint64_t bounces;	 /* payloads that could not go straight from or to the arena */
+	/* Bytes that device models copied: the stores did, or reading and writing did. */
+	uint64_t copied_by_store, copied_by_memory;
 };
 
 void blk_queue_init(struct blk_queue *queue, struct arena *arena, struct ring *ring,
@@ -193,7 +198,14 @@ struct disk {
 	bool read_only;
 	bool writeback; /* completed writes may be volatile until a flush */
 	bool can_unmap;
-	char serial[21]; /* NUL terminated, printable ASCII */
+	/*
+	 * Bytes that copies by the store begin and end at, a power of two; 0: it must not copy. A
+	 * store may let both share one place then, so that a later write takes space; and it copies
+	 * what is stored, whatever the disk makes of that.
+	 */
+	uint32_t copy_align;
+	_Atomic dev_t copy_refused; /* the store that it last refused to copy from; 0: none */
+	char serial[21];	    /* NUL terminated, printable ASCII */
 	uint64_t wwn;
 	atomic_uint exclusion; /* see lu.h */
 	struct disk_room space;
@@ -254,6 +266,16 @@ int disk_resize(struct disk *disk, struct error *err);
  * cannot be done is said by io->status in io->done.
  */
 void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io);
+
+/*
+ * Two requests that enter their disks' tables as one, so that whoever conflicts with both comes
+ * before both or after both; they must not conflict with each other. For copy.c: instead of the
+ * backstore each is handed to its `start` once it may run. When one of them is refused, both end
+ * with its status.
+ */
+void blk_submit_pair(struct blk_queue *queue, struct disk *disk_a, struct blk_io *a,
+		     void (*start_a)(struct blk_io *io), struct disk *disk_b, struct blk_io *b,
+		     void (*start_b)(struct blk_io *io));
 
 /* Backstores call this once a request has ended, on its queue's thread. */
 void blk_complete(struct blk_io *io, enum blk_status status);

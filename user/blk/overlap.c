@@ -222,6 +222,30 @@ enum overlap_verdict overlap_enter(struct overlap *table, struct blk_io *io)
 	return verdict;
 }
 
+/* Locks are taken in the order of their addresses. */
+static void overlap_lock_pair(struct overlap *a, struct overlap *b)
+{
+	struct overlap *first = a < b ? a : b, *second = a < b ? b : a;
+
+	pthread_mutex_lock(&first->lock);
+	if (first != second)
+		pthread_mutex_lock(&second->lock);
+}
+
+void overlap_enter_pair(struct overlap *table_a, struct blk_io *a, struct overlap *table_b,
+			struct blk_io *b, enum overlap_verdict verdicts[2])
+{
+	assert(a->nblocks && b->nblocks);
+	a->overlap.entered = b->overlap.entered = true;
+	overlap_lock_pair(table_a, table_b);
+	verdicts[0] = overlap_enter_locked(table_a, a);
+	verdicts[1] = overlap_enter_locked(table_b, b);
+	assert(table_a != table_b || !overlap_conflict(table_a, a, b));
+	pthread_mutex_unlock(&table_a->lock);
+	if (table_b != table_a)
+		pthread_mutex_unlock(&table_b->lock);
+}
+
 void overlap_leave(struct overlap *table, struct blk_io *io, struct list *runnable,
 		   struct list *twins)
 {

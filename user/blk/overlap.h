@@ -40,6 +40,13 @@ void overlap_close(struct overlap *table);
 enum overlap_verdict overlap_enter(struct overlap *table, struct blk_io *io);
 
 /*
+ * The same for two of a thread, as one: whoever conflicts with both is before both or after both,
+ * so that no two pairs wait for each other. They do not conflict; tables may be one and the same.
+ */
+void overlap_enter_pair(struct overlap *table_a, struct blk_io *a, struct overlap *table_b,
+			struct blk_io *b, enum overlap_verdict verdicts[2]);
+
+/*
  * Takes `io`, which has ended, out of the table. Requests that may run now are appended to
  * `runnable` (by blk_io.ready), the twins it answers to `twins` (by blk_io.ready likewise).
  */

@@ -33,6 +33,9 @@ void uring_unmake(struct disk *disk);
 int64_t uring_size(struct disk *disk, struct error *err);
 int uring_grow(struct disk *disk, uint64_t size, struct error *err);
 bool uring_mapped(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n);
+/* uring_copy.c: the same; see struct backstore_ops. */
+int uring_copy(struct disk *from, uint64_t from_lba, struct disk *to, uint64_t to_lba,
+	       uint64_t nblocks);
 
 /* The bytes of the store that a transfer covers. */
 struct uring_extent {

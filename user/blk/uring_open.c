@@ -309,6 +309,15 @@ static bool store_block_unmaps(const struct stat *st)
 	return false;
 }
 
+/*
+ * A file system shares space between files. A disk that is to have all of its own (prealloc,
+ * thin=off) must not, as it would need more when one of the two is written.
+ */
+static bool store_copies(const struct disk_spec *spec)
+{
+	return spec->kind == DISK_FILE && !spec->prealloc && spec->thin != DISK_THIN_OFF;
+}
+
 static int store_describe(struct uring_disk *u, struct error *err)
 {
 	struct disk *disk = &u->disk;
@@ -336,6 +345,8 @@ static int store_describe(struct uring_disk *u, struct error *err)
 	if (!disk->read_only)
 		disk->can_unmap = S_ISBLK(st.st_mode) ? store_block_unmaps(&st)
 						      : store_file_unmaps(u->fd, disk->nblocks);
+	if (store_copies(&disk->spec))
+		disk->copy_align = u->offset_align > BLK_SECTOR ? u->offset_align : BLK_SECTOR;
 	return 0;
 }
 
