@@ -22,7 +22,7 @@ from lab import ROOT, Lab, wait_until
 from machine import Machine
 
 LAB_KERNEL = "lab-kernel"
-MODULES = ("veth", "bridge", "tun", "loop")
+MODULES = ("veth", "bridge", "tun", "loop", "xfs")
 LAB_MAC = "52:54:00:12:34:55"
 SLOW = 5  # how much longer waiting may take than on a real machine
 

@@ -208,7 +208,7 @@ class IscsiTarget:
     """`stgt-xdp serve` in a namespace of its own."""
 
     def __init__(self, lab, *words, luns=("ram:64M",), allow="any", environment=None):
-        self.lab, self.netns = lab, lab.netns("iscsi")
+        self.lab, self.netns = lab, lab.netns(f"iscsi{next(lab.names)}")
         self.home = lab.path / f"iscsi{next(lab.names)}"
         self.home.mkdir()
         argv = [PROGRAM, "serve", "--iscsi", IQN, "--portal", f"127.0.0.1:{PORT}"]

@@ -210,8 +210,9 @@ struct iscsi_worker_stats {
 	uint64_t status[256]; /* answered commands by SCSI status */
 	uint64_t tmf[16];     /* by function (RFC 7143 11.5.1) */
 	uint64_t memory_waits, task_set_full;
+	uint64_t copied_by_store, copied_by_memory; /* bytes: see struct blk_queue */
 };
-const struct iscsi_worker_stats *iscsi_worker_stats(const struct iscsi_worker *worker);
+const struct iscsi_worker_stats *iscsi_worker_stats(struct iscsi_worker *worker);
 
 struct iscsi_session_report {
 	char initiator[ISCSI_NAME_MAX + 1];

@@ -61,8 +61,10 @@ bool iscsi_worker_busy(const struct iscsi_worker *worker)
 	return !list_empty(&worker->conns) || !list_empty(&worker->sessions);
 }
 
-const struct iscsi_worker_stats *iscsi_worker_stats(const struct iscsi_worker *worker)
+const struct iscsi_worker_stats *iscsi_worker_stats(struct iscsi_worker *worker)
 {
+	worker->stats.copied_by_store = worker->config.queue->copied_by_store;
+	worker->stats.copied_by_memory = worker->config.queue->copied_by_memory;
 	return &worker->stats;
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * EXTENDED COPY (LID1): a piece is read from one unit and written to another, each by an ordinary
- * block request, one segment after the other. What the initiator could not do itself with a unit,
- * a copy on its behalf cannot either; this is asked before each piece, as it may change meanwhile.
+ * EXTENDED COPY (LID1): piece after piece, one segment after the other. The store copies a piece;
+ * where it does not, the piece is read from one unit and written to the other, each by an ordinary
+ * block request. What the initiator could not do itself with a unit, a copy on its behalf cannot
+ * either; this is asked before each piece, as it may change meanwhile.
  */
 #include "scsi/copy.h"
 
+#include "blk/copy.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,9 @@ struct copy_job {
 	uint64_t moved; /* bytes of the segment */
 	uint64_t off;	/* where the piece is in it */
 	uint32_t piece;
+	bool by_memory; /* what is left of the segment: the store does not copy it */
+	struct command *cmd;
+	struct blk_copy store;
 };
 
 static struct copy_job *job_of(const struct command *cmd)
@@ -129,6 +134,12 @@ static bool still_allowed(struct command *cmd)
 	return false;
 }
 
+/* Where in the unit's disk the piece is, of a segment at `lba`. */
+static uint64_t piece_sector(const struct copy_job *job, const struct scsi_it_l *unit, uint64_t lba)
+{
+	return scsi_sectors(unit->dev, lba) + (job->off >> BLK_SECTOR_SHIFT);
+}
+
 static void submit(struct command *cmd, const struct scsi_it_l *unit, uint64_t lba, enum blk_op op,
 		   void (*done)(struct blk_io *io))
 {
@@ -136,39 +147,57 @@ static void submit(struct command *cmd, const struct scsi_it_l *unit, uint64_t l
 	struct scsi_device *dev = unit->dev;
 
 	cmd->io.flags = op == BLK_WRITE ? scsi_write_flags_to(dev, cmd) : 0;
-	cmd->io.lba = scsi_sectors(dev, lba) + (job->off >> BLK_SECTOR_SHIFT);
+	cmd->io.lba = piece_sector(job, unit, lba);
 	cmd->io.nblocks = job->piece >> BLK_SECTOR_SHIFT;
 	cmd->io.sgl = cmd->data_in;
 	scsi_submit(dev, cmd, op, NULL, done);
 }
 
-static void piece_durable(struct blk_io *io)
+static void piece_done(struct command *cmd)
 {
-	struct command *cmd = scsi_command_of(io);
 	struct copy_job *job = job_of(cmd);
 
-	if (io->status != BLK_OK) {
-		copy_fail(cmd, SCSI_ASC_THIRD_PARTY_FAILURE);
-		return;
-	}
+	if (job->by_memory)
+		cmd->queue->copied_by_memory += job->piece;
+	else
+		cmd->queue->copied_by_store += job->piece;
 	job->moved += job->piece;
 	job->copy->bytes += job->piece;
 	copy_on(cmd);
 }
 
-/* What scsi_good() sees to for the command's own unit: the write cache was turned off meanwhile. */
-static void piece_written(struct blk_io *io)
+static void piece_durable(struct blk_io *io)
 {
 	struct command *cmd = scsi_command_of(io);
-	struct scsi_device *to = job_of(cmd)->segment.to->dev;
 
-	if (io->status == BLK_OK && !(io->flags & BLK_FUA) && lu_write_flags(to->lu) & BLK_FUA)
-		scsi_flush(to, cmd, piece_durable);
+	if (io->status == BLK_OK)
+		piece_done(cmd);
 	else
-		piece_durable(io);
+		copy_fail(cmd, SCSI_ASC_THIRD_PARTY_FAILURE);
 }
 
-static void piece_read(struct blk_io *io)
+/*
+ * What scsi_good() sees to for the command's own unit: the write cache was turned off while the
+ * piece, with these flags, was on its way into it.
+ */
+static void piece_written(struct command *cmd, unsigned int flags, enum blk_status status)
+{
+	struct scsi_device *to = job_of(cmd)->segment.to->dev;
+
+	if (status != BLK_OK)
+		copy_fail(cmd, SCSI_ASC_THIRD_PARTY_FAILURE);
+	else if (!(flags & BLK_FUA) && lu_write_flags(to->lu) & BLK_FUA)
+		scsi_flush(to, cmd, piece_durable);
+	else
+		piece_done(cmd);
+}
+
+static void write_done(struct blk_io *io)
+{
+	piece_written(scsi_command_of(io), io->flags, io->status);
+}
+
+static void read_done(struct blk_io *io)
 {
 	struct command *cmd = scsi_command_of(io);
 	const struct copy_segment *segment = &job_of(cmd)->segment;
@@ -176,31 +205,97 @@ static void piece_read(struct blk_io *io)
 	if (io->status != BLK_OK)
 		copy_fail(cmd, SCSI_ASC_THIRD_PARTY_FAILURE);
 	else if (still_allowed(cmd))
-		submit(cmd, segment->to, segment->to_lba, BLK_WRITE, piece_written);
+		submit(cmd, segment->to, segment->to_lba, BLK_WRITE, write_done);
+}
+
+static void store_done(struct blk_copy *store)
+{
+	struct copy_job *job = container_of(store, struct copy_job, store);
+
+	if (store->status == BLK_ENOTSUP) {
+		job->by_memory = true;
+		copy_on(job->cmd);
+	} else {
+		piece_written(job->cmd, store->flags, store->status);
+	}
+}
+
+static void submit_to_store(struct command *cmd)
+{
+	struct copy_job *job = job_of(cmd);
+	const struct copy_segment *segment = &job->segment;
+
+	job->store.from = segment->from->dev->lu->disk;
+	job->store.to = segment->to->dev->lu->disk;
+	job->store.from_lba = piece_sector(job, segment->from, segment->from_lba);
+	job->store.to_lba = piece_sector(job, segment->to, segment->to_lba);
+	job->store.nblocks = job->piece >> BLK_SECTOR_SHIFT;
+	job->store.flags = scsi_write_flags_to(segment->to->dev, cmd);
+	job->store.done = store_done;
+	blk_copy(cmd->queue, &job->store);
+}
+
+static uint64_t first_byte(const struct scsi_it_l *unit, uint64_t lba)
+{
+	return lba << unit->dev->block_shift;
+}
+
+/* How far apart the segment's ranges lie, if in one disk. */
+static uint64_t distance(const struct copy_segment *segment)
+{
+	uint64_t source = first_byte(segment->from, segment->from_lba);
+	uint64_t destination = first_byte(segment->to, segment->to_lba);
+
+	if (segment->from->dev->lu->disk != segment->to->dev->lu->disk)
+		return UINT64_MAX;
+	return source < destination ? destination - source : source - destination;
 }
 
 /* Onto what is still to be read: such a segment is copied from its end. */
 static bool overlaps_ahead(const struct copy_segment *segment)
 {
-	unsigned int from = segment->from->dev->block_shift, to = segment->to->dev->block_shift;
-	uint64_t source = segment->from_lba << from, destination = segment->to_lba << to;
+	return distance(segment) < segment->bytes &&
+	       first_byte(segment->to, segment->to_lba) >
+		       first_byte(segment->from, segment->from_lba);
+}
 
-	return segment->from->dev->lu->disk == segment->to->dev->lu->disk && destination > source &&
-	       destination - source < segment->bytes;
+/*
+ * The next piece of what is left. One for the store ends where a multiple of its most does, as it
+ * shares whole blocks only; a piece that overlapped its own source would not be the store's.
+ */
+static void choose_piece(struct copy_job *job)
+{
+	const struct copy_segment *segment = &job->segment;
+	uint64_t left = segment->bytes - job->moved, most = SCSI_PIECE_MAX,
+		 apart = distance(segment);
+	uint64_t to = first_byte(segment->to, segment->to_lba);
+	bool backwards = overlaps_ahead(segment);
+
+	if (!job->by_memory) {
+		most = BLK_COPY_MAX << BLK_SECTOR_SHIFT;
+		if (apart < most)
+			most = apart;
+		else if (backwards)
+			most = (to + left - 1) % most + 1;
+		else
+			most -= (to + job->moved) % most;
+	}
+	job->piece = (uint32_t)(left < most ? left : most);
+	job->off = backwards ? left - job->piece : job->moved;
 }
 
 static void copy_piece(struct command *cmd)
 {
 	struct copy_job *job = job_of(cmd);
 	const struct copy_segment *segment = &job->segment;
-	uint64_t left = segment->bytes - job->moved;
 
-	job->piece = left < SCSI_PIECE_MAX ? (uint32_t)left : SCSI_PIECE_MAX;
-	job->off = overlaps_ahead(segment) ? left - job->piece : job->moved;
-	if (cmd->ops->place(cmd, job->piece, &cmd->data_in))
+	choose_piece(job);
+	if (!job->by_memory)
+		submit_to_store(cmd);
+	else if (cmd->ops->place(cmd, job->piece, &cmd->data_in))
 		copy_fail(cmd, SCSI_ASC_INSUFFICIENT_RESOURCES);
 	else
-		submit(cmd, segment->from, segment->from_lba, BLK_READ, piece_read);
+		submit(cmd, segment->from, segment->from_lba, BLK_READ, read_done);
 }
 
 /* ---- segments ---- */
@@ -218,6 +313,8 @@ static bool segment_begin(struct command *cmd)
 
 	job->moved = 0;
 	scsi_copy_segment(cmd, job->copy, job->copy->segment, segment);
+	/* Pieces that are shorter than those through memory gain nothing. */
+	job->by_memory = segment->exact && distance(segment) < SCSI_PIECE_MAX;
 	if (!segment->from || !segment->to)
 		copy_fail(cmd, SCSI_ASC_UNREACHABLE_COPY_TARGET);
 	else if (!segment->exact)
@@ -261,6 +358,7 @@ static void copy_start(struct command *cmd, struct copy_job *job)
 	}
 	list_add_tail(&cmd->scsi.it_l->copies, &copy->link);
 	units_hold(cmd->scsi.nexus, copy);
+	job->cmd = cmd;
 	cmd->model.device = job;
 	if (!copy->nsegments)
 		copy_done(cmd);

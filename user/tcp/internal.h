@@ -90,6 +90,7 @@ struct tcp_worker {
 
 struct tcp_server {
 	struct tcp_server_config config;
+	struct copier *copier; /* of all workers */
 	struct tcp_worker *workers;
 	unsigned int nworkers;
 	atomic_uint next; /* worker for the next connection */

@@ -2,6 +2,7 @@
 #include "tcp/internal.h"
 
 #include "base/clock.h"
+#include "blk/copy.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@ int tcp_server_open(const struct tcp_server_config *config, struct tcp_server **
 	server->workers = calloc(config->workers, sizeof(*server->workers));
 	if (!server->workers)
 		ret = error_set(err, ENOMEM, "out of memory");
+	if (!ret)
+		ret = copier_open(&server->copier, err);
 	while (!ret && server->nworkers < config->workers) {
 		ret = tcp_worker_open(server, &server->workers[server->nworkers], err);
 		server->nworkers += !ret;
@@ -40,6 +43,7 @@ void tcp_server_close(struct tcp_server *server, struct mailbox *control)
 		tcp_worker_empty(&server->workers[i]);
 	while (server->nworkers)
 		tcp_worker_close(&server->workers[--server->nworkers], control);
+	copier_close(server->copier, control);
 	free(server->workers);
 	free(server);
 }

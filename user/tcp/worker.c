@@ -102,6 +102,7 @@ static int open_memory(struct tcp_worker *worker, struct error *err)
 	/* Without it everything works, with one more copy of page tables per I/O. */
 	ring_register_buffer(&worker->ring, worker->arena.base, worker->arena.size);
 	blk_queue_init(&worker->blk, &worker->arena, &worker->ring, &worker->thread.mailbox);
+	worker->blk.copier = worker->server->copier;
 	return 0;
 }
 
