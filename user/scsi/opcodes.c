@@ -148,8 +148,8 @@ const struct scsi_opcode scsi_opcodes[] = {
 	OP(0xae, 12, WRITES, "WRITE AND VERIFY(12)", scsi_write_and_verify, scsi_compare_memory,
 	   CDB_12(0xf6)),
 	OP(0xaf, 12, READS, "VERIFY(12)", scsi_verify, scsi_verify_memory, CDB_12(0xf6)),
-	OP(0xb7, 12, SCSI_MEDIUM, "READ DEFECT DATA(12)", scsi_read_defect_data, NULL, 0, 0x1f, 0,
-	   0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
+	OP(0xb7, 12, LOOKS, "READ DEFECT DATA(12)", scsi_read_defect_data, NULL, 0, 0x1f, 0, 0, 0,
+	   0, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
 };
 
 /* clang-format on */
