@@ -47,8 +47,13 @@ struct scsi_opcode {
 /* Parameter lists and pages: one span of what solicit() and place() give. Longer is refused. */
 #define SCSI_LIST_MAX (64u << 10)
 
-extern const struct scsi_opcode scsi_opcodes[];
-extern const unsigned int scsi_nopcodes;
+/* All that there are of an opcode: one, or one for each service action. */
+struct scsi_opcode_list {
+	const struct scsi_opcode *entries;
+	unsigned int n; /* 0: there is no such opcode */
+};
+
+extern const struct scsi_opcode_list scsi_opcodes[256]; /* by opcode */
 
 /* The entry for a CDB, or NULL. *known: the opcode exists, with other service actions. */
 const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb, bool *known);

@@ -224,18 +224,15 @@ static bool direction_ok(struct command *cmd)
 	return false;
 }
 
-/* Whether it is a command that there is; false, with the command ended. */
+/* Whether scsi_memory() found it to be a command that there is; false, with the command ended. */
 static bool opcode_ok(struct command *cmd)
 {
 	struct scsi_command *scsi = &cmd->scsi;
-	bool known;
 
-	if (!scsi->opcode) {
-		scsi_opcode_find(scsi->cdb, &known);
-		if (known)
-			scsi_bad_cdb(cmd, 1, 4);
-		else
-			scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_OPCODE);
+	if (!scsi->opcode && scsi_opcodes[scsi->cdb[0]].n) {
+		scsi_bad_cdb(cmd, 1, 4);
+	} else if (!scsi->opcode) {
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_OPCODE);
 	} else if (scsi->cdb_len < scsi->opcode->cdb_len) {
 		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
 	} else if (scsi->cdb[scsi->opcode->cdb_len - 1] & CONTROL_NACA) {
@@ -317,13 +314,11 @@ static void execute_absent(struct command *cmd)
 static void command_reset(struct scsi_nexus *nexus, struct command *cmd)
 {
 	struct scsi_command *scsi = &cmd->scsi;
-	bool known;
 
 	cmd->data_in = (struct sgl){};
 	cmd->data_out = (struct sgl){};
 	scsi->nexus = nexus;
 	scsi->it_l = scsi_nexus_unit(nexus, scsi->lun);
-	scsi->opcode = scsi_opcode_find(scsi->cdb, &known);
 	atomic_store_explicit(&scsi->aborted_at, 0, memory_order_relaxed);
 	scsi->enabled = scsi->started = scsi->posted = scsi->ending = scsi->told = false;
 	scsi->status = SCSI_GOOD;
@@ -342,18 +337,17 @@ void scsi_execute(struct scsi_nexus *nexus, struct command *cmd)
 		scsi_start(cmd);
 }
 
-uint32_t scsi_memory(const struct scsi_nexus *nexus, const struct command *cmd)
+uint32_t scsi_memory(const struct scsi_nexus *nexus, struct command *cmd)
 {
-	const struct scsi_command *scsi = &cmd->scsi;
+	struct scsi_command *scsi = &cmd->scsi;
 	const struct scsi_it_l *it_l = scsi_nexus_unit(nexus, scsi->lun);
 	uint32_t expected = scsi->out_len > scsi->in_len ? scsi->out_len : scsi->in_len;
-	const struct scsi_opcode *opcode;
 	uint64_t need;
 	bool known;
 
-	opcode = scsi_opcode_find(scsi->cdb, &known);
-	if (!opcode || !it_l || !opcode->memory)
+	scsi->opcode = scsi_opcode_find(scsi->cdb, &known);
+	if (!scsi->opcode || !it_l || !scsi->opcode->memory)
 		return expected < SCSI_LIST_MAX ? expected : SCSI_LIST_MAX;
-	need = opcode->memory(it_l->dev, cmd);
+	need = scsi->opcode->memory(it_l->dev, cmd);
 	return need < SCSI_MEMORY_MAX ? (uint32_t)need : SCSI_MEMORY_MAX;
 }

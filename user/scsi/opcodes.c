@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * Every command there is: what dispatch and REPORT SUPPORTED OPERATION CODES go by. An opcode's
- * entries stand together.
- */
+/* Every command there is: what dispatch and REPORT SUPPORTED OPERATION CODES go by. */
 #include "scsi/device.h"
 
 #define ACTION_MASK 0x1f
@@ -16,12 +13,12 @@
 #define CDB_16(flags) \
 	0, flags, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04
 
-#define OP(code, len, flags, name, execute, memory, ...)                 \
-	{                                                                \
-		code, SCSI_NO_ACTION, len, flags, name, execute, memory, \
-		{                                                        \
-			__VA_ARGS__                                      \
-		}                                                        \
+/* A list of entries: all service actions of an opcode. */
+#define LIST(...)                                                           \
+	{                                                                   \
+		(const struct scsi_opcode[]){__VA_ARGS__},                  \
+			sizeof((const struct scsi_opcode[]){__VA_ARGS__}) / \
+				sizeof(struct scsi_opcode)                  \
 	}
 #define ACTION(code, action, len, flags, name, execute, memory, ...) \
 	{                                                            \
@@ -30,6 +27,7 @@
 			__VA_ARGS__                                  \
 		}                                                    \
 	}
+#define OP(code, ...) [code] = LIST(ACTION(code, SCSI_NO_ACTION, __VA_ARGS__))
 
 #define PR_IN(action, name, execute)                                                           \
 	ACTION(0x5e, action, 10, SCSI_STANDBY, name, execute, NULL, 0, 0, 0, 0, 0, 0, 0, 0xff, \
@@ -50,7 +48,7 @@
 #define SIZE   (SCSI_MEDIUM | SCSI_PAST_RESERVE | SCSI_STANDBY)
 #define SHY    (SCSI_SHY | SCSI_MEDIUM)
 
-const struct scsi_opcode scsi_opcodes[] = {
+const struct scsi_opcode_list scsi_opcodes[256] = {
 	OP(0x00, 6, SCSI_MEDIUM, "TEST UNIT READY", scsi_test_unit_ready, NULL, 0, 0, 0, 0, 0,
 	   0x04),
 	OP(0x03, 6, LOOK, "REQUEST SENSE", scsi_request_sense, NULL, 0, 0x01, 0, 0, 0xff, 0x04),
@@ -85,12 +83,12 @@ const struct scsi_opcode scsi_opcodes[] = {
 	   0xff, 0, 0, 0, 0xff, 0xff, 0x04),
 	OP(0x4d, 10, SCSI_PAST_RESERVE | SCSI_STANDBY, "LOG SENSE", scsi_log_sense, NULL, 0, 0,
 	   0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0x04),
-	ACTION(0x48, 0x01, 10, WRITES, "SANITIZE, OVERWRITE", scsi_sanitize_overwrite, NULL, 0,
-	       0xa0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
-	ACTION(0x48, 0x02, 10, WRITES, "SANITIZE, BLOCK ERASE", scsi_sanitize_erase, NULL, 0, 0xa0,
-	       0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
-	ACTION(0x48, 0x1f, 10, WRITES, "SANITIZE, EXIT FAILURE MODE", scsi_sanitize_exit, NULL, 0,
-	       0xa0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
+	[0x48] = LIST(ACTION(0x48, 0x01, 10, WRITES, "SANITIZE, OVERWRITE", scsi_sanitize_overwrite,
+			     NULL, 0, 0xa0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
+		      ACTION(0x48, 0x02, 10, WRITES, "SANITIZE, BLOCK ERASE", scsi_sanitize_erase,
+			     NULL, 0, 0xa0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
+		      ACTION(0x48, 0x1f, 10, WRITES, "SANITIZE, EXIT FAILURE MODE",
+			     scsi_sanitize_exit, NULL, 0, 0xa0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04)),
 	OP(0x55, 10, SCSI_SHY | SCSI_STANDBY, "MODE SELECT(10)", scsi_mode_select, NULL, 0, 0x11, 0,
 	   0, 0, 0, 0, 0xff, 0xff, 0x04),
 	OP(0x56, 10, 0, "RESERVE(10)", scsi_reserve_simple, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x04),
@@ -98,23 +96,27 @@ const struct scsi_opcode scsi_opcodes[] = {
 	   0, 0, 0, 0x04),
 	OP(0x5a, 10, SCSI_LOOKS | SCSI_STANDBY, "MODE SENSE(10)", scsi_mode_sense, NULL, 0, 0x18,
 	   0xff, 0xff, 0, 0, 0, 0xff, 0xff, 0x04),
-	PR_IN(0, "PERSISTENT RESERVE IN, READ KEYS", scsi_pr_in_read_keys),
-	PR_IN(1, "PERSISTENT RESERVE IN, READ RESERVATION", scsi_pr_in_read_reservation),
-	PR_IN(2, "PERSISTENT RESERVE IN, REPORT CAPABILITIES", scsi_pr_in_report_capabilities),
-	PR_IN(3, "PERSISTENT RESERVE IN, READ FULL STATUS", scsi_pr_in_read_full_status),
-	PR_OUT(0, "PERSISTENT RESERVE OUT, REGISTER"),
-	PR_OUT(1, "PERSISTENT RESERVE OUT, RESERVE"),
-	PR_OUT(2, "PERSISTENT RESERVE OUT, RELEASE"),
-	PR_OUT(3, "PERSISTENT RESERVE OUT, CLEAR"),
-	PR_OUT(4, "PERSISTENT RESERVE OUT, PREEMPT"),
-	PR_OUT(5, "PERSISTENT RESERVE OUT, PREEMPT AND ABORT"),
-	PR_OUT(6, "PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY"),
-	PR_OUT(7, "PERSISTENT RESERVE OUT, REGISTER AND MOVE"),
-	ACTION(0x83, 0, 16, SCSI_SHY, "EXTENDED COPY(LID1)", scsi_extended_copy, scsi_copy_memory,
-	       0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
-	COPY_RESULTS(0, 0xff, "RECEIVE COPY STATUS(LID1)", scsi_copy_status),
-	COPY_RESULTS(3, 0, "RECEIVE COPY OPERATING PARAMETERS", scsi_copy_parameters),
-	COPY_RESULTS(4, 0xff, "RECEIVE COPY FAILURE DETAILS(LID1)", scsi_copy_failed_segment),
+	[0x5e] = LIST(
+		PR_IN(0, "PERSISTENT RESERVE IN, READ KEYS", scsi_pr_in_read_keys),
+		PR_IN(1, "PERSISTENT RESERVE IN, READ RESERVATION", scsi_pr_in_read_reservation),
+		PR_IN(2, "PERSISTENT RESERVE IN, REPORT CAPABILITIES",
+		      scsi_pr_in_report_capabilities),
+		PR_IN(3, "PERSISTENT RESERVE IN, READ FULL STATUS", scsi_pr_in_read_full_status)),
+	[0x5f] = LIST(PR_OUT(0, "PERSISTENT RESERVE OUT, REGISTER"),
+		      PR_OUT(1, "PERSISTENT RESERVE OUT, RESERVE"),
+		      PR_OUT(2, "PERSISTENT RESERVE OUT, RELEASE"),
+		      PR_OUT(3, "PERSISTENT RESERVE OUT, CLEAR"),
+		      PR_OUT(4, "PERSISTENT RESERVE OUT, PREEMPT"),
+		      PR_OUT(5, "PERSISTENT RESERVE OUT, PREEMPT AND ABORT"),
+		      PR_OUT(6, "PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY"),
+		      PR_OUT(7, "PERSISTENT RESERVE OUT, REGISTER AND MOVE")),
+	[0x83] = LIST(ACTION(0x83, 0, 16, SCSI_SHY, "EXTENDED COPY(LID1)", scsi_extended_copy,
+			     scsi_copy_memory, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
+			     0, 0x04)),
+	[0x84] = LIST(COPY_RESULTS(0, 0xff, "RECEIVE COPY STATUS(LID1)", scsi_copy_status),
+		      COPY_RESULTS(3, 0, "RECEIVE COPY OPERATING PARAMETERS", scsi_copy_parameters),
+		      COPY_RESULTS(4, 0xff, "RECEIVE COPY FAILURE DETAILS(LID1)",
+				   scsi_copy_failed_segment)),
 	OP(0x88, 16, READS, "READ(16)", scsi_read, scsi_transfer_memory, CDB_16(0xf8)),
 	OP(0x89, 16, WRITES, "COMPARE AND WRITE", scsi_compare_and_write, scsi_caw_memory, 0, 0xf8,
 	   0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0xff, 0, 0x04),
@@ -128,21 +130,26 @@ const struct scsi_opcode scsi_opcodes[] = {
 	OP(0x93, 16, WRITES, "WRITE SAME(16)", scsi_write_same, scsi_same_memory, CDB_16(0xf9)),
 	OP(0x9c, 16, WRITES, "WRITE ATOMIC(16)", scsi_write_atomic, scsi_transfer_memory, 0, 0xf8,
 	   0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
-	ACTION(0x9e, 0x10, 16, SIZE, "READ CAPACITY(16)", scsi_read_capacity_16, NULL, 0, 0, 0xff,
-	       0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x04),
-	ACTION(0x9e, 0x12, 16, LOOKS, "GET LBA STATUS", scsi_get_lba_status, NULL, 0, 0, 0xff, 0xff,
-	       0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
+	[0x9e] = LIST(ACTION(0x9e, 0x10, 16, SIZE, "READ CAPACITY(16)", scsi_read_capacity_16, NULL,
+			     0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+			     0xff, 0x01, 0x04),
+		      ACTION(0x9e, 0x12, 16, LOOKS, "GET LBA STATUS", scsi_get_lba_status, NULL, 0,
+			     0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+			     0xff, 0, 0x04)),
 	OP(0xa0, 12, LOOK, "REPORT LUNS", scsi_report_luns, NULL, 0, 0, 0xff, 0, 0, 0, 0xff, 0xff,
 	   0xff, 0xff, 0, 0x04),
-	ACTION(0xa3, 0x0a, 12, REACH, "REPORT TARGET PORT GROUPS", scsi_report_target_port_groups,
-	       NULL, 0, 0xe0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
-	ACTION(0xa3, 0x0c, 12, SCSI_LOOKS, "REPORT SUPPORTED OPERATION CODES", scsi_report_opcodes,
-	       NULL, 0, 0, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
-	ACTION(0xa3, 0x0d, 12, SCSI_LOOKS, "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
-	       scsi_report_tmfs, NULL, 0, 0, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04),
-	ACTION(0xa4, 0x0a, 12, SCSI_PAST_ALUA | SCSI_SHY, "SET TARGET PORT GROUPS",
-	       scsi_set_target_port_groups, NULL, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0,
-	       0x04),
+	[0xa3] = LIST(ACTION(0xa3, 0x0a, 12, REACH, "REPORT TARGET PORT GROUPS",
+			     scsi_report_target_port_groups, NULL, 0, 0xe0, 0, 0, 0, 0, 0xff, 0xff,
+			     0xff, 0xff, 0, 0x04),
+		      ACTION(0xa3, 0x0c, 12, SCSI_LOOKS, "REPORT SUPPORTED OPERATION CODES",
+			     scsi_report_opcodes, NULL, 0, 0, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff,
+			     0xff, 0xff, 0, 0x04),
+		      ACTION(0xa3, 0x0d, 12, SCSI_LOOKS,
+			     "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", scsi_report_tmfs, NULL,
+			     0, 0, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04)),
+	[0xa4] = LIST(ACTION(0xa4, 0x0a, 12, SCSI_PAST_ALUA | SCSI_SHY, "SET TARGET PORT GROUPS",
+			     scsi_set_target_port_groups, NULL, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff,
+			     0xff, 0, 0x04)),
 	OP(0xa8, 12, READS, "READ(12)", scsi_read, scsi_transfer_memory, CDB_12(0xf8)),
 	OP(0xaa, 12, WRITES, "WRITE(12)", scsi_write, scsi_transfer_memory, CDB_12(0xf8)),
 	OP(0xae, 12, WRITES, "WRITE AND VERIFY(12)", scsi_write_and_verify, scsi_compare_memory,
@@ -154,17 +161,14 @@ const struct scsi_opcode scsi_opcodes[] = {
 
 /* clang-format on */
 
-const unsigned int scsi_nopcodes = sizeof(scsi_opcodes) / sizeof(scsi_opcodes[0]);
-
 const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb, bool *known)
 {
-	*known = false;
-	for (unsigned int i = 0; i < scsi_nopcodes; i++) {
-		const struct scsi_opcode *entry = &scsi_opcodes[i];
+	const struct scsi_opcode_list *list = &scsi_opcodes[cdb[0]];
 
-		if (entry->opcode != cdb[0])
-			continue;
-		*known = true;
+	*known = list->n;
+	for (unsigned int i = 0; i < list->n; i++) {
+		const struct scsi_opcode *entry = &list->entries[i];
+
 		if (entry->action == SCSI_NO_ACTION || entry->action == (cdb[1] & ACTION_MASK))
 			return entry;
 	}

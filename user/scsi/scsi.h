@@ -170,11 +170,12 @@ void scsi_nexus_close(struct scsi_nexus *nexus, void (*closed)(void *ctx), void 
 /*
  * The memory a command takes: the most bytes that place() and solicit() will be asked to provide
  * at one time. The transport has them at hand before it executes the command, so that nothing has
- * to wait half way. Reads the in-fields of cmd->scsi. At most SCSI_MEMORY_MAX.
+ * to wait half way. Reads the in-fields of cmd->scsi, and finds out what command it is: for
+ * scsi_execute(), before which this is always called. At most SCSI_MEMORY_MAX.
  */
 #define SCSI_PIECE_MAX	(256u << 10) /* bytes moved by one block request */
 #define SCSI_MEMORY_MAX (2 * SCSI_PIECE_MAX)
-uint32_t scsi_memory(const struct scsi_nexus *nexus, const struct command *cmd);
+uint32_t scsi_memory(const struct scsi_nexus *nexus, struct command *cmd);
 
 /*
  * Executes cmd->scsi, whose in-fields are set, as are ops and queue. Ends in one

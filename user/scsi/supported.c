@@ -40,10 +40,29 @@ static void put_timeouts(uint8_t *out)
 	put_be32(out + 8, TIMEOUT_SECONDS);
 }
 
+static void put_descriptor(uint8_t *at, const struct scsi_opcode *entry, bool timeouts)
+{
+	at[0] = entry->opcode;
+	at[3] = has_action(entry) ? entry->action : 0;
+	at[5] = (uint8_t)((has_action(entry) ? SERVACTV : 0) | (timeouts ? CTDP_ALL : 0));
+	put_be16(at + 6, entry->cdb_len);
+	if (timeouts)
+		put_timeouts(at + DESCRIPTOR_LEN);
+}
+
+static unsigned int count_opcodes(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int code = 0; code < 256; code++)
+		n += scsi_opcodes[code].n;
+	return n;
+}
+
 static void report_all(struct command *cmd, bool timeouts, uint32_t alloc)
 {
 	uint32_t each = DESCRIPTOR_LEN + (timeouts ? TIMEOUTS_LEN : 0);
-	uint32_t len = 4 + each * scsi_nopcodes;
+	uint32_t len = 4 + each * count_opcodes();
 	uint8_t *out = calloc(1, len), *at;
 
 	if (!out) {
@@ -52,16 +71,9 @@ static void report_all(struct command *cmd, bool timeouts, uint32_t alloc)
 	}
 	put_be32(out, len - 4);
 	at = out + 4;
-	for (unsigned int i = 0; i < scsi_nopcodes; i++, at += each) {
-		const struct scsi_opcode *entry = &scsi_opcodes[i];
-
-		at[0] = entry->opcode;
-		at[3] = has_action(entry) ? entry->action : 0;
-		at[5] = (uint8_t)((has_action(entry) ? SERVACTV : 0) | (timeouts ? CTDP_ALL : 0));
-		put_be16(at + 6, entry->cdb_len);
-		if (timeouts)
-			put_timeouts(at + DESCRIPTOR_LEN);
-	}
+	for (unsigned int code = 0; code < 256; code++)
+		for (unsigned int i = 0; i < scsi_opcodes[code].n; i++, at += each)
+			put_descriptor(at, &scsi_opcodes[code].entries[i], timeouts);
 	scsi_return(cmd, out, len, alloc);
 	free(out);
 }
