@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/mailbox.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
@@ -28,6 +29,7 @@ void mailbox_post(struct mailbox *box, struct message *msg)
 	bool first;
 
 	pthread_mutex_lock(&box->lock);
+	assert(!list_linked(&msg->link));
 	first = list_empty(&box->waiting);
 	list_add_tail(&box->waiting, &msg->link);
 	pthread_mutex_unlock(&box->lock);

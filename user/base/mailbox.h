@@ -28,7 +28,8 @@ struct mailbox {
 int mailbox_open(struct mailbox *box);
 void mailbox_close(struct mailbox *box);
 
-/* Any thread. Messages of one poster run in the order posted. */
+/* Any thread. Messages of one poster run in the order posted; none is posted twice before it ran.
+ */
 void mailbox_post(struct mailbox *box, struct message *msg);
 
 /*
