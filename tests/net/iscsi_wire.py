@@ -198,9 +198,12 @@ class Initiator:
                 return self
         raise AssertionError("the unit does not become ready")
 
-    def logout(self):
+    def logout_bytes(self):
         rest = struct.pack(">III", 0, self.cmdsn, self.exp_statsn)
-        self.send(self.pdu(LOGOUT | IMMEDIATE, FINAL, 0, self.next_itt(), rest))
+        return self.pdu(LOGOUT | IMMEDIATE, FINAL, 0, self.next_itt(), rest)
+
+    def logout(self):
+        self.send(self.logout_bytes())
         return self.expect(LOGOUT_RESPONSE)
 
 

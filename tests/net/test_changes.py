@@ -5,13 +5,13 @@ import copy
 import json
 import socket
 import struct
-import subprocess
 import time
 
 import pytest
 
 from aoe import AFLAG_LBA48, AFLAG_WRITE, ATA, WRITE_EXT, AoeClient, ata_body
 from daemon import Daemon
+from frozen import Frozen
 from lab import LOCKS, PINS, PROGRAM, SLOW, inside, pattern, wait_until
 from test_attach import attach_foreign
 
@@ -52,27 +52,6 @@ def config(pair, second):
 @pytest.fixture
 def daemon(pair, config):
     return Daemon(pair.lab, pair.storage, config)
-
-
-class Frozen:
-    """A disk on a file system that can be frozen: then its writes end only after the thaw."""
-
-    def __init__(self, lab):
-        self.lab = lab
-        self.where = lab.path / "frozen"
-        self.where.mkdir()
-        lab.run(["mkfs.ext4", "-q", lab.disk(16 << 20, "frozen.img", fill=False)])
-        lab.run(["mount", "-o", "loop", lab.path / "frozen.img", self.where])
-        lab.undo.callback(subprocess.run, ["umount", "-l", str(self.where)])
-        self.disk = self.where / "cold.img"
-        self.disk.write_bytes(bytes(1 << 20))
-
-    def freeze(self):
-        self.lab.run(["fsfreeze", "-f", self.where])
-        self.lab.undo.callback(subprocess.run, ["fsfreeze", "-u", str(self.where)], stderr=subprocess.DEVNULL)
-
-    def thaw(self):
-        self.lab.run(["fsfreeze", "-u", self.where])
 
 
 @pytest.fixture

@@ -241,6 +241,18 @@ static void test_redirection(void **state)
 	host_login(&c, NULL);
 }
 
+/* What held when it began is not what it ends with. */
+static void test_access_that_changes_during_a_login(void **state)
+{
+	struct iscsi_rule rule = {.pattern = "iqn.2026-11.example:nobody"};
+	const struct iscsi_access access = {.rules = &rule, .nrules = 1};
+
+	assert_int_equal(host_login_step(&c, 0x04, NAMES, &pdu), 0);
+	assert_int_equal(iscsi_target_set_access(rig.target, &access), 0);
+	assert_int_equal(host_login_step(&c, 0x87, "", &pdu), ISCSI_LOGIN_AUTHORIZATION);
+	assert_null(c.conn);
+}
+
 static void test_anything_but_a_login_ends_the_connection(void **state)
 {
 	uint8_t bhs[ISCSI_BHS];
@@ -500,6 +512,7 @@ int main(void)
 		T(test_no_session_to_join),
 		T(test_another_version_is_refused),
 		T(test_redirection),
+		T(test_access_that_changes_during_a_login),
 		T(test_anything_but_a_login_ends_the_connection),
 		T(test_slow_logins_end),
 		T(test_endless_logins_end),

@@ -444,17 +444,18 @@ static void test_silent_initiators_are_asked_and_dropped(void **state)
 	assert_non_null(strstr(rig.log, "did not answer"));
 }
 
-static void count_gone(void *ctx)
+static void count_gone(struct iscsi_leaving *leaving)
 {
 	gone++;
 }
 
 static void test_target_that_leaves_asks_first(void **state)
 {
+	struct iscsi_leaving leaving = {.target = rig.target, .gone = count_gone};
+
 	host_ready(&rig, &c, 0, NULL);
 	iscsi_target_hide(rig.target);
-	iscsi_worker_leave_target(rig.workers[0], rig.target, rig.now, 5000000000ull, count_gone,
-				  NULL);
+	iscsi_worker_leave_target(rig.workers[0], &leaving, rig.now, 5000000000ull);
 	host_expect(&c, ISCSI_ASYNC, &pdu);
 	assert_int_equal(pdu.bhs[ISCSI_ASYNC_AT_EVENT], ISCSI_ASYNC_LOGOUT);
 	assert_int_equal(get_be16(pdu.bhs + ISCSI_ASYNC_AT_PARAMETER3), 5);
@@ -469,14 +470,16 @@ static void test_target_that_leaves_asks_first(void **state)
 
 static void test_target_leaves_at_once(void **state)
 {
+	struct iscsi_leaving leaving = {.target = rig.target, .gone = count_gone};
+
 	host_ready(&rig, &c, 0, NULL);
 	host_write(&c, 0, 8, NULL, 0);
-	iscsi_worker_leave_target(rig.workers[0], rig.target, rig.now, 0, count_gone, NULL);
+	iscsi_worker_leave_target(rig.workers[0], &leaving, rig.now, 0);
 	host_receive(&c, &pdu);
 	assert_null(c.conn);
 	iscsi_rig_turn(&rig);
 	assert_int_equal(gone, 1);
-	iscsi_worker_leave_target(rig.workers[1], rig.target, rig.now, 0, count_gone, NULL);
+	iscsi_worker_leave_target(rig.workers[1], &leaving, rig.now, 0);
 	assert_int_equal(gone, 2);
 }
 
@@ -493,6 +496,33 @@ static void test_session_closed_by_hand(void **state)
 	assert_int_equal(iscsi_worker_close_session(rig.workers[0], (uint16_t)(c.tsih + 1)), -2);
 	assert_int_equal(iscsi_worker_close_session(rig.workers[0], c.tsih), 0);
 	host_expect_nothing(&c);
+	assert_null(c.conn);
+}
+
+static void allow(const char *pattern, uint64_t read_only)
+{
+	struct iscsi_rule rule = {.mask.read_only[0] = read_only};
+	const struct iscsi_access access = {.rules = &rule, .nrules = 1};
+
+	strcpy(rule.pattern, pattern);
+	memset(rule.mask.visible, 0xff, sizeof(rule.mask.visible));
+	assert_int_equal(iscsi_target_set_access(rig.target, &access), 0);
+	iscsi_worker_recheck_target(rig.workers[0], rig.target);
+	host_receive(&c, &pdu);
+}
+
+static void test_session_ends_when_it_may_something_else(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	allow(RIG_INITIATOR, 0);
+	assert_non_null(c.conn);
+	allow(RIG_INITIATOR, 1);
+	assert_null(c.conn);
+	host_disconnect(&c);
+	host_ready(&rig, &c, 0, NULL);
+	allow("*", 1);
+	assert_non_null(c.conn);
+	allow("iqn.2026-11.example:nobody", 1);
 	assert_null(c.conn);
 }
 
@@ -524,6 +554,7 @@ int main(void)
 		T(test_target_that_leaves_asks_first),
 		T(test_target_leaves_at_once),
 		T(test_session_closed_by_hand),
+		T(test_session_ends_when_it_may_something_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

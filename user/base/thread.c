@@ -2,11 +2,14 @@
 #include "base/thread.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
-#define POLL_NS 1000000
+#define POLL_NS	  1000000
+#define HEAR_NS	  1000000000u /* how long who only looks waits for an answer */
+#define GLANCE_NS 20000000u   /* and when there was none the last time */
 
 static void *thread_main(void *arg)
 {
@@ -145,4 +148,17 @@ bool thread_ask(struct thread *thread, void (*fn)(struct thread *thread, void *a
 		uint64_t wait_ns)
 {
 	return call_make(thread, fn, arg, clock_now_ns() + wait_ns);
+}
+
+bool thread_hear(struct thread *thread, void (*fn)(struct thread *thread, void *arg), void *arg,
+		 const char *name)
+{
+	bool silent = !thread_ask(thread, fn, arg, thread->silent ? GLANCE_NS : HEAR_NS);
+
+	if (silent && !thread->silent)
+		log_error("%s does not answer: the file system of one of its disks hangs", name);
+	else if (!silent && thread->silent)
+		log_notice("%s answers again", name);
+	thread->silent = silent;
+	return !silent;
 }

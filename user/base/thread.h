@@ -26,6 +26,7 @@ struct thread {
 	int open_result;
 	struct error open_error;
 	struct message stop_message;
+	bool silent; /* whoever calls thread_hear(): it did not answer the last time */
 };
 
 /* Returns once `open` has: 0, or negative errno with `err` set and nothing left. */
@@ -40,5 +41,12 @@ void thread_call(struct thread *thread, void (*fn)(struct thread *thread, void *
 /* The same, but waits no longer than `wait_ns` for the thread to begin; false: `fn` did not run. */
 bool thread_ask(struct thread *thread, void (*fn)(struct thread *thread, void *arg), void *arg,
 		uint64_t wait_ns);
+
+/*
+ * thread_ask() for who only looks: it waits a second, and for a thread that was silent the last
+ * time next to nothing. That `name` fell silent or answers again is logged. One thread at a time.
+ */
+bool thread_hear(struct thread *thread, void (*fn)(struct thread *thread, void *arg), void *arg,
+		 const char *name);
 
 #endif

@@ -244,6 +244,7 @@ struct iscsi_session {
 	char alias[ISCSI_NAME_MAX + 1];
 	struct nexus nexus;
 	struct scsi_nexus *scsi;    /* NULL: discovery, or closed */
+	struct scsi_lun_mask mask;  /* what its initiator was allowed at login */
 	struct iscsi_params params; /* of the leading connection */
 	uint32_t queue_depth;
 
@@ -261,6 +262,7 @@ struct iscsi_session {
 	bool registered; /* the node knows it: nobody else can have its place */
 	bool closing;
 	bool settling; /* it is being closed: not to be freed meanwhile */
+	bool revoked;  /* its initiator may do something else now: to be closed */
 	bool nexus_closed;
 	uint64_t since, last;
 	struct {

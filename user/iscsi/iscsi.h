@@ -185,13 +185,22 @@ struct blk_queue *iscsi_worker_queue(const struct iscsi_worker *worker);
 bool iscsi_worker_busy(const struct iscsi_worker *worker);
 
 /*
- * Asks the target's initiators to log out (asynchronous message) and closes its sessions `grace_ns`
- * later, or sooner when they went. NULL: those of all targets. `gone(ctx)` is called, perhaps at
- * once, on this thread, when none is left. Needs iscsi_worker_tick().
+ * A target that leaves a worker. The worker's until `gone` is called, on its thread, perhaps before
+ * the call returns: then no session of the target is left there.
  */
-int iscsi_worker_leave_target(struct iscsi_worker *worker, const struct iscsi_target *target,
-			      uint64_t now_ns, uint64_t grace_ns, void (*gone)(void *ctx),
-			      void *ctx);
+struct iscsi_leaving {
+	struct list link;
+	const struct iscsi_target *target; /* NULL: all */
+	void (*gone)(struct iscsi_leaving *leaving);
+};
+/*
+ * Asks the target's initiators to log out (asynchronous message) and closes its sessions `grace_ns`
+ * later, or sooner when they went. Needs iscsi_worker_tick().
+ */
+void iscsi_worker_leave_target(struct iscsi_worker *worker, struct iscsi_leaving *leaving,
+			       uint64_t now_ns, uint64_t grace_ns);
+/* Closes the sessions of initiators that iscsi_target_allows() something else now. */
+void iscsi_worker_recheck_target(struct iscsi_worker *worker, struct iscsi_target *target);
 /* Closes a session by its TSIH at once. -ENOENT: not here. */
 int iscsi_worker_close_session(struct iscsi_worker *worker, uint16_t tsih);
 

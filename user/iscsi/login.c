@@ -280,10 +280,20 @@ static void login_join(struct iscsi_conn *conn)
 
 static void login_finish(struct iscsi_conn *conn)
 {
+	struct iscsi_login *login = conn->login;
+	uint16_t status = ISCSI_LOGIN_SUCCESS;
+
 	conn->state = ISCSI_CONN_LOGIN;
-	if (!iscsi_params_settled(&conn->params))
+	/* Since it was admitted the target may have gone, or its access list may be another. */
+	if (!login->discovery)
+		status = iscsi_node_admit(conn->worker->config.node, login->target,
+					  login->initiator, conn->group, &login->admission);
+	login->id.target = login->admission.target;
+	if (status)
+		login_fail(conn, status, login_why(status));
+	else if (!iscsi_params_settled(&conn->params))
 		login_fail(conn, ISCSI_LOGIN_INITIATOR_ERROR, "it does not agree to digests");
-	else if (conn->login->tsih)
+	else if (login->tsih)
 		login_join(conn);
 	else
 		login_lead(conn);
@@ -291,18 +301,7 @@ static void login_finish(struct iscsi_conn *conn)
 
 void iscsi_login_continue(struct iscsi_conn *conn)
 {
-	struct iscsi_login *login = conn->login;
-	uint16_t status = ISCSI_LOGIN_SUCCESS;
-
-	/* While it was nobody's, or waited, the target may have gone. */
-	if (!login->discovery)
-		status = iscsi_node_admit(conn->worker->config.node, login->target,
-					  login->initiator, conn->group, &login->admission);
-	login->id.target = login->admission.target;
-	if (status)
-		login_fail(conn, status, login_why(status));
-	else
-		login_finish(conn);
+	login_finish(conn);
 }
 
 /* The next part of what we have to say. */

@@ -38,7 +38,7 @@ static int session_open_nexus(struct iscsi_session *session,
 		.queue = session->worker->config.queue,
 		.transport_id = transport_id,
 		.transport_id_len = session_transport_id(&session->id, transport_id),
-		.mask = admission->mask,
+		.mask = session->mask,
 	};
 
 	session->nexus.id = session->id.nexus;
@@ -82,6 +82,7 @@ int iscsi_session_open(struct iscsi_conn *conn, const struct iscsi_session_id *i
 		free(session);
 		return ret;
 	}
+	session->mask = admission->mask;
 	if (session->target && session_open_nexus(session, admission)) {
 		iscsi_node_unregister(node, &session->id);
 		free(session);

@@ -6,14 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A target that leaves this worker. */
-struct leaving {
-	struct list link;
-	const struct iscsi_target *target; /* NULL: all */
-	void (*gone)(void *ctx);
-	void *ctx;
-};
-
 int iscsi_worker_open(const struct iscsi_worker_config *config, struct iscsi_worker **out,
 		      struct error *err)
 {
@@ -110,14 +102,13 @@ static bool worker_serves(const struct iscsi_worker *worker, const struct iscsi_
 
 static void leavings_check(struct iscsi_worker *worker)
 {
-	struct leaving *leaving, *next;
+	struct iscsi_leaving *leaving, *next;
 
 	list_for_each_entry_safe (leaving, next, &worker->leavings, link) {
 		if (worker_serves(worker, leaving->target))
 			continue;
 		list_del(&leaving->link);
-		leaving->gone(leaving->ctx);
-		free(leaving);
+		leaving->gone(leaving);
 		/* What was called may have changed the list. */
 		leavings_check(worker);
 		return;
@@ -177,18 +168,14 @@ static struct iscsi_session *session_to_close(struct iscsi_worker *worker,
 	return NULL;
 }
 
-int iscsi_worker_leave_target(struct iscsi_worker *worker, const struct iscsi_target *target,
-			      uint64_t now_ns, uint64_t grace_ns, void (*gone)(void *ctx),
-			      void *ctx)
+void iscsi_worker_leave_target(struct iscsi_worker *worker, struct iscsi_leaving *leaving,
+			       uint64_t now_ns, uint64_t grace_ns)
 {
-	struct leaving *leaving = calloc(1, sizeof(*leaving));
+	const struct iscsi_target *target = leaving->target;
 	struct iscsi_session *session;
 	struct iscsi_conn *conn;
 
-	if (!leaving)
-		return -ENOMEM;
 	worker->now = now_ns;
-	*leaving = (struct leaving){.target = target, .gone = gone, .ctx = ctx};
 	list_add_tail(&worker->leavings, &leaving->link);
 	list_for_each_entry (conn, &worker->conns, link)
 		if (conn->login && (!target || iscsi_login_concerns(conn, target)))
@@ -202,7 +189,31 @@ int iscsi_worker_leave_target(struct iscsi_worker *worker, const struct iscsi_ta
 			iscsi_session_close(session);
 	}
 	leavings_check(worker);
-	return 0;
+}
+
+static struct iscsi_session *session_to_revoke(struct iscsi_worker *worker)
+{
+	struct iscsi_session *session;
+
+	list_for_each_entry (session, &worker->sessions, link)
+		if (session->revoked && !session->closing)
+			return session;
+	return NULL;
+}
+
+/* All are looked at before one is closed, as what that wakes may change the list. */
+void iscsi_worker_recheck_target(struct iscsi_worker *worker, struct iscsi_target *target)
+{
+	struct iscsi_session *session;
+	struct scsi_lun_mask mask;
+
+	list_for_each_entry (session, &worker->sessions, link)
+		if (session->target == target)
+			session->revoked =
+				!iscsi_target_allows(target, session->id.initiator, &mask) ||
+				memcmp(&mask, &session->mask, sizeof(mask));
+	while ((session = session_to_revoke(worker)))
+		iscsi_session_close(session);
 }
 
 int iscsi_worker_close_session(struct iscsi_worker *worker, uint16_t tsih)

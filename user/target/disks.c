@@ -97,8 +97,10 @@ int target_settle_disk(struct target *target, const char *name, uint64_t deadlin
 	const struct target_disk *disk = target_disk_find(target, name);
 	int ret = 0;
 
-	mailbox_drain(&target->mailbox);
-	while (!ret && disk && exports_use(&target->leaving, disk))
+	while (mailbox_drain(&target->mailbox))
+		;
+	while (!ret && disk &&
+	       (exports_use(&target->leaving, disk) || target_disk_leaving(target, disk->disk)))
 		ret = target_await_mail(target, deadline_ns);
 	return ret;
 }
@@ -109,9 +111,9 @@ int target_remove_disk(struct target *target, const char *name, struct error *er
 
 	if (!disk)
 		return error_set(err, ENOENT, "there is no disk %s", name);
-	if (exports_use(&target->exports, disk) || target_has_unit(target, disk->disk))
+	if (exports_use(&target->exports, disk) || target_disk_shown(target, disk->disk))
 		return error_set(err, EBUSY, "disk %s is exported: remove its exports first", name);
-	if (exports_use(&target->leaving, disk))
+	if (exports_use(&target->leaving, disk) || target_disk_leaving(target, disk->disk))
 		return error_set(err, EBUSY, "disk %s has requests in flight: try again", name);
 	target_disk_close(disk);
 	return 0;

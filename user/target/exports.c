@@ -191,29 +191,6 @@ int target_await_mail(struct target *target, uint64_t deadline_ns)
 	return 0;
 }
 
-static void wait_message(struct message *message)
-{
-	container_of(message, struct target_wait, message)->over = true;
-}
-
-void target_wait_init(struct target_wait *wait, struct target *target)
-{
-	*wait = (struct target_wait){.message.run = wait_message, .target = target};
-}
-
-void target_wait_over(void *ctx)
-{
-	struct target_wait *wait = ctx;
-
-	mailbox_post(&wait->target->mailbox, &wait->message);
-}
-
-void target_wait(struct target_wait *wait)
-{
-	while (!wait->over)
-		target_await_mail(wait->target, clock_now_ns() + CLOCK_NS_PER_S);
-}
-
 int target_settle_address(struct target *target, const struct aoe_address *addr,
 			  uint64_t deadline_ns)
 {

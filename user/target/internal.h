@@ -34,11 +34,14 @@ struct target_export {
 /* A disk as SCSI initiators see it. */
 struct target_unit {
 	struct list link;
+	struct target *target;
+	struct message stopped; /* nothing goes on in it any more */
 	struct disk *disk;
 	struct lu lu;
 	struct state *state;
 	struct scsi_device *device;
-	unsigned int users; /* LUNs that show it */
+	unsigned int users;   /* LUNs that show it */
+	unsigned int leaving; /* of them, that hide it and whose last command has not ended */
 };
 
 struct target_iscsi {
@@ -52,6 +55,9 @@ struct target_iscsi {
 	unsigned int nrules;
 	struct target_unit *units[SCSI_LUNS_MAX]; /* by LUN */
 	bool read_only[SCSI_LUNS_MAX];
+	struct tcp_leave *leave; /* for its end */
+	unsigned int holders;	 /* units that are being hidden, sessions that are left */
+	bool closing;		 /* is closed once there are none */
 };
 
 struct target_interface {
@@ -75,8 +81,9 @@ struct target {
 	struct list exports; /* struct target_export */
 	struct list leaving; /* exports that were removed, with requests in flight */
 	struct list interfaces;
-	struct list units; /* struct target_unit */
-	struct list iscsi; /* struct target_iscsi */
+	struct list units;	   /* struct target_unit */
+	struct list iscsi;	   /* struct target_iscsi */
+	struct list iscsi_leaving; /* those that were removed, with sessions or commands left */
 	struct iscsi_auth discovery;
 	struct iscsi_node *node; /* NULL until there is an iSCSI target, as is the next */
 	struct tcp_server *tcp;
@@ -102,9 +109,12 @@ int target_disk_open(struct target *target, const char *words, struct disk **dis
 /* The unit of a disk, by its name or by DISK, with one more user. */
 int target_unit_get(struct target *target, const char *words, struct target_unit **unit,
 		    struct error *err);
-/* Nobody sees it through that user's LUN any more. */
-void target_unit_put(struct target *target, struct target_unit *unit);
-bool target_has_unit(const struct target *target, const struct disk *disk);
+/* A user's LUN does not show it any more; its commands may go on until target_unit_put(). */
+void target_unit_leave(struct target_unit *unit);
+void target_unit_put(struct target_unit *unit);
+/* Some LUN shows the disk; or none does, and the last commands have not ended. */
+bool target_disk_shown(const struct target *target, const struct disk *disk);
+bool target_disk_leaving(const struct target *target, const struct disk *disk);
 /* Tells initiators. */
 void target_units_resized(struct target *target, const struct disk *disk);
 void target_unit_short_of_space(struct target *target, const struct disk *disk);
@@ -126,17 +136,21 @@ int target_ports_open(struct target *target, struct target_iscsi *iscsi, const c
 		      const struct iscsi_portal *portals, unsigned int nportals, struct error *err);
 /* Nobody is logged in, and no unit shown. */
 void target_ports_close(struct target_iscsi *iscsi);
-/* Shows a unit through all of them or none. 0 or negative errno. */
-int target_ports_show(struct target *target, struct target_iscsi *iscsi, uint16_t lun,
-		      struct scsi_device *device, bool read_only);
-/* Returns when the last command of the unit through them has ended; false: no memory. */
-bool target_ports_hide(struct target *target, struct target_iscsi *iscsi, uint16_t lun);
+/* Shows its unit through all of them. 0 or negative errno: hide it then. */
+int target_ports_show(struct target_iscsi *iscsi, uint16_t lun);
+/*
+ * Hides its unit, which is in use until the last command through them has ended. 0 or -ENOMEM: some
+ * port goes on showing it.
+ */
+int target_ports_hide(struct target *target, struct target_iscsi *iscsi, uint16_t lun);
 json_t *target_alua_json(const struct target *target);
 void target_alua_close(struct target *target);
 
 /* ---- iscsi.c, report_iscsi.c ---- */
 
 struct target_iscsi *target_iscsi_find(const struct target *target, const char *name);
+/* One of its holders has let go. */
+void target_iscsi_put(struct target_iscsi *iscsi);
 void target_iscsi_close_all(struct target *target);
 void target_iscsi_summary(const struct target *target, const char *separator, FILE *out);
 json_t *target_iscsi_json(const struct target *target);
@@ -153,19 +167,6 @@ void target_export_close(struct target_export *export);
 void target_export_left(void *ctx);
 /* Runs what workers send, waiting for it. 0, or -ETIMEDOUT once it is too late to wait. */
 int target_await_mail(struct target *target, uint64_t deadline_ns);
-
-/* Something that ends on another thread, which says so by target_wait_over(wait), once. */
-struct target_wait {
-	struct message message;
-	struct target *target;
-	bool over;
-};
-
-void target_wait_init(struct target_wait *wait, struct target *target);
-/* Any thread. */
-void target_wait_over(void *wait);
-/* Returns when it has; runs what workers send meanwhile. */
-void target_wait(struct target_wait *wait);
 /* -ENOENT with `err` set. */
 int target_no_export(const struct aoe_address *addr, struct error *err);
 

@@ -2,16 +2,16 @@
 /* iSCSI targets: names, portals, who may log in, and the units that they show. */
 #include "target/internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SESSIONS_MAX 4096u /* of one worker, looked at when access changes */
-#define WORKERS_MAX  8
-#define MEMORY_MIB   32u
-#define GRACE_NS     1000000000u /* for initiators to log out of a target that goes */
+#define WORKERS_MAX 8
+#define MEMORY_MIB  32u
+#define GRACE_NS    1000000000u /* for initiators to log out of a target that goes */
 
 struct target_iscsi *target_iscsi_find(const struct target *target, const char *name)
 {
@@ -60,15 +60,6 @@ static void close_server(struct target *target)
 
 /* ---- units ---- */
 
-/* Returns when the last command of the unit through this target has ended. */
-static void hide_lun(struct target *target, struct target_iscsi *iscsi, uint16_t lun)
-{
-	if (!target_ports_hide(target, iscsi, lun))
-		return;
-	target_unit_put(target, iscsi->units[lun]);
-	iscsi->units[lun] = NULL;
-}
-
 struct resuming {
 	struct scsi_device *device;
 	bool resumed;
@@ -110,13 +101,13 @@ static int show_lun(struct target *target, struct target_iscsi *iscsi,
 	ret = target_unit_get(target, request->disk, &unit, err);
 	if (ret)
 		return error_prefix(err, -ret, "LUN %u", request->lun);
-	ret = target_ports_show(target, iscsi, request->lun, unit->device, request->read_only);
-	if (ret) {
-		target_unit_put(target, unit);
-		return error_set(err, -ret, "LUN %u: %s", request->lun, strerror(-ret));
-	}
 	iscsi->units[request->lun] = unit;
 	iscsi->read_only[request->lun] = request->read_only;
+	ret = target_ports_show(iscsi, request->lun);
+	if (ret) {
+		target_ports_hide(target, iscsi, request->lun);
+		return error_set(err, -ret, "LUN %u: %s", request->lun, strerror(-ret));
+	}
 	resume_unit(target, unit);
 	return 0;
 }
@@ -154,28 +145,57 @@ static int open_target(struct target *target, struct target_iscsi *iscsi,
 	config.ports = iscsi->ports;
 	config.nports = iscsi->nports;
 	iscsi_settings_default(&config.settings);
+	iscsi->leave = ret ? NULL : tcp_leave_new(target->tcp);
+	if (!ret && !iscsi->leave)
+		ret = error_set(err, ENOMEM, "out of memory");
 	if (!ret)
 		ret = iscsi_target_open(target->node, &config, &iscsi->target, err);
-	if (ret)
+	if (ret) {
+		free(iscsi->leave);
 		target_ports_close(iscsi);
+	}
 	return ret;
 }
 
+static void free_target(struct target_iscsi *iscsi)
+{
+	iscsi_target_close(iscsi->target);
+	target_ports_close(iscsi);
+	for (uint16_t lun = 0; lun < SCSI_LUNS_MAX; lun++)
+		if (iscsi->units[lun])
+			target_unit_put(iscsi->units[lun]);
+	list_del(&iscsi->link);
+	free(iscsi->portals);
+	free(iscsi->rules);
+	free(iscsi);
+}
+
+void target_iscsi_put(struct target_iscsi *iscsi)
+{
+	if (!--iscsi->holders && iscsi->closing)
+		free_target(iscsi);
+}
+
+static void sessions_left(void *ctx)
+{
+	target_iscsi_put(ctx);
+}
+
+/* Nobody finds it from now on; the rest goes when its last session and command have. */
 static void close_target(struct target *target, struct target_iscsi *iscsi, uint64_t grace_ns)
 {
 	iscsi_target_hide(iscsi->target);
 	while (iscsi->nportals)
 		tcp_server_unlisten(target->tcp, iscsi->portals[--iscsi->nportals].address);
-	tcp_server_leave_target(target->tcp, iscsi->target, grace_ns, &target->mailbox);
 	for (uint16_t lun = 0; lun < SCSI_LUNS_MAX; lun++)
 		if (iscsi->units[lun])
-			hide_lun(target, iscsi, lun);
-	iscsi_target_close(iscsi->target);
-	target_ports_close(iscsi);
+			target_unit_leave(iscsi->units[lun]);
+	iscsi->closing = true;
+	iscsi->holders++;
 	list_del(&iscsi->link);
-	free(iscsi->portals);
-	free(iscsi->rules);
-	free(iscsi);
+	list_add_tail(&target->iscsi_leaving, &iscsi->link);
+	tcp_server_leave_target(target->tcp, iscsi->leave, iscsi->target, grace_ns,
+				&target->mailbox, sessions_left, iscsi);
 }
 
 /* Files that were made for a target that could not be served go. */
@@ -303,8 +323,7 @@ int target_remove_lun(struct target *target, const char *name, uint16_t lun, str
 		return no_target(name, err);
 	if (lun >= SCSI_LUNS_MAX || !iscsi->units[lun])
 		return error_set(err, ENOENT, "%s has no LUN %u", name, lun);
-	hide_lun(target, iscsi, lun);
-	return 0;
+	return target_ports_hide(target, iscsi, lun) ? error_set(err, ENOMEM, "out of memory") : 0;
 }
 
 /* The old ones go first: they and the new ones may exclude each other. */
@@ -342,64 +361,23 @@ int target_set_portals(struct target *target, const char *name, const struct isc
 	return ret;
 }
 
-struct access_change {
-	const char *name;
-	const struct iscsi_rule *before, *after;
-	unsigned int nbefore, nafter;
-};
-
-static const struct iscsi_rule *rule_of(const struct iscsi_rule *rules, unsigned int n,
-					const char *initiator)
-{
-	for (unsigned int i = 0; i < n; i++)
-		if (iscsi_name_match(rules[i].pattern, initiator))
-			return &rules[i];
-	return NULL;
-}
-
 static void sessions_recheck(struct iscsi_worker *worker, void *arg)
 {
-	struct iscsi_session_report *all = calloc(SESSIONS_MAX, sizeof(*all));
-	unsigned int n = all ? iscsi_worker_sessions(worker, all, SESSIONS_MAX) : 0;
-	const struct access_change *change = arg;
-
-	for (unsigned int i = 0; i < n && i < SESSIONS_MAX; i++) {
-		const char *initiator = all[i].initiator;
-		const struct iscsi_rule *before =
-			rule_of(change->before, change->nbefore, initiator);
-		const struct iscsi_rule *after = rule_of(change->after, change->nafter, initiator);
-
-		if (strcmp(all[i].target, change->name) != 0)
-			continue;
-		if (!before || !after || memcmp(&before->mask, &after->mask, sizeof(after->mask)))
-			iscsi_worker_close_session(worker, all[i].tsih);
-	}
-	free(all);
+	iscsi_worker_recheck_target(worker, arg);
 }
 
 int target_set_access(struct target *target, const char *name, const struct iscsi_access *access,
 		      struct error *err)
 {
 	struct target_iscsi *iscsi = target_iscsi_find(target, name);
-	struct access_change change = {.name = name};
-	struct iscsi_rule *before;
 
 	if (!iscsi)
 		return no_target(name, err);
-	before = iscsi->rules;
-	change.before = before;
-	change.nbefore = iscsi->nrules;
-	iscsi->rules = NULL;
-	if (note_rules(iscsi, access) || iscsi_target_set_access(iscsi->target, access)) {
-		free(iscsi->rules);
-		iscsi->rules = before;
-		iscsi->nrules = change.nbefore;
+	/* The target is there until all workers have done what they were told before. */
+	if (iscsi_target_set_access(iscsi->target, access) ||
+	    tcp_server_tell(target->tcp, sessions_recheck, iscsi->target) ||
+	    note_rules(iscsi, access))
 		return error_set(err, ENOMEM, "out of memory");
-	}
-	change.after = iscsi->rules;
-	change.nafter = iscsi->nrules;
-	tcp_server_each(target->tcp, sessions_recheck, &change);
-	free(before);
 	return 0;
 }
 
@@ -427,10 +405,15 @@ static void session_close(struct iscsi_worker *worker, void *arg)
 int target_close_session(struct target *target, uint16_t tsih, struct error *err)
 {
 	struct closing closing = {.tsih = tsih};
+	bool all = !target->tcp || tcp_server_each(target->tcp, session_close, &closing);
 
-	if (target->tcp)
-		tcp_server_each(target->tcp, session_close, &closing);
-	return closing.found ? 0 : error_set(err, ENOENT, "there is no session %u", tsih);
+	if (closing.found)
+		return 0;
+	return all ? error_set(err, ENOENT, "there is no session %u", tsih)
+		   : error_set(err, EBUSY,
+			       "session %u is not among those that answer; others wait for a file "
+			       "system that hangs",
+			       tsih);
 }
 
 void target_iscsi_close_all(struct target *target)
@@ -440,5 +423,7 @@ void target_iscsi_close_all(struct target *target)
 	/* Without a goodbye: initiators that lose a connection come back to the next process. */
 	list_for_each_entry_safe (iscsi, next, &target->iscsi, link)
 		close_target(target, iscsi, 0);
+	while (!list_empty(&target->iscsi_leaving) || !list_empty(&target->units))
+		target_await_mail(target, clock_now_ns() + CLOCK_NS_PER_S);
 	close_server(target);
 }

@@ -118,38 +118,69 @@ void target_ports_close(struct target_iscsi *iscsi)
 
 /* ---- what they show ---- */
 
-/* Whether it is hidden now. */
-static bool port_hide(struct target *target, struct scsi_target *scsi, uint16_t lun)
-{
-	struct target_wait wait;
-	int ret;
-
-	target_wait_init(&wait, target);
-	ret = scsi_target_remove_lun(scsi, lun, target_wait_over, &wait);
-	if (!ret)
-		target_wait(&wait);
-	return !ret || ret == -ENOENT;
-}
-
-int target_ports_show(struct target *target, struct target_iscsi *iscsi, uint16_t lun,
-		      struct scsi_device *device, bool read_only)
+int target_ports_show(struct target_iscsi *iscsi, uint16_t lun)
 {
 	int ret = 0;
 
 	for (unsigned int i = 0; i < iscsi->nports && !ret; i++)
-		ret = scsi_target_add_lun(iscsi->ports[i].scsi, lun, device, read_only);
-	if (ret)
-		target_ports_hide(target, iscsi, lun);
+		ret = scsi_target_add_lun(iscsi->ports[i].scsi, lun, iscsi->units[lun]->device,
+					  iscsi->read_only[lun]);
 	return ret;
 }
 
-bool target_ports_hide(struct target *target, struct target_iscsi *iscsi, uint16_t lun)
+/* A LUN that shows its unit no longer, until the last command of the unit through it has ended. */
+struct hiding {
+	struct message message; /* to the control thread, from the last */
+	struct target *target;
+	struct target_iscsi *iscsi;
+	struct target_unit *unit; /* NULL: a port goes on showing it */
+	atomic_uint left;	  /* ports, and who hides it */
+};
+
+static void hidden_message(struct message *message)
 {
+	struct hiding *hiding = container_of(message, struct hiding, message);
+
+	if (hiding->unit)
+		target_unit_put(hiding->unit);
+	target_iscsi_put(hiding->iscsi);
+	free(hiding);
+}
+
+static void hidden(void *ctx)
+{
+	struct hiding *hiding = ctx;
+
+	if (atomic_fetch_sub(&hiding->left, 1) == 1)
+		mailbox_post(&hiding->target->mailbox, &hiding->message);
+}
+
+int target_ports_hide(struct target *target, struct target_iscsi *iscsi, uint16_t lun)
+{
+	struct hiding *hiding = calloc(1, sizeof(*hiding));
 	bool all = true;
 
-	for (unsigned int i = 0; i < iscsi->nports; i++)
-		all &= port_hide(target, iscsi->ports[i].scsi, lun);
-	return all;
+	if (!hiding)
+		return -ENOMEM;
+	hiding->message.run = hidden_message;
+	hiding->target = target;
+	hiding->iscsi = iscsi;
+	atomic_init(&hiding->left, iscsi->nports + 1);
+	iscsi->holders++;
+	for (unsigned int i = 0; i < iscsi->nports; i++) {
+		int ret = scsi_target_remove_lun(iscsi->ports[i].scsi, lun, hidden, hiding);
+
+		if (ret)
+			hidden(hiding);
+		all &= !ret || ret == -ENOENT;
+	}
+	if (all) {
+		hiding->unit = iscsi->units[lun];
+		target_unit_leave(hiding->unit);
+		iscsi->units[lun] = NULL;
+	}
+	hidden(hiding);
+	return all ? 0 : -ENOMEM;
 }
 
 /* ---- target port groups ---- */

@@ -23,6 +23,7 @@ int target_open(const struct target_options *options, struct target **target, st
 	list_init(&t->units);
 	list_init(&t->iscsi);
 	list_init(&t->watches);
+	list_init(&t->iscsi_leaving);
 	list_init(&t->limits);
 	list_init(&t->groups);
 	list_init(&t->taps);
@@ -270,5 +271,7 @@ bool target_probe(struct target *target)
 		for (unsigned int q = 0; q < interface->nworkers; q++)
 			all &= worker_ask(interface->workers[q], answer, NULL);
 	}
+	if (target->tcp)
+		all &= tcp_server_probe(target->tcp);
 	return all;
 }

@@ -182,21 +182,23 @@ struct iscsi_request {
 };
 
 /*
- * Opens the disks, and then listens. Removing asks initiators to log out, ends what they do not
- * end, and returns when it is over. -EEXIST, -ENOENT. LUNs come and go under running commands.
+ * Opens the disks, and then listens. Removing asks initiators to log out and returns; what they do
+ * not end is ended soon after. -EEXIST, -ENOENT. LUNs come and go under running commands. The disks
+ * of what was removed are in use until the last command has ended: target_settle_disk().
  */
 int target_add_iscsi(struct target *target, const struct iscsi_request *request, struct error *err);
 int target_remove_iscsi(struct target *target, const char *name, struct error *err);
 /* As long as no other portal is in the way, those that stay are not interrupted. */
 int target_set_portals(struct target *target, const char *name, const struct iscsi_portal *portals,
 		       unsigned int nportals, struct error *err);
-/* Sessions of initiators that may do something else now end, and may log in again if they may. */
+/* Sessions of initiators that may do something else now end soon, and may log in again if they may.
+ */
 int target_set_access(struct target *target, const char *name, const struct iscsi_access *access,
 		      struct error *err);
 /* What asking for targets takes; also for those that are added later. */
 int target_set_discovery_auth(struct target *target, const struct iscsi_auth *auth,
 			      struct error *err);
-/* By its TSIH, as status has it. -ENOENT. Its initiator may log in again. */
+/* By its TSIH, as status has it. -ENOENT, -EBUSY. Its initiator may log in again. */
 int target_close_session(struct target *target, uint16_t tsih, struct error *err);
 int target_add_lun(struct target *target, const char *name, const struct lun_request *request,
 		   struct error *err);

@@ -19,9 +19,18 @@ static struct target_unit *unit_find(const struct target *target, const struct d
 	return NULL;
 }
 
-bool target_has_unit(const struct target *target, const struct disk *disk)
+bool target_disk_shown(const struct target *target, const struct disk *disk)
 {
-	return unit_find(target, disk);
+	const struct target_unit *unit = unit_find(target, disk);
+
+	return unit && unit->users > unit->leaving;
+}
+
+bool target_disk_leaving(const struct target *target, const struct disk *disk)
+{
+	const struct target_unit *unit = unit_find(target, disk);
+
+	return unit && unit->users == unit->leaving;
 }
 
 /* The state is the disk's, whatever its words are: it is found again by the disk's WWN. */
@@ -61,6 +70,18 @@ static int unit_open(struct target *target, struct target_unit *unit, struct err
 	return ret;
 }
 
+static void unit_close(struct message *message)
+{
+	struct target_unit *unit = container_of(message, struct target_unit, stopped);
+
+	scsi_device_close(unit->device);
+	lu_fini(&unit->lu);
+	state_close(unit->state);
+	disk_put(unit->disk);
+	list_del(&unit->link);
+	free(unit);
+}
+
 int target_unit_get(struct target *target, const char *words, struct target_unit **out,
 		    struct error *err)
 {
@@ -70,7 +91,15 @@ int target_unit_get(struct target *target, const char *words, struct target_unit
 
 	if (ret)
 		return ret;
+	/* One that has just stopped goes first. */
+	while (mailbox_drain(&target->mailbox))
+		;
 	unit = unit_find(target, disk);
+	if (unit && !unit->users) {
+		disk_put(disk);
+		return error_set(err, EBUSY, "disk '%s' has requests in flight: try again",
+				 unit->disk->name);
+	}
 	if (unit) {
 		/* The unit holds the disk already. */
 		disk_put(disk);
@@ -83,6 +112,8 @@ int target_unit_get(struct target *target, const char *words, struct target_unit
 		disk_put(disk);
 		return error_set(err, ENOMEM, "out of memory");
 	}
+	unit->target = target;
+	unit->stopped.run = unit_close;
 	unit->disk = disk;
 	unit->users = 1;
 	ret = unit_open(target, unit, err);
@@ -96,21 +127,23 @@ int target_unit_get(struct target *target, const char *words, struct target_unit
 	return 0;
 }
 
-void target_unit_put(struct target *target, struct target_unit *unit)
+void target_unit_leave(struct target_unit *unit)
 {
-	struct target_wait wait;
+	unit->leaving++;
+}
 
-	if (--unit->users)
-		return;
-	target_wait_init(&wait, target);
-	scsi_device_stop(unit->device, target_wait_over, &wait);
-	target_wait(&wait);
-	scsi_device_close(unit->device);
-	lu_fini(&unit->lu);
-	state_close(unit->state);
-	disk_put(unit->disk);
-	list_del(&unit->link);
-	free(unit);
+static void unit_stopped(void *ctx)
+{
+	struct target_unit *unit = ctx;
+
+	mailbox_post(&unit->target->mailbox, &unit->stopped);
+}
+
+void target_unit_put(struct target_unit *unit)
+{
+	unit->leaving--;
+	if (!--unit->users)
+		scsi_device_stop(unit->device, unit_stopped, unit);
 }
 
 void target_units_resized(struct target *target, const struct disk *disk)

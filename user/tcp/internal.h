@@ -31,7 +31,7 @@ struct tcp_portal {
 	socklen_t peer_len;
 	struct __kernel_timespec pause; /* until it accepts again */
 	bool accepting, cancelling, closing;
-	sem_t closed;
+	struct message begin_message, end_message; /* to the worker, which frees it */
 };
 
 enum tcp_conn_state {
@@ -125,7 +125,7 @@ void tcp_conn_abort(struct tcp_conn *conn);
 
 /* ---- portal.c ---- */
 
-/* Stops listening; whoever connected stays. Control thread. */
+/* Stops listening at once, and waits for nobody; whoever connected stays. Control thread. */
 void tcp_portal_close(struct tcp_portal *portal);
 
 #endif

@@ -55,13 +55,12 @@ static void portal_spread(struct tcp_portal *portal, int fd)
 	mailbox_post(&worker->thread.mailbox, &newcomer->message);
 }
 
-/* No request to the kernel is under way any more: the control thread, which waits for it, goes on.
- */
+/* No request to the kernel is under way any more. */
 static void portal_closed(struct tcp_portal *portal)
 {
 	portal->worker->portals--;
 	close(portal->fd);
-	sem_post(&portal->closed);
+	free(portal);
 }
 
 static void portal_accept(struct tcp_portal *portal);
@@ -76,8 +75,13 @@ static void accept_done(struct ring_event *ev, int res, unsigned int flags)
 	struct tcp_portal *portal = container_of(ev, struct tcp_portal, accept_event);
 
 	portal->accepting = false;
-	if (res >= 0)
+	if (res >= 0 && portal->closing)
+		close(res);
+	else if (res >= 0)
 		portal_spread(portal, res);
+	/* It is shut down, and the message about that on its way. */
+	if (res == -EINVAL && !portal->closing)
+		return;
 	if (res == -EMFILE || res == -ENFILE || res == -ENOMEM || res == -ENOBUFS) {
 		log_warning("cannot accept a connection: %s", strerror(-res));
 		portal->accepting = true;
@@ -111,19 +115,23 @@ static void cancel_done(struct ring_event *ev, int res, unsigned int flags)
 		portal_closed(portal);
 }
 
-static void portal_begin(struct thread *thread, void *arg)
+static void portal_begin(struct message *message)
 {
-	struct tcp_portal *portal = arg;
+	struct tcp_portal *portal = container_of(message, struct tcp_portal, begin_message);
 
 	portal->worker->portals++;
 	portal_accept(portal);
 }
 
-static void portal_end(struct thread *thread, void *arg)
+static void portal_end(struct message *message)
 {
-	struct tcp_portal *portal = arg;
+	struct tcp_portal *portal = container_of(message, struct tcp_portal, end_message);
 
 	portal->closing = true;
+	if (!portal->accepting) {
+		portal_closed(portal);
+		return;
+	}
 	portal->cancelling = true;
 	io_uring_prep_cancel(ring_sqe(&portal->worker->ring, &portal->cancel_event),
 			     &portal->accept_event, 0);
@@ -221,26 +229,25 @@ int tcp_server_listen(struct tcp_server *server, const char *text, uint16_t grou
 				      .server = server,
 				      .worker = &server->workers[0],
 				      .cancel_event.done = cancel_done,
+				      .begin_message.run = portal_begin,
+				      .end_message.run = portal_end,
 				      .pause.tv_sec = PAUSE_SECONDS};
 	ret = portal_listen(portal, text, err);
 	if (ret) {
 		free(portal);
 		return ret;
 	}
-	sem_init(&portal->closed, 0, 0);
 	list_add_tail(&server->portals, &portal->link);
-	thread_call(&portal->worker->thread, portal_begin, portal);
+	mailbox_post(&portal->worker->thread.mailbox, &portal->begin_message);
 	return 0;
 }
 
 void tcp_portal_close(struct tcp_portal *portal)
 {
 	list_del(&portal->link);
-	thread_call(&portal->worker->thread, portal_end, portal);
-	while (sem_wait(&portal->closed))
-		;
-	sem_destroy(&portal->closed);
-	free(portal);
+	/* The address is free from here on, whatever the worker is busy with. */
+	shutdown(portal->fd, SHUT_RDWR);
+	mailbox_post(&portal->worker->thread.mailbox, &portal->end_message);
 }
 
 void tcp_server_unlisten(struct tcp_server *server, const char *text)

@@ -32,15 +32,27 @@ int tcp_server_listen(struct tcp_server *server, const char *portal, uint16_t gr
 		      struct error *err);
 void tcp_server_unlisten(struct tcp_server *server, const char *portal);
 
-/* Runs `fn` on each worker's thread, one after the other. */
-void tcp_server_each(struct tcp_server *server, void (*fn)(struct iscsi_worker *worker, void *arg),
-		     void *arg);
-
 /*
- * Has the target's initiators leave (iscsi_worker_leave_target()) and waits for it, draining
- * `control` meanwhile.
+ * Runs `fn` on each worker's thread, one after the other. False: some do not answer
+ * (thread_hear()), and there it did not run.
  */
-void tcp_server_leave_target(struct tcp_server *server, const struct iscsi_target *target,
-			     uint64_t grace_ns, struct mailbox *control);
+bool tcp_server_each(struct tcp_server *server, void (*fn)(struct iscsi_worker *worker, void *arg),
+		     void *arg);
+/* Has every worker run `fn` as soon as it can, and waits for none. 0 or -ENOMEM. */
+int tcp_server_tell(struct tcp_server *server, void (*fn)(struct iscsi_worker *worker, void *arg),
+		    void *arg);
+/* Whether every worker answers. */
+bool tcp_server_probe(struct tcp_server *server);
+
+/* What it takes to have a target leave, made before, so that it cannot fail. NULL: no memory. */
+struct tcp_leave;
+struct tcp_leave *tcp_leave_new(const struct tcp_server *server);
+/*
+ * Has the target's initiators leave all workers (iscsi_worker_leave_target()) and waits for none:
+ * when no session of it is left, `gone(ctx)` is called by a message to `control`. Frees `leave`.
+ */
+void tcp_server_leave_target(struct tcp_server *server, struct tcp_leave *leave,
+			     const struct iscsi_target *target, uint64_t grace_ns,
+			     struct mailbox *control, void (*gone)(void *ctx), void *ctx);
 
 #endif

@@ -7,18 +7,17 @@
 #include "base/thread.h"
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WORKER_RX_FACTOR    4u /* arena frames to receive into, for each request */
 #define WORKER_RUN_FRAMES   3u /* 8 KiB of payload, its header, and what alignment takes */
 #define WORKER_RING_ENTRIES 256u
-#define WORKER_RX_BATCH	    64u		/* frames between two looks at completions */
-#define WORKER_RETRY_NS	    200000u	/* how soon to look again for what has no wake-up */
-#define WORKER_RETRY_MAX_NS 100000000u	/* and how seldom, after looking in vain again and again */
-#define WORKER_ASK_NS	    1000000000u /* how long who only looks waits for an answer */
-#define WORKER_GLANCE_NS    20000000u	/* and when there was none the last time */
-#define WORKER_DRAIN_NS	    500000000u	/* how long a stopping worker waits for its last replies */
+#define WORKER_RX_BATCH	    64u	       /* frames between two looks at completions */
+#define WORKER_RETRY_NS	    200000u    /* how soon to look again for what has no wake-up */
+#define WORKER_RETRY_MAX_NS 100000000u /* and how seldom, after looking in vain again and again */
+#define WORKER_DRAIN_NS	    500000000u /* how long a stopping worker waits for its last replies */
 
 struct worker {
 	struct worker_config config;
@@ -38,8 +37,6 @@ struct worker {
 	uint64_t stop_deadline_ns; /* for replies that are still being sent */
 	uint64_t last_work_ns;
 	uint64_t retry_ns; /* when to look again, if that is all there is to do */
-
-	bool silent; /* control thread: it did not answer when it was asked last */
 };
 
 static void worker_rx_ready(struct ring_event *ev, int res, unsigned int flags)
@@ -342,17 +339,11 @@ bool worker_ask(struct worker *worker, void (*fn)(const struct worker_view *view
 		void *arg)
 {
 	struct worker_call call = {.fn = fn, .arg = arg};
-	bool silent = !thread_ask(&worker->thread, worker_call_run, &call,
-				  worker->silent ? WORKER_GLANCE_NS : WORKER_ASK_NS);
+	char name[IF_NAMESIZE + sizeof(" queue 4294967295")];
 
-	if (silent && !worker->silent)
-		log_error("%s queue %u does not answer: the file system of one of its disks hangs",
-			  worker->config.netif->name, worker->config.queue);
-	else if (!silent && worker->silent)
-		log_notice("%s queue %u answers again", worker->config.netif->name,
-			   worker->config.queue);
-	worker->silent = silent;
-	return !silent;
+	snprintf(name, sizeof(name), "%s queue %u", worker->config.netif->name,
+		 worker->config.queue);
+	return thread_hear(&worker->thread, worker_call_run, &call, name);
 }
 
 int worker_xsk_fd(const struct worker *worker)
