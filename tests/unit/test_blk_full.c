@@ -104,10 +104,7 @@ static void test_space_in_advance(void **state)
 
 static bool look(struct disk *disk)
 {
-	struct disk_space space;
-
-	assert_int_equal(disk_space_look(disk->space.fd, &space), 0);
-	return disk_space_note(disk, &space);
+	return disk_space_look(disk->space) == DISK_SPACE_SHORT;
 }
 
 static void put(struct disk *disk, uint64_t from, uint64_t to)
@@ -126,24 +123,24 @@ static void test_threshold(void **state)
 	if (!mounted)
 		skip();
 	disk = bench_disk("%s,size=1M,soft_threshold=50%%", bench.file);
-	assert_true(disk->space.known);
-	assert_int_equal(disk->space.total, 256 << 10);
+	assert_non_null(disk->space);
+	assert_int_equal(disk->space->total, 256 << 10);
 	assert_in_range(disk_space_threshold(disk), (128 << 10) - 4096, 128 << 10);
 	assert_false(look(disk));
 	put(disk, 0, 192);
 	assert_false(look(disk));
-	assert_int_equal(disk->space.used, 96 << 10);
+	assert_int_equal(disk->space->used, 96 << 10);
 	put(disk, 192, 288);
 	/* Crossed, which is told once. */
 	assert_true(look(disk));
-	assert_true(disk->space.low);
-	assert_int_equal(disk->space.used, 144 << 10);
-	assert_in_range(disk->space.free, 1, 112 << 10);
+	assert_true(disk->space->low);
+	assert_int_equal(disk->space->used, 144 << 10);
+	assert_in_range(disk->space->free, 1, 112 << 10);
 	assert_false(look(disk));
 	/* Over, and crossed anew. */
 	assert_int_equal(bench_range(disk, BLK_UNMAP, 0, 256, 0), BLK_OK);
 	assert_false(look(disk));
-	assert_false(disk->space.low);
+	assert_false(disk->space->low);
 	put(disk, 0, 256);
 	assert_true(look(disk));
 	disk_put(disk);
@@ -158,18 +155,18 @@ static void test_no_threshold(void **state)
 		skip();
 	disk = bench_disk("%s,size=128K,prealloc,soft_threshold=20%%", bench.file);
 	assert_false(look(disk));
-	assert_false(disk->space.low);
+	assert_false(disk->space->low);
 	disk_put(disk);
 	disk = bench_disk("%s,size=1M,soft_threshold=off", bench.file);
 	assert_int_equal(disk_space_threshold(disk), 0);
 	assert_false(look(disk));
-	assert_false(disk->space.low);
+	assert_false(disk->space->low);
 	disk_put(disk);
 	disk = bench_disk("%s,ro,soft_threshold=20%%", bench.file);
 	assert_false(look(disk));
 	disk_put(disk);
 	disk = bench_disk("ram:1M");
-	assert_false(disk->space.known);
+	assert_null(disk->space);
 	disk_put(disk);
 }
 
@@ -184,9 +181,26 @@ static void test_short_from_the_beginning(void **state)
 	put(disk, 0, 448);
 	disk_put(disk);
 	disk = bench_disk("%s,soft_threshold=50%%", bench.file);
-	assert_true(disk->space.low);
+	assert_true(disk->space->low);
 	assert_false(look(disk));
 	disk_put(disk);
+}
+
+/* Who watches may do so for longer than there is a disk, and does not keep its file open. */
+static void test_closed_while_watched(void **state)
+{
+	struct disk_room *room;
+	struct disk *disk;
+
+	if (!mounted)
+		skip();
+	disk = bench_disk("%s,size=1M", bench.file);
+	room = disk_space_hold(disk);
+	assert_int_equal(disk_space_look(room), DISK_SPACE_NONE);
+	disk_put(disk);
+	assert_int_equal(room->fd, -1);
+	assert_int_equal(disk_space_look(room), DISK_SPACE_GONE);
+	disk_space_put(room);
 }
 
 int main(void)
@@ -199,6 +213,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_threshold, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_threshold, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_short_from_the_beginning, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_closed_while_watched, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "blk/space.h"
 #include "fixture_scsi.h"
 #include <string.h>
 
@@ -251,11 +252,11 @@ static void test_stop_and_start(void **state)
 
 static int setup_room(void **state)
 {
+	static struct disk_room room = {
+		.used = 3 * MIB / 2, .free = 700 * MIB, .total = 1000 * MIB};
+
 	setup(state);
-	fs.disk->disk.space.known = true;
-	atomic_store(&fs.disk->disk.space.used, 3 * MIB / 2);
-	atomic_store(&fs.disk->disk.space.free, 700 * MIB);
-	atomic_store(&fs.disk->disk.space.total, 1000 * MIB);
+	fs.disk->disk.space = &room;
 	fs.disk->disk.spec.soft_threshold = 75;
 	return 0;
 }

@@ -166,20 +166,13 @@ struct disk_spec {
 };
 
 struct backstore_ops;
+struct disk_room;
 struct overlap;
 
 /* A file's device and inode, a block device's number (ino 0), or all 0: shared with nobody. */
 struct disk_store {
 	dev_t dev;
 	ino_t ino;
-};
-
-/* What was last known of a file system; see space.h. Read by any thread. */
-struct disk_room {
-	bool known; /* constant: it is a file, and there is something to ask */
-	int fd;	    /* of the file, but without its lock */
-	_Atomic uint64_t used, free, total; /* as in struct disk_space */
-	atomic_bool low;		    /* beyond the soft threshold */
 };
 
 struct disk {
@@ -207,9 +200,9 @@ struct disk {
 	_Atomic dev_t copy_refused; /* the store that it last refused to copy from; 0: none */
 	char serial[21];	    /* NUL terminated, printable ASCII */
 	uint64_t wwn;
-	atomic_uint exclusion; /* see lu.h */
-	struct disk_room space;
-	bool undone;   /* see disk_undo() */
+	atomic_uint exclusion;	 /* see lu.h */
+	struct disk_room *space; /* how full its file system is, see space.h; NULL: unknown */
+	bool undone;		 /* see disk_undo() */
 	uint32_t atom; /* sectors that the backstore can only rewrite together: see overlap.h */
 	struct overlap *overlap;
 	struct disk_store store;

@@ -16,23 +16,9 @@
 #define STAT_BLOCK	512u
 #define MIB_SHIFT	20
 
-int disk_space_look(int fd, struct disk_space *space)
-{
-	struct statfs fs;
-	struct stat st;
-	uint64_t unit;
+/* ---- opening ---- */
 
-	if (fstatfs(fd, &fs) || fstat(fd, &st))
-		return -errno;
-	unit = (uint64_t)(fs.f_frsize ? fs.f_frsize : fs.f_bsize);
-	space->used = (uint64_t)st.st_blocks * STAT_BLOCK;
-	space->free = fs.f_bavail * unit;
-	/* What is kept for root is neither. */
-	space->total = space->free + (fs.f_blocks - fs.f_bfree) * unit;
-	return 0;
-}
-
-/* The same file by a descriptor without the lock, whose copies may outlive the disk. */
+/* The same file by a descriptor without the lock. */
 static int open_path(const struct disk *disk, int fd)
 {
 	struct stat st, there;
@@ -49,29 +35,61 @@ static int open_path(const struct disk *disk, int fd)
 
 int disk_space_open(struct disk *disk, int fd)
 {
-	struct disk_space space;
-	int ret = open_path(disk, fd);
+	struct disk_room *room = calloc(1, sizeof(*room));
 
-	if (ret < 0)
-		return ret;
-	disk->space.fd = ret;
-	ret = disk_space_look(fd, &space);
-	if (ret) {
-		disk_space_close(disk);
+	if (!room)
+		return -ENOMEM;
+	pthread_mutex_init(&room->lock, NULL);
+	atomic_init(&room->refs, 1);
+	room->disk = disk;
+	room->fd = open_path(disk, fd);
+	if (room->fd < 0) {
+		int ret = room->fd;
+
+		disk_space_put(room);
 		return ret;
 	}
-	disk->space.known = true;
-	disk_space_note(disk, &space);
+	disk->space = room;
+	disk_space_look(room);
 	return 0;
 }
 
 void disk_space_close(struct disk *disk)
 {
-	if (!disk->space.known)
+	struct disk_room *room = disk->space;
+
+	if (!room)
 		return;
-	close(disk->space.fd);
-	disk->space.known = false;
+	pthread_mutex_lock(&room->lock);
+	room->disk = NULL;
+	/* Nothing of the disk is left to keep its file system busy, unless that hangs. */
+	if (!room->looking) {
+		close(room->fd);
+		room->fd = -1;
+	}
+	pthread_mutex_unlock(&room->lock);
+	disk->space = NULL;
+	disk_space_put(room);
 }
+
+struct disk_room *disk_space_hold(const struct disk *disk)
+{
+	if (disk->space)
+		atomic_fetch_add(&disk->space->refs, 1);
+	return disk->space;
+}
+
+void disk_space_put(struct disk_room *room)
+{
+	if (atomic_fetch_sub(&room->refs, 1) != 1)
+		return;
+	if (room->fd >= 0)
+		close(room->fd);
+	pthread_mutex_destroy(&room->lock);
+	free(room);
+}
+
+/* ---- looking ---- */
 
 static int percent_of(const struct disk *disk)
 {
@@ -80,42 +98,98 @@ static int percent_of(const struct disk *disk)
 	return percent ? percent : PERCENT_DEFAULT;
 }
 
-uint64_t disk_space_threshold(const struct disk *disk)
+static uint64_t threshold_of(const struct disk *disk, uint64_t total)
 {
 	int percent = percent_of(disk);
 
-	return percent < 0 ? 0 : atomic_load(&disk->space.total) / 100 * (uint64_t)(100 - percent);
+	return percent < 0 ? 0 : total / 100 * (uint64_t)(100 - percent);
+}
+
+uint64_t disk_space_threshold(const struct disk *disk)
+{
+	return disk->space ? threshold_of(disk, atomic_load(&disk->space->total)) : 0;
+}
+
+/* What the file system says. */
+struct found {
+	uint64_t used, free, total;
+};
+
+static int ask(int fd, struct found *found)
+{
+	struct statfs fs;
+	struct stat st;
+	uint64_t unit;
+
+	if (fstatfs(fd, &fs) || fstat(fd, &st))
+		return -errno;
+	unit = (uint64_t)(fs.f_frsize ? fs.f_frsize : fs.f_bsize);
+	found->used = (uint64_t)st.st_blocks * STAT_BLOCK;
+	found->free = fs.f_bavail * unit;
+	/* What is kept for root is neither. */
+	found->total = found->free + (fs.f_blocks - fs.f_bfree) * unit;
+	return 0;
 }
 
 /* A file that has all its blocks takes no more. */
-static bool may_grow(const struct disk *disk, const struct disk_space *space)
+static bool may_grow(const struct disk *disk, uint64_t used)
 {
-	return !disk->read_only && space->used < atomic_load(&disk->nblocks) << BLK_SECTOR_SHIFT;
+	return !disk->read_only && used < atomic_load(&disk->nblocks) << BLK_SECTOR_SHIFT;
 }
 
-bool disk_space_note(struct disk *disk, const struct disk_space *space)
+static void log_change(const struct disk *disk, bool low, uint64_t left)
 {
-	bool was = atomic_load(&disk->space.low), low;
-	uint64_t threshold;
+	unsigned long long mib = left >> MIB_SHIFT;
 
-	atomic_store(&disk->space.used, space->used);
-	atomic_store(&disk->space.free, space->free);
-	atomic_store(&disk->space.total, space->total);
-	threshold = disk_space_threshold(disk);
-	low = threshold && may_grow(disk, space) &&
-	      space->free <= threshold + (was ? space->total / 100 * PERCENT_BACK : 0);
-	if (low == was)
-		return false;
-	atomic_store(&disk->space.low, low);
 	if (low)
 		log_warning("disk '%s': its file system is more than %d%% full, %llu MiB are left: "
 			    "make room before writes fail",
-			    disk->name, percent_of(disk),
-			    (unsigned long long)(space->free >> MIB_SHIFT));
+			    disk->name, percent_of(disk), mib);
 	else
-		log_notice("disk '%s': its file system has room again, %llu MiB", disk->name,
-			   (unsigned long long)(space->free >> MIB_SHIFT));
-	return low;
+		log_notice("disk '%s': its file system has room again, %llu MiB", disk->name, mib);
+}
+
+/* The room's lock is held, and the disk is there. */
+static enum disk_space_news note_locked(struct disk_room *room, const struct found *found)
+{
+	const struct disk *disk = room->disk;
+	uint64_t threshold = threshold_of(disk, found->total);
+	bool was = atomic_load(&room->low), low;
+
+	atomic_store(&room->used, found->used);
+	atomic_store(&room->free, found->free);
+	atomic_store(&room->total, found->total);
+	low = threshold && may_grow(disk, found->used) &&
+	      found->free <= threshold + (was ? found->total / 100 * PERCENT_BACK : 0);
+	atomic_store(&room->low, low);
+	if (low != was)
+		log_change(disk, low, found->free);
+	return low && !was ? DISK_SPACE_SHORT : DISK_SPACE_NONE;
+}
+
+enum disk_space_news disk_space_look(struct disk_room *room)
+{
+	enum disk_space_news news = DISK_SPACE_GONE;
+	struct found found;
+	int ret;
+
+	pthread_mutex_lock(&room->lock);
+	if (!room->disk)
+		goto out;
+	room->looking = true;
+	pthread_mutex_unlock(&room->lock);
+	ret = ask(room->fd, &found);
+	pthread_mutex_lock(&room->lock);
+	room->looking = false;
+	if (room->disk)
+		news = ret ? DISK_SPACE_NONE : note_locked(room, &found);
+	if (!room->disk && room->fd >= 0) {
+		close(room->fd);
+		room->fd = -1;
+	}
+out:
+	pthread_mutex_unlock(&room->lock);
+	return news;
 }
 
 /* ---- as text ---- */

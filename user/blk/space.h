@@ -2,35 +2,51 @@
 /*
  * How much room a file's file system has left: what tells an administrator, and SCSI initiators
  * (SBC-4 4.7.3.7), that a thin disk will soon have none, before writes fail.
+ *
+ * A file system that hangs does not answer when it is asked, so that is done by a thread that
+ * nobody waits for, and which may still be at it when the disk is closed.
  */
 #ifndef STGT_BLK_SPACE_H
 #define STGT_BLK_SPACE_H
 
 #include "blk/blk.h"
+#include <pthread.h>
 
-/* Bytes. `total` is what anybody uses of the file system and what is free, as df(1) counts. */
-struct disk_space {
-	uint64_t used; /* by the file */
-	uint64_t free, total;
+/* What is known of the file system under a disk, shared by the disk and who watches it. */
+struct disk_room {
+	/* To be read by any thread; bytes. */
+	_Atomic uint64_t used;	/* by the file */
+	_Atomic uint64_t free;	/* by nobody */
+	_Atomic uint64_t total; /* free, and used by anybody, as df(1) counts */
+	atomic_bool low;	/* less is free than the soft threshold says, see below */
+	atomic_uint refs;
+	pthread_mutex_t lock;	 /* for what follows */
+	const struct disk *disk; /* NULL: it was closed */
+	bool looking;		 /* without the lock */
+	int fd;			 /* of the file, but without the disk's lock on it */
 };
 
-/*
- * Asks the file system, which may take for ever when that hangs. `fd` is disk->space.fd, or a copy
- * of it. 0 or negative errno. Any thread.
- */
-int disk_space_look(int fd, struct disk_space *space);
-
-/* From the opening of a file on, which also looks for the first time. 0 or negative errno. */
+/* When a file is opened: looks for the first time. 0 or negative errno. Control thread. */
 int disk_space_open(struct disk *disk, int fd);
 void disk_space_close(struct disk *disk);
 
-/*
- * What a look found. True: the soft threshold was crossed just now, which is logged. Not before
- * somewhat more is free again than that is it crossed anew. Control thread.
- */
-bool disk_space_note(struct disk *disk, const struct disk_space *space);
+/* Another user of disk->space, which outlives the disk for as long as need be. */
+struct disk_room *disk_space_hold(const struct disk *disk);
+void disk_space_put(struct disk_room *room);
 
-/* Free bytes, at which a disk that may still grow is short of space; 0: it has no threshold. */
+enum disk_space_news {
+	DISK_SPACE_NONE,
+	DISK_SPACE_SHORT, /* the soft threshold was crossed just now */
+	DISK_SPACE_GONE,  /* the disk was closed */
+};
+
+/*
+ * Looks, which may take for ever, and logs what changed. Short of space is a disk that may still
+ * grow when no more is free than the threshold; and until somewhat more is. One thread at a time.
+ */
+enum disk_space_news disk_space_look(struct disk_room *room);
+
+/* Free bytes; 0: there is no threshold. Any thread. */
 uint64_t disk_space_threshold(const struct disk *disk);
 
 /* "90%", "90" or "off", as in struct disk_spec. False: it is something else. */

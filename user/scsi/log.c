@@ -5,6 +5,7 @@
  */
 #include "scsi/device.h"
 
+#include "blk/space.h"
 #include <string.h>
 
 #define SP		  0x01
@@ -87,7 +88,7 @@ static uint8_t *put_resource(const struct scsi_device *dev, uint16_t code, uint6
 static uint32_t put_provisioning(const struct scsi_device *dev, uint16_t pointer, uint8_t *out,
 				 uint16_t *code)
 {
-	const struct disk_room *space = &dev->lu->disk->space;
+	const struct disk_room *space = dev->lu->disk->space;
 	uint8_t *at = out;
 
 	if (pointer <= AVAILABLE_COUNT)

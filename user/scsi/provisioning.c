@@ -13,7 +13,7 @@
 
 bool scsi_has_thresholds(const struct scsi_device *dev)
 {
-	return dev->thin && dev->lu->disk->space.known;
+	return dev->thin && dev->lu->disk->space;
 }
 
 /* A MiB, or more where a count of 32 bits would be too small for the unit (SBC-4 6.6.7). */

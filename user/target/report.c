@@ -159,9 +159,9 @@ static json_t *export_status(const struct target *target, const struct target_ex
 /* NULL: its store does not say. */
 static json_t *space_status(const struct disk *disk)
 {
-	const struct disk_room *space = &disk->space;
+	const struct disk_room *space = disk->space;
 
-	if (!space->known)
+	if (!space)
 		return NULL;
 	return json_pack("{s:I, s:I, s:I, s:b}", "used_bytes",
 			 (json_int_t)atomic_load(&space->used), "free_bytes",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * How much room the file systems under the disks have, asked every few seconds. One that hangs
- * answers never: so each has a thread of its own that asks, by descriptors of its own, and that
- * nobody waits for. What it found becomes of use on the control thread.
+ * never answers, so each has a thread of its own that asks, and that nobody waits for. The control
+ * thread hears of it only when SCSI initiators are to be told something.
  */
 #include "target/internal.h"
 
@@ -10,70 +10,53 @@
 #include "base/log.h"
 #include "blk/space.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LOOK_NS (5 * CLOCK_NS_PER_S)
-
-/* A look at one disk, which may be gone when it is over. */
-struct look {
-	const struct disk *disk; /* not to be followed */
-	struct disk_store store; /* of it, to know it again by */
-	int fd;			 /* a copy, ours */
-	int result;
-	struct disk_space space;
-};
-
-/* Who has the looks, and is to do something next. */
-enum watch_state {
-	WATCH_SLEEPING, /* the thread, until the next look is due */
-	WATCH_DUE,	/* the control thread says at what to look */
-	WATCH_ASKED,	/* the thread looks */
-	WATCH_LOOKED,	/* the control thread reads what was found */
-};
 
 struct target_watch {
 	struct list link; /* in the target's; the control thread, with the next two */
 	struct target *target;
 	dev_t dev;
-	struct message message; /* to the control thread: the state is DUE or LOOKED */
 	pthread_t thread;
 	pthread_mutex_t lock; /* for what follows */
 	pthread_cond_t changed;
-	enum watch_state state;
+	struct list disks; /* struct watched */
+	bool looking;	   /* the thread is at a disk, without the lock */
 	bool ending;
-	struct look *looks; /* belong to the thread while ASKED */
-	unsigned int nlooks;
 };
 
-static void looks_free(struct target_watch *watch)
+/* A disk, which may be gone. */
+struct watched {
+	struct list link; /* only the thread takes it out */
+	struct target_watch *watch;
+	struct disk_room *room;
+	const struct disk *disk; /* not to be followed; with its store, to find it again */
+	struct disk_store store;
+	struct message message; /* to the control thread: it is short of space */
+	bool posted;
+};
+
+static void watched_free(struct watched *watched)
 {
-	for (unsigned int i = 0; i < watch->nlooks; i++)
-		close(watch->looks[i].fd);
-	free(watch->looks);
-	watch->looks = NULL;
-	watch->nlooks = 0;
+	list_del(&watched->link);
+	disk_space_put(watched->room);
+	free(watched);
 }
 
 static void watch_free(struct target_watch *watch)
 {
-	looks_free(watch);
+	struct watched *watched, *next;
+
+	list_for_each_entry_safe (watched, next, &watch->disks, link)
+		watched_free(watched);
 	pthread_cond_destroy(&watch->changed);
 	pthread_mutex_destroy(&watch->lock);
 	free(watch);
 }
 
-/* ---- the thread ---- */
-
-/* Until the state is this one; false: it is over. With the lock held. */
-static bool watch_await(struct target_watch *watch, enum watch_state state)
-{
-	while (!watch->ending && watch->state != state)
-		pthread_cond_wait(&watch->changed, &watch->lock);
-	return !watch->ending;
-}
+/* ---- the thread; with the lock held, but while it looks ---- */
 
 static bool watch_sleep(struct target_watch *watch)
 {
@@ -84,118 +67,162 @@ static bool watch_sleep(struct target_watch *watch)
 	};
 	int ret = 0;
 
+	while (!watch->ending && list_empty(&watch->disks))
+		pthread_cond_wait(&watch->changed, &watch->lock);
 	while (!watch->ending && ret != ETIMEDOUT)
 		ret = pthread_cond_clockwait(&watch->changed, &watch->lock, CLOCK_MONOTONIC,
 					     &until);
 	return !watch->ending;
 }
 
-static void watch_tell(struct target_watch *watch, enum watch_state state)
+static enum disk_space_news watch_look(struct target_watch *watch, struct watched *watched)
 {
-	watch->state = state;
-	mailbox_post(&watch->target->mailbox, &watch->message);
+	enum disk_space_news news;
+
+	watch->looking = true;
+	pthread_mutex_unlock(&watch->lock);
+	news = disk_space_look(watched->room);
+	pthread_mutex_lock(&watch->lock);
+	watch->looking = false;
+	return news;
 }
 
-/* Whoever ends the watch meanwhile leaves it to the thread. Without the lock. */
-static void watch_look(struct target_watch *watch)
+/* False: it is over, and whoever said so has not waited. */
+static bool watch_round(struct target_watch *watch)
 {
-	for (unsigned int i = 0; i < watch->nlooks; i++) {
-		struct look *look = &watch->looks[i];
+	struct watched *watched, *next;
 
-		look->result = disk_space_look(look->fd, &look->space);
+	list_for_each_entry_safe (watched, next, &watch->disks, link) {
+		enum disk_space_news news = watch_look(watch, watched);
+
+		if (watch->ending)
+			return false;
+		if (watched->posted)
+			continue;
+		if (news == DISK_SPACE_GONE) {
+			watched_free(watched);
+		} else if (news == DISK_SPACE_SHORT) {
+			watched->posted = true;
+			mailbox_post(&watch->target->mailbox, &watched->message);
+		}
 	}
+	return true;
 }
 
 static void *watch_main(void *arg)
 {
 	struct target_watch *watch = arg;
-	bool abandoned = false;
+	bool waited_for = true;
 
 	pthread_mutex_lock(&watch->lock);
-	while (watch_await(watch, WATCH_SLEEPING) && watch_sleep(watch)) {
-		watch_tell(watch, WATCH_DUE);
-		if (!watch_await(watch, WATCH_ASKED))
-			break;
-		pthread_mutex_unlock(&watch->lock);
-		watch_look(watch);
-		pthread_mutex_lock(&watch->lock);
-		abandoned = watch->ending;
-		if (abandoned)
-			break;
-		watch_tell(watch, WATCH_LOOKED);
-	}
+	while (waited_for && watch_sleep(watch))
+		waited_for = watch_round(watch);
 	pthread_mutex_unlock(&watch->lock);
-	if (abandoned)
+	if (!waited_for)
 		watch_free(watch);
 	return NULL;
 }
 
 /* ---- the control thread ---- */
 
-static struct disk *disk_of(const struct target *target, const struct look *look)
+static void short_of_space(struct message *message)
 {
-	struct disk *disk;
+	struct watched *watched = container_of(message, struct watched, message);
+	struct target_watch *watch = watched->watch;
+	const struct disk *disk;
 
-	list_for_each_entry (disk, &target->disks, link)
-		if (disk == look->disk && disk->store.dev == look->store.dev &&
-		    disk->store.ino == look->store.ino)
-			return disk;
-	return NULL;
-}
-
-static void watch_read(struct target_watch *watch)
-{
-	for (unsigned int i = 0; i < watch->nlooks; i++) {
-		const struct look *look = &watch->looks[i];
-		struct disk *disk = disk_of(watch->target, look);
-
-		if (disk && !look->result && disk_space_note(disk, &look->space))
+	list_for_each_entry (disk, &watch->target->disks, link)
+		if (disk == watched->disk && disk->store.dev == watched->store.dev &&
+		    disk->store.ino == watched->store.ino)
 			target_unit_short_of_space(watch->target, disk);
+	pthread_mutex_lock(&watch->lock);
+	watched->posted = false;
+	pthread_mutex_unlock(&watch->lock);
+}
+
+static struct target_watch *watch_start(struct target *target, dev_t dev)
+{
+	struct target_watch *watch = calloc(1, sizeof(*watch));
+
+	if (!watch)
+		return NULL;
+	watch->target = target;
+	watch->dev = dev;
+	list_init(&watch->disks);
+	pthread_mutex_init(&watch->lock, NULL);
+	pthread_cond_init(&watch->changed, NULL);
+	if (pthread_create(&watch->thread, NULL, watch_main, watch)) {
+		watch_free(watch);
+		return NULL;
 	}
-	looks_free(watch);
+	list_add_tail(&target->watches, &watch->link);
+	return watch;
 }
 
-static bool is_watched(const struct disk *disk, dev_t dev)
+static struct target_watch *watch_of(struct target *target, dev_t dev)
 {
-	return disk->space.known && disk->store.dev == dev;
+	struct target_watch *watch;
+
+	list_for_each_entry (watch, &target->watches, link)
+		if (watch->dev == dev)
+			return watch;
+	return watch_start(target, dev);
 }
 
-static unsigned int disks_on(const struct target *target, dev_t dev)
+static bool is_watched(const struct target_watch *watch, const struct disk *disk)
 {
-	const struct disk *disk;
-	unsigned int n = 0;
+	const struct watched *watched;
 
-	list_for_each_entry (disk, &target->disks, link)
-		n += is_watched(disk, dev);
-	return n;
+	list_for_each_entry (watched, &watch->disks, link)
+		if (watched->room == disk->space)
+			return true;
+	return false;
 }
 
-/* The disks that there are now; one less where descriptors or memory are short. */
-static void watch_fill(struct target_watch *watch)
+static bool watch_add(struct target_watch *watch, const struct disk *disk)
 {
-	const struct disk *disk;
+	struct watched *watched = calloc(1, sizeof(*watched));
 
-	watch->looks = calloc(disks_on(watch->target, watch->dev), sizeof(*watch->looks));
-	list_for_each_entry (disk, &watch->target->disks, link) {
-		int fd = watch->looks && is_watched(disk, watch->dev)
-				 ? fcntl(disk->space.fd, F_DUPFD_CLOEXEC, 0)
-				 : -1;
+	if (!watched)
+		return false;
+	*watched = (struct watched){.watch = watch,
+				    .room = disk_space_hold(disk),
+				    .disk = disk,
+				    .store = disk->store,
+				    .message.run = short_of_space};
+	list_add_tail(&watch->disks, &watched->link);
+	pthread_cond_signal(&watch->changed);
+	return true;
+}
 
-		if (fd >= 0)
-			watch->looks[watch->nlooks++] =
-				(struct look){.disk = disk, .store = disk->store, .fd = fd};
+void target_space_watch(struct target *target, const struct disk *disk)
+{
+	struct target_watch *watch = disk->space ? watch_of(target, disk->store.dev) : NULL;
+	bool done = !disk->space;
+
+	if (watch) {
+		pthread_mutex_lock(&watch->lock);
+		done = is_watched(watch, disk) || watch_add(watch, disk);
+		pthread_mutex_unlock(&watch->lock);
 	}
+	if (!done)
+		log_warning("disk '%s': out of memory: nobody watches how full its file system is",
+			    disk->name);
 }
 
 static void watch_end(struct target_watch *watch)
 {
+	struct watched *watched;
 	bool looking;
 
 	pthread_mutex_lock(&watch->lock);
-	watch->ending = true;
-	looking = watch->state == WATCH_ASKED;
-	pthread_cond_signal(&watch->changed);
 	list_del(&watch->link);
+	list_for_each_entry (watched, &watch->disks, link)
+		if (watched->posted)
+			mailbox_withdraw(&watch->target->mailbox, &watched->message);
+	watch->ending = true;
+	looking = watch->looking;
+	pthread_cond_signal(&watch->changed);
 	/* A thread that may hang for ever is left alone; it takes the rest with it. */
 	if (looking)
 		pthread_detach(watch->thread);
@@ -203,65 +230,7 @@ static void watch_end(struct target_watch *watch)
 	if (looking)
 		return;
 	pthread_join(watch->thread, NULL);
-	mailbox_withdraw(&watch->target->mailbox, &watch->message);
 	watch_free(watch);
-}
-
-static void watch_run(struct message *message)
-{
-	struct target_watch *watch = container_of(message, struct target_watch, message);
-
-	if (watch->state == WATCH_DUE && !disks_on(watch->target, watch->dev)) {
-		watch_end(watch);
-		return;
-	}
-	pthread_mutex_lock(&watch->lock);
-	if (watch->state == WATCH_DUE) {
-		watch_fill(watch);
-		watch->state = WATCH_ASKED;
-	} else {
-		watch_read(watch);
-		watch->state = WATCH_SLEEPING;
-	}
-	pthread_cond_signal(&watch->changed);
-	pthread_mutex_unlock(&watch->lock);
-}
-
-static int watch_start(struct target *target, dev_t dev)
-{
-	struct target_watch *watch = calloc(1, sizeof(*watch));
-	int ret;
-
-	if (!watch)
-		return -ENOMEM;
-	watch->target = target;
-	watch->dev = dev;
-	watch->message.run = watch_run;
-	pthread_mutex_init(&watch->lock, NULL);
-	pthread_cond_init(&watch->changed, NULL);
-	ret = -pthread_create(&watch->thread, NULL, watch_main, watch);
-	if (ret) {
-		watch_free(watch);
-		return ret;
-	}
-	list_add_tail(&target->watches, &watch->link);
-	return 0;
-}
-
-void target_space_watch(struct target *target, const struct disk *disk)
-{
-	const struct target_watch *watch;
-	int ret;
-
-	if (!disk->space.known)
-		return;
-	list_for_each_entry (watch, &target->watches, link)
-		if (watch->dev == disk->store.dev)
-			return;
-	ret = watch_start(target, disk->store.dev);
-	if (ret)
-		log_warning("disk '%s': nobody watches how full its file system is: %s", disk->name,
-			    strerror(-ret));
 }
 
 void target_space_close(struct target *target)
