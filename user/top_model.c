@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define BUCKETS_MAX 32
-#define EXPORT_TEXT 40
+#define EXPORT_TEXT 240	    /* an iSCSI name and a LUN */
+#define ISCSI	    "iscsi" /* in the place of an interface */
 
 struct counts {
 	uint64_t value[TOP_COUNTERS];
@@ -19,7 +20,7 @@ struct counts {
 /* One thing that a document counts; several are the same one, seen by several queues. */
 struct entry {
 	const char *interface;
-	char export[EXPORT_TEXT]; /* "": the interface or the initiator as such */
+	char export[EXPORT_TEXT]; /* or unit; "": the interface or the initiator as such */
 	const char *initiator;	  /* "": the export as such */
 	const char *note;
 	struct counts counts;
@@ -217,6 +218,78 @@ static void add_interface(struct top_sample *sample, const json_t *interface)
 		add_queue(sample, name, queue);
 }
 
+/* ---- iSCSI: its units are exports ---- */
+
+/* The disk behind a unit, which the status document knows. */
+static const char *lun_disk(const struct top_sample *sample, const char *name, uint64_t number_of)
+{
+	const json_t *target, *lun;
+	size_t t, l;
+
+	json_array_foreach (json_object_get(sample->status, "iscsi"), t, target) {
+		if (strcmp(text(target, "name"), name))
+			continue;
+		json_array_foreach (json_object_get(target, "luns"), l, lun)
+			if (number(lun, "lun") == number_of)
+				return text(lun, "disk");
+	}
+	return "";
+}
+
+static struct entry *lun_entry(struct top_sample *sample, const char *target, const json_t *lun)
+{
+	uint64_t n = number(lun, "lun");
+	struct entry *entry = entry_add(sample, ISCSI, lun_disk(sample, target, n));
+
+	if (entry)
+		snprintf(entry->export, EXPORT_TEXT, "%s/%llu", target, (unsigned long long)n);
+	return entry;
+}
+
+/* What sessions that are over asked for belongs to nobody, as an export's `silent` does. */
+static void add_lun(struct top_sample *sample, const char *target, const json_t *lun)
+{
+	struct entry *entry = lun_entry(sample, target, lun);
+	const json_t *initiator, *op;
+	const char *name;
+	size_t i;
+
+	json_array_foreach (json_object_get(lun, "initiators"), i, initiator) {
+		entry = entry ? lun_entry(sample, target, lun) : NULL;
+		if (!entry)
+			return;
+		entry->initiator = text(initiator, "name");
+		json_object_foreach (json_object_get(initiator, "ops"), name, op)
+			counts_add_op(&entry->counts, name, op);
+	}
+}
+
+static void add_iscsi(struct top_sample *sample, const json_t *iscsi)
+{
+	const json_t *target, *lun, *session;
+	size_t t, l;
+
+	if (!iscsi || !entry_add(sample, ISCSI, ""))
+		return;
+	json_array_foreach (json_object_get(iscsi, "targets"), t, target)
+		json_array_foreach (json_object_get(target, "luns"), l, lun)
+			add_lun(sample, text(target, "name"), lun);
+	json_array_foreach (json_object_get(iscsi, "sessions"), t, session)
+		sample->inflight += number(session, "inflight");
+}
+
+/* ---- samples ---- */
+
+static size_t units(const json_t *status)
+{
+	const json_t *target;
+	size_t n = 0, i;
+
+	json_array_foreach (json_object_get(status, "iscsi"), i, target)
+		n += json_array_size(json_object_get(target, "luns"));
+	return n;
+}
+
 struct top_sample *top_sample_new(json_t *stats, json_t *status, uint64_t now_ns)
 {
 	struct top_sample *sample = calloc(1, sizeof(*sample));
@@ -236,6 +309,7 @@ struct top_sample *top_sample_new(json_t *stats, json_t *status, uint64_t now_ns
 		if (*text(member, "name"))
 			add_interface(sample, member);
 	}
+	add_iscsi(sample, json_object_get(stats, "iscsi"));
 	if (sample->failed) {
 		top_sample_free(sample);
 		return NULL;
@@ -542,8 +616,10 @@ int top_table_make(struct top_table *table, const struct top_sample *before,
 		.inflight = now->inflight,
 		.beyond_us = now->nbounds ? now->bounds_us[now->nbounds - 1] : 0,
 		.interfaces = json_array_size(json_object_get(now->status, "interfaces")),
-		.exports = json_array_size(json_object_get(now->status, "exports")),
-		.initiators = json_array_size(json_object_get(now->status, "initiators")),
+		.exports = json_array_size(json_object_get(now->status, "exports")) +
+			   units(now->status),
+		.initiators = json_array_size(json_object_get(now->status, "initiators")) +
+			      json_array_size(json_object_get(now->status, "sessions")),
 	};
 	if (!ret)
 		ret = groups_make(&groups, now, view);

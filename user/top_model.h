@@ -41,7 +41,10 @@ enum top_counter {
 	TOP_COUNTERS,
 };
 
-/* "" where the view sums up over them. An export is [VLAN:]SHELF.SLOT. */
+/*
+ * "" where the view sums up over them. An export is [VLAN:]SHELF.SLOT, or IQN/LUN, which has the
+ * interface "iscsi".
+ */
 struct top_name {
 	const char *export;
 	const char *initiator;

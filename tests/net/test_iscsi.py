@@ -10,7 +10,7 @@ import pytest
 
 from iscsi import HOST, IQN, Initiator, Serve, Tools, url
 from lab import PROGRAM, ROOT, inside, pattern, wait_until
-from test_metrics import LISTEN, promtool_takes, scrape
+from test_metrics import LISTEN, asked_for, promtool_takes, scrape
 
 OTHER = "iqn.2026-11.org.example:other"
 PORTAL = "127.0.0.1:3260"
@@ -190,6 +190,15 @@ def test_metrics(serve, tools, netns):
     assert seen.value("stgt_iscsi_commands_total", status="check_condition") >= 1
     assert seen.value("stgt_iscsi_commands_total", status="good") > 3
     assert seen.value("stgt_iscsi_task_management_total") == 0
+    unit = {"target": IQN, "lun": "0"}
+    assert seen.value("stgt_iscsi_request_duration_seconds_count", operation="write", **unit) == 4
+    assert seen.value("stgt_iscsi_request_bytes_total", operation="write", **unit) == 3 * 512
+    assert seen.value("stgt_iscsi_request_errors_total", operation="write", **unit) == 1
+    assert seen.value("stgt_iscsi_unit_attentions_total", **unit) == 2
+    assert seen.value("stgt_iscsi_reservation_conflicts_total", **unit) == 0
+    assert 5 < len(asked_for(iscsi=True)) and asked_for(iscsi=True) <= seen.names()
+    top = target.control("top", "--once", "--view", "pairs").stdout
+    assert re.search(rf"{IQN}/0 +{HOST} +iscsi", top) and re.search(rf"{IQN}/0 +{OTHER}", top), top
     manual = (ROOT / "docs/stgt-xdp.8.scd").read_text()
     named = set(re.findall(r"\*(stgt_iscsi_\w+)\*", manual))
     assert named == {name for name in seen.names() if name.startswith("stgt_iscsi_")}
@@ -198,7 +207,11 @@ def test_metrics(serve, tools, netns):
     writer.close()
     reader.close()
     wait_until(lambda: scrape(netns).value("stgt_iscsi_sessions") == 0, 5, "the end of the sessions")
-    assert scrape(netns).value("stgt_iscsi_commands_total") >= before
+    seen = scrape(netns)
+    assert seen.value("stgt_iscsi_commands_total") >= before
+    # What sessions did that are gone is not forgotten.
+    assert seen.value("stgt_iscsi_request_duration_seconds_count", operation="write", **unit) == 4
+    assert seen.value("stgt_iscsi_unit_attentions_total", **unit) == 2
 
 
 # ---- how it ends -----------------------------------------------------------------------------

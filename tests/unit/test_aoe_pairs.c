@@ -9,7 +9,7 @@
 #define US   1000u
 
 static struct rig_frame frame;
-static struct aoe_pair_stats pairs[AOE_OPS * MANY];
+static struct aoe_pair_stats pairs[LU_OPS * MANY];
 
 /* An ATA command of the initiator `host` to shelf 7, which is answered at once or held. */
 static void send_ata(struct rig *rig, unsigned int host, uint8_t slot, uint8_t command,
@@ -27,11 +27,11 @@ static void send_ata(struct rig *rig, unsigned int host, uint8_t slot, uint8_t c
 	assert_int_equal(rig_rx(rig, &frame), 0);
 }
 
-static uint64_t op_count(const struct aoe_op_stats *op)
+static uint64_t op_count(const struct lu_op_stats *op)
 {
 	uint64_t count = 0;
 
-	for (unsigned int i = 0; i <= AOE_LATENCY_BOUNDS; i++)
+	for (unsigned int i = 0; i <= LU_LATENCY_BOUNDS; i++)
 		count += op->latency[i];
 	return count;
 }
@@ -104,9 +104,9 @@ static void test_latencies(void **state)
 		{20 * US, 1},
 		{999 * US, 6},
 		{1000 * US, 6},
-		{10000000 * (uint64_t)US, AOE_LATENCY_BOUNDS - 1},
-		{10000000 * (uint64_t)US + 1, AOE_LATENCY_BOUNDS},
-		{3600000000 * (uint64_t)US, AOE_LATENCY_BOUNDS},
+		{10000000 * (uint64_t)US, LU_LATENCY_BOUNDS - 1},
+		{10000000 * (uint64_t)US + 1, LU_LATENCY_BOUNDS},
+		{3600000000 * (uint64_t)US, LU_LATENCY_BOUNDS},
 	};
 	const struct rig_config config = {.requests = 4};
 	struct fixture_disk *disk = fixture_disk_open(1 << 20, 64);
@@ -117,7 +117,7 @@ static void test_latencies(void **state)
 	rig_open(&rig, &config);
 	rig_export_disk(&rig, "7.1", "any", NULL, &disk->disk);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct aoe_op_stats *op;
+		const struct lu_op_stats *op;
 		uint64_t before = 0;
 
 		if (i)
@@ -140,12 +140,12 @@ static void test_latencies(void **state)
 
 static void test_bounds_are_round_and_rise(void **state)
 {
-	assert_int_equal(aoe_latency_bounds_us[0], 10);
-	assert_int_equal(aoe_latency_bounds_us[AOE_LATENCY_BOUNDS - 1], 10000000);
-	for (unsigned int i = 1; i < AOE_LATENCY_BOUNDS; i++) {
-		uint32_t digit = aoe_latency_bounds_us[i];
+	assert_int_equal(lu_latency_bounds_us[0], 10);
+	assert_int_equal(lu_latency_bounds_us[LU_LATENCY_BOUNDS - 1], 10000000);
+	for (unsigned int i = 1; i < LU_LATENCY_BOUNDS; i++) {
+		uint32_t digit = lu_latency_bounds_us[i];
 
-		assert_true(digit > aoe_latency_bounds_us[i - 1]);
+		assert_true(digit > lu_latency_bounds_us[i - 1]);
 		while (digit % 10 == 0)
 			digit /= 10;
 		assert_true(digit == 1 || digit == 2 || digit == 5);

@@ -107,6 +107,26 @@ static void test_iscsi(void **state)
 	expect_stats("{\"iscsi\": {\"logins\": 3, \"status\": {\"good\": 7, \"busy\": 2}}}",
 		     "stgt_iscsi_commands_total{status=\"busy\"} 2\n"
 		     "stgt_iscsi_commands_total{status=\"good\"} 7\n");
+	/* Those of several initiators, and those of who is gone, are one. */
+	expect_stats(
+		"{\"latency_bounds_us\": [10], \"iscsi\": {\"targets\": [{\"name\": \"t\", \"luns\": ["
+		"{\"lun\": 2, \"conflicts\": 4, \"attentions\": 5, \"initiators\": ["
+		"{\"name\": \"a\", \"ops\": {\"read\": {\"bytes\": 512, \"errors\": 1, "
+		"\"latency_ns\": 1000, \"buckets\": [1, 1]}}},"
+		"{\"name\": \"b\", \"ops\": {\"read\": {\"bytes\": 512, \"buckets\": [1, 0]}}}],"
+		"\"silent\": {\"read\": {\"bytes\": 1024, \"buckets\": [0, 3]}}}]}]}}",
+		"stgt_iscsi_request_duration_seconds_bucket{target=\"t\",lun=\"2\","
+		"operation=\"read\",le=\"0.00001\"} 2\n"
+		"stgt_iscsi_request_duration_seconds_bucket{target=\"t\",lun=\"2\","
+		"operation=\"read\",le=\"+Inf\"} 6\n");
+	expect_stats(
+		"{\"iscsi\": {\"targets\": [{\"name\": \"t\", \"luns\": [{\"lun\": 2, \"conflicts\":"
+		" 4, \"attentions\": 5, \"silent\": {\"write\": {\"bytes\": 7}}}]}]}}",
+		"stgt_iscsi_request_bytes_total{target=\"t\",lun=\"2\",operation=\"write\"} 7\n");
+	expect_stats(
+		"{\"iscsi\": {\"targets\": [{\"name\": \"t\", \"luns\": [{\"lun\": 2, \"conflicts\":"
+		" 4, \"attentions\": 5}]}]}}",
+		"stgt_iscsi_reservation_conflicts_total{target=\"t\",lun=\"2\"} 4\n");
 	/* One that only asks for targets is counted, and has no series of its own. */
 	expect_stats(
 		"{\"iscsi\": {\"sessions\": [{\"target\": \"t\", \"initiator\": \"i\", "

@@ -14,11 +14,12 @@
 
 #define S 1000000000ull
 
-#define STATUS                                                                                  \
-	"{\"interfaces\": [{\"name\": \"eth0\", \"xdp_mode\": \"copy+sg\"}], \"exports\": ["    \
-	"{\"address\": \"7.1\", \"vlan\": 0, \"interfaces\": [\"eth1\", \"eth0\"], \"disk\": "  \
-	"\"vol0\"}, {\"address\": \"7.1\", \"vlan\": 5, \"interfaces\": [\"eth0\"], \"disk\": " \
-	"\"vol1\"}], \"initiators\": [{}, {}, {}]}"
+#define STATUS                                                                                    \
+	"{\"interfaces\": [{\"name\": \"eth0\", \"xdp_mode\": \"copy+sg\"}], \"exports\": ["      \
+	"{\"address\": \"7.1\", \"vlan\": 0, \"interfaces\": [\"eth1\", \"eth0\"], \"disk\": "    \
+	"\"vol0\"}, {\"address\": \"7.1\", \"vlan\": 5, \"interfaces\": [\"eth0\"], \"disk\": "   \
+	"\"vol1\"}], \"initiators\": [{}, {}, {}], \"iscsi\": [{\"name\": \"iqn.t\", \"luns\": [" \
+	"{\"lun\": 0, \"disk\": \"vol0\"}]}]}"
 
 /* An interface with one queue of these exports, and bounds of 10, 20 and 40 us. */
 #define STATS(exports)                                                                 \
@@ -126,6 +127,49 @@ static void test_the_silent_ask_for_nothing(void **state)
 		S, TOP_EXPORTS, TOP_BY_IOPS);
 	assert_int_equal(rig.table.nrows, 1);
 	assert_about(rig.table.rows[0].rate[TOP_OPS], 5);
+	rig_free(&rig);
+}
+
+#define LUN(number, initiators) "{\"lun\": " #number ", \"initiators\": [" initiators "]}"
+#define HOST(iqn, ops)		"{\"name\": \"" iqn "\", \"ops\": {" ops "}}"
+#define TARGET(luns)                                                                                  \
+	"{\"latency_bounds_us\": [10, 20, 40], \"interfaces\": [], \"iscsi\": {\"sessions\": ["       \
+	"{\"inflight\": 3}, {\"inflight\": 4}], \"targets\": [{\"name\": \"iqn.t\", \"luns\": [" luns \
+	"]}]}}"
+
+/* Units of iSCSI targets are exports, of an interface that is called so. */
+static void test_iscsi(void **state)
+{
+	static const char before[] =
+		TARGET(LUN(0, HOST("iqn.a", OP("read", 100, 51200, "100"))) "," LUN(
+			1, HOST("iqn.a", OP("read", 1, 512, "1"))));
+	static const char now[] = TARGET(
+		LUN(0, HOST("iqn.a", OP("read", 300, 153600, "300")) "," HOST(
+			       "iqn.b", OP("write", 10, 5120,
+					   "0, 10"))) "," LUN(1, HOST("iqn.a",
+								      OP("read", 1, 512, "1"))));
+	struct rig rig;
+
+	rig_fill(&rig, before, now, 2 * S, TOP_EXPORTS, TOP_BY_IOPS);
+	assert_int_equal(rig.table.nrows, 2);
+	assert_string_equal(rig.table.rows[0].name.export, "iqn.t/0");
+	assert_string_equal(rig.table.rows[0].name.interface, "iscsi");
+	assert_string_equal(rig.table.rows[0].note, "vol0");
+	assert_about(rig.table.rows[0].rate[TOP_READS], 100);
+	assert_about(rig.table.rows[0].rate[TOP_WRITE_BYTES], 2560);
+	assert_about(rig.table.rows[1].rate[TOP_OPS], 0);
+	assert_about(rig.table.total.rate[TOP_OPS], 105);
+	assert_int_equal(rig.table.inflight, 7);
+	rig_free(&rig);
+	rig_fill(&rig, before, now, 2 * S, TOP_PAIRS, TOP_BY_IOPS);
+	assert_string_equal(rig.table.rows[1].name.export, "iqn.t/0");
+	assert_string_equal(rig.table.rows[1].name.initiator, "iqn.b");
+	assert_about(rig.table.rows[1].p99_us, 20 - 10 * 0.01);
+	rig_free(&rig);
+	rig_fill(&rig, before, now, 2 * S, TOP_INTERFACES, TOP_BY_IOPS);
+	assert_int_equal(rig.table.nrows, 1);
+	assert_string_equal(rig.table.rows[0].name.interface, "iscsi");
+	assert_about(rig.table.rows[0].rate[TOP_OPS], 105);
 	rig_free(&rig);
 }
 
@@ -247,7 +291,7 @@ static void test_queues_are_added(void **state)
 	assert_int_equal(rig.table.inflight, 7);
 	assert_about(rig.table.total.rate[TOP_DENIED], 7);
 	assert_int_equal(rig.table.interfaces, 1);
-	assert_int_equal(rig.table.exports, 2);
+	assert_int_equal(rig.table.exports, 3);
 	assert_int_equal(rig.table.initiators, 3);
 	rig_free(&rig);
 }
@@ -424,6 +468,7 @@ int main(void)
 		cmocka_unit_test(test_rates_are_differences_over_time),
 		cmocka_unit_test(test_one_sample_measures_nothing),
 		cmocka_unit_test(test_the_silent_ask_for_nothing),
+		cmocka_unit_test(test_iscsi),
 		cmocka_unit_test(test_percentiles_are_of_the_time_between),
 		cmocka_unit_test(test_percentiles_beyond_the_bounds_and_of_nothing),
 		cmocka_unit_test(test_views_sum_up),

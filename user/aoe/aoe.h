@@ -13,6 +13,7 @@
 #include "arena/sink.h"
 #include "ata/ata.h"
 #include "base/mailbox.h"
+#include "lu/op_stats.h"
 #include "state/state.h"
 #include "stgt/abi.h"
 
@@ -143,24 +144,6 @@ struct aoe_initiator_stats {
 	uint64_t last_seen_ns;
 };
 
-/* Operations that latencies are kept for, numbered as enum ata_class is. */
-#define AOE_OPS 4
-
-/*
- * Latencies are counted in buckets with round bounds: the i-th counts what took up to the i-th
- * bound and longer than the one before, the last what took longer than every bound.
- */
-#define AOE_LATENCY_BOUNDS 19
-extern const uint32_t aoe_latency_bounds_us[AOE_LATENCY_BOUNDS];
-
-/* Answered ATA requests of one operation. */
-struct aoe_op_stats {
-	uint64_t errors;     /* of them, answered with an error */
-	uint64_t bytes;	     /* read, or written */
-	uint64_t latency_ns; /* their sum, from the frame's arrival to the reply's */
-	uint64_t latency[AOE_LATENCY_BOUNDS + 1];
-};
-
 enum aoe_pair_who {
 	AOE_PAIR_INITIATOR,
 	AOE_PAIR_OTHERS, /* those that the port had no room to keep apart */
@@ -171,8 +154,8 @@ enum aoe_pair_who {
 struct aoe_pair_stats {
 	struct aoe_export *export;
 	enum aoe_pair_who who;
-	uint8_t mac[6]; /* of AOE_PAIR_INITIATOR */
-	struct aoe_op_stats ops[AOE_OPS];
+	uint8_t mac[6];			/* of AOE_PAIR_INITIATOR */
+	struct lu_op_stats ops[LU_OPS]; /* enum ata_class is numbered likewise */
 };
 
 struct aoe_port_stats {

@@ -5,14 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MS 1000u /* in us */
-#define S  1000000u
-
-const uint32_t aoe_latency_bounds_us[AOE_LATENCY_BOUNDS] = {
-	10,	 20,	  50,	    100,      200,	500,   1 * MS, 2 * MS, 5 * MS, 10 * MS,
-	20 * MS, 50 * MS, 100 * MS, 200 * MS, 500 * MS, 1 * S, 2 * S,  5 * S,  10 * S,
-};
-
 int aoe_pairs_init(struct aoe_pairs *pairs, unsigned int requests)
 {
 	pairs->used = 0;
@@ -51,15 +43,8 @@ static struct list *bucket_of(struct aoe_pairs *pairs, uint64_t initiator,
 
 static void pair_fold(struct aoe_pair *pair)
 {
-	for (unsigned int op = 0; op < AOE_OPS; op++) {
-		struct aoe_op_stats *to = &pair->served->silent[op], *from = &pair->ops[op];
-
-		to->errors += from->errors;
-		to->bytes += from->bytes;
-		to->latency_ns += from->latency_ns;
-		for (unsigned int i = 0; i <= AOE_LATENCY_BOUNDS; i++)
-			to->latency[i] += from->latency[i];
-	}
+	for (unsigned int op = 0; op < LU_OPS; op++)
+		lu_op_add(&pair->served->silent[op], &pair->ops[op]);
 }
 
 /* An entry for a new pair; NULL: all are in use. */
@@ -124,26 +109,13 @@ void aoe_pair_replied(struct aoe_pairs *pairs, const struct aoe_replied *replied
 	pairs->replied[pairs->nreplied++] = *replied;
 }
 
-static unsigned int latency_bucket(uint64_t ns)
-{
-	unsigned int i = 0;
-
-	while (i < AOE_LATENCY_BOUNDS && ns > aoe_latency_bounds_us[i] * 1000ull)
-		i++;
-	return i;
-}
-
 void aoe_pairs_stamp(struct aoe_pairs *pairs, uint64_t now_ns)
 {
 	for (unsigned int i = 0; i < pairs->nreplied; i++) {
 		const struct aoe_replied *reply = &pairs->replied[i];
-		struct aoe_op_stats *stats = &reply->pair->ops[reply->op];
 		uint64_t ns = now_ns > reply->taken_ns ? now_ns - reply->taken_ns : 0;
 
-		stats->bytes += reply->bytes;
-		stats->errors += reply->failed;
-		stats->latency_ns += ns;
-		stats->latency[latency_bucket(ns)]++;
+		lu_op_count(&reply->pair->ops[reply->op], ns, reply->bytes, reply->failed);
 		aoe_pair_put(reply->pair);
 	}
 	pairs->nreplied = 0;
@@ -174,7 +146,7 @@ void aoe_pairs_forget(struct aoe_pairs *pairs, const struct aoe_served *served)
 }
 
 static void pair_copy(struct aoe_pair_stats *to, const struct aoe_served *served,
-		      enum aoe_pair_who who, const struct aoe_op_stats ops[AOE_OPS])
+		      enum aoe_pair_who who, const struct lu_op_stats ops[LU_OPS])
 {
 	*to = (struct aoe_pair_stats){.export = served->export, .who = who};
 	memcpy(to->ops, ops, sizeof(to->ops));

@@ -25,7 +25,7 @@ struct aoe_pair {
 	uint8_t mac[WIRE_MAC_LEN]; /* all 0: an export's `others`, which are in no table */
 	uint64_t heard_ns;
 	unsigned int inflight; /* requests and replies that point here */
-	struct aoe_op_stats ops[AOE_OPS];
+	struct lu_op_stats ops[LU_OPS];
 	struct list bucket;
 	struct list recent;
 };

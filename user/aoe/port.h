@@ -21,7 +21,7 @@ struct aoe_served {
 	struct aoe_faults *faults; /* the export's */
 	struct aoe_export_stats stats;
 	struct aoe_pair others; /* see pairs.h */
-	struct aoe_op_stats silent[AOE_OPS];
+	struct lu_op_stats silent[LU_OPS];
 	struct aoe_access_cache access;
 	unsigned int sectors;  /* advertised: the most that one frame carries */
 	unsigned int inflight; /* requests that point here */

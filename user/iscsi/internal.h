@@ -20,6 +20,15 @@ static inline bool sn_before(uint32_t a, uint32_t b)
 
 /* ---- workers: worker.c ---- */
 
+/* A command that was answered and not stamped yet: see count.c. */
+struct iscsi_answered {
+	struct lu_op_stats *op;
+	uint64_t taken_ns, bytes;
+	bool failed;
+};
+
+#define ISCSI_ANSWERED_MAX 256u
+
 struct iscsi_worker {
 	struct iscsi_worker_config config;
 	struct iscsi_pool pool;
@@ -31,6 +40,9 @@ struct iscsi_worker {
 	uint64_t now;
 	uint64_t due; /* no timer ends before */
 	struct iscsi_worker_stats stats;
+	struct list pasts; /* struct iscsi_past */
+	unsigned int nanswered;
+	struct iscsi_answered answered[ISCSI_ANSWERED_MAX];
 };
 
 /* A timer ends at `at_ns`. */
@@ -268,6 +280,7 @@ struct iscsi_session {
 	struct {
 		uint64_t commands, reads, writes, read_bytes, write_bytes, errors;
 	} count;
+	struct iscsi_lun_stats *luns[SCSI_LUNS_MAX]; /* NULL: nothing was asked of it */
 };
 
 /* 0, -EEXIST as iscsi_node_register(), -ENOSPC, -ENOMEM. The connection leads it. */
@@ -345,6 +358,7 @@ struct iscsi_task {
 	uint32_t expected; /* Expected Data Transfer Length */
 	unsigned int pins; /* what else looks at it: transfers, aborts */
 	uint64_t heard;	   /* when data last came for it, or was asked for */
+	uint64_t taken;	   /* when its command came */
 
 	uint32_t runs[ISCSI_TASK_RUNS];
 	unsigned int nruns;
@@ -433,6 +447,15 @@ bool iscsi_data_header(struct iscsi_conn *conn);
 void iscsi_data_whole(struct iscsi_conn *conn, bool good);
 /* A SCSI Command in its turn. */
 void iscsi_command_whole(struct iscsi_task *task);
+
+/* ---- counters: count.c ---- */
+
+/* A command of the session that is being answered; `bytes` were transferred. */
+void iscsi_count_answer(const struct iscsi_task *task, uint64_t bytes);
+/* The session goes. */
+void iscsi_count_end(struct iscsi_session *session);
+/* The target goes, or all do (NULL). */
+void iscsi_count_forget(struct iscsi_worker *worker, const struct iscsi_target *target);
 
 /* Also in sense.h's numbering: RFC 7143 11.4.7.2. */
 #define ISCSI_ASC_UNEXPECTED_DATA  0x0c0c

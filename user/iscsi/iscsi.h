@@ -241,6 +241,27 @@ struct iscsi_session_report {
 unsigned int iscsi_worker_sessions(const struct iscsi_worker *worker,
 				   struct iscsi_session_report *out, unsigned int max);
 
+/* What was asked of a unit of a target. */
+struct iscsi_lun_stats {
+	struct lu_op_stats
+		ops[LU_OPS]; /* errors: CHECK CONDITION but for attentions, miscompares */
+	uint64_t conflicts;  /* RESERVATION CONFLICT */
+	uint64_t attentions; /* unit attentions that were told */
+};
+
+struct iscsi_lun_report {
+	char target[ISCSI_NAME_MAX + 1];
+	char initiator[ISCSI_NAME_MAX + 1]; /* of one session; empty: of all that are over */
+	uint16_t lun;
+	struct iscsi_lun_stats stats;
+};
+/* Copies at most `max` and returns how many there are. */
+unsigned int iscsi_worker_luns(struct iscsi_worker *worker, struct iscsi_lun_report *out,
+			       unsigned int max);
+/* Whether there are answers that wait for this, and: they are given now. */
+bool iscsi_worker_unstamped(const struct iscsi_worker *worker);
+void iscsi_worker_stamp(struct iscsi_worker *worker, uint64_t now_ns);
+
 /* ---- connections: their worker's thread ---- */
 
 struct iscsi_conn_config {

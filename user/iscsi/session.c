@@ -140,6 +140,7 @@ static void session_settle(struct iscsi_session *session)
 	if (session->nconns || session->settling)
 		return;
 	list_del(&session->link);
+	iscsi_count_end(session);
 	free(session);
 	iscsi_worker_session_gone(worker);
 }

@@ -57,6 +57,7 @@ struct iscsi_task *iscsi_task_new(struct iscsi_conn *conn, const uint8_t *bhs)
 	task->cmdsn = get_be32(bhs + ISCSI_AT_CMDSN);
 	task->immediate = bhs[ISCSI_AT_OPCODE] & ISCSI_IMMEDIATE;
 	task->flags = bhs[ISCSI_AT_FLAGS];
+	task->taken = conn->worker->now;
 	task->cmd.ops = &iscsi_task_ops;
 	task->cmd.nexus = &session->nexus;
 	task->cmd.queue = conn->worker->config.queue;
@@ -499,6 +500,7 @@ static void task_count_answer(const struct iscsi_task *task)
 		session->count.write_bytes += moved;
 		stats->write_bytes += moved;
 	}
+	iscsi_count_answer(task, moved);
 }
 
 void iscsi_task_answer(struct iscsi_task *task)

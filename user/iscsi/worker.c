@@ -26,6 +26,7 @@ int iscsi_worker_open(const struct iscsi_worker_config *config, struct iscsi_wor
 	list_init(&worker->sessions);
 	list_init(&worker->leavings);
 	list_init(&worker->free_tasks);
+	list_init(&worker->pasts);
 	*out = worker;
 	return 0;
 }
@@ -35,6 +36,7 @@ void iscsi_worker_close(struct iscsi_worker *worker)
 	assert(!iscsi_worker_busy(worker));
 	while (!list_empty(&worker->free_tasks))
 		free(container_of(list_pop(&worker->free_tasks), struct iscsi_task, bucket));
+	iscsi_count_forget(worker, NULL);
 	free(worker);
 }
 
@@ -108,6 +110,7 @@ static void leavings_check(struct iscsi_worker *worker)
 		if (worker_serves(worker, leaving->target))
 			continue;
 		list_del(&leaving->link);
+		iscsi_count_forget(worker, leaving->target);
 		leaving->gone(leaving);
 		/* What was called may have changed the list. */
 		leavings_check(worker);

@@ -7,6 +7,19 @@
 
 #define SESSIONS_MAX 1000u /* have series of their own: what a monitoring system should bear */
 
+static bool label_lun(struct text *labels, const json_t *target, const json_t *lun)
+{
+	uint64_t number;
+	char text[24];
+
+	if (!document_number(lun, "lun", &number))
+		return false;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	text_label(labels, "target", document_text(target, "name"));
+	text_label(labels, "lun", text);
+	return true;
+}
+
 static void render_luns(const json_t *status, struct text *out)
 {
 	static const struct metric info = {"stgt_iscsi_lun_info", "gauge",
@@ -18,14 +31,9 @@ static void render_luns(const json_t *status, struct text *out)
 	json_array_foreach (json_object_get(status, "iscsi"), i, target) {
 		json_array_foreach (json_object_get(target, "luns"), k, lun) {
 			struct text labels = {.failed = false};
-			uint64_t number;
-			char text[24];
 
-			if (!document_number(lun, "lun", &number))
+			if (!label_lun(&labels, target, lun))
 				continue;
-			snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
-			text_label(&labels, "target", document_text(target, "name"));
-			text_label(&labels, "lun", text);
 			text_label(&labels, "disk", document_text(lun, "disk"));
 			series_add(&list, &labels, 1);
 		}
@@ -182,11 +190,40 @@ static void render_sessions(const json_t *iscsi, struct text *out)
 	}
 }
 
+/* A number of each LUN. */
+static void render_lun_number(const json_t *iscsi, const struct metric *metric, const char *member,
+			      struct text *out)
+{
+	struct series_list list = {.failed = false};
+	const json_t *target, *lun;
+	size_t t, l;
+
+	json_array_foreach (json_object_get(iscsi, "targets"), t, target) {
+		json_array_foreach (json_object_get(target, "luns"), l, lun) {
+			struct text labels = {.failed = false};
+			uint64_t value;
+
+			if (!document_number(lun, member, &value) ||
+			    !label_lun(&labels, target, lun))
+				continue;
+			series_add(&list, &labels, value);
+		}
+	}
+	series_print(&list, metric, out);
+}
+
 void render_iscsi(const json_t *status, const json_t *stats, struct text *out)
 {
+	static const struct metric conflicts = {
+		"stgt_iscsi_reservation_conflicts_total", "counter",
+		"Commands that another's reservation of the unit refused."};
+	static const struct metric attentions = {"stgt_iscsi_unit_attentions_total", "counter",
+						 "Unit attentions that initiators were told."};
 	const json_t *iscsi = json_object_get(stats, "iscsi");
 
 	render_luns(status, out);
+	render_lun_number(iscsi, &conflicts, "conflicts", out);
+	render_lun_number(iscsi, &attentions, "attentions", out);
 	render_counters(iscsi, out);
 	render_session_count(iscsi, out);
 	render_sessions(iscsi, out);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * By interface, export, initiator and operation: by far the most lines of a scrape. The labels of a
- * series are made once for all its lines.
+ * Requests: of AoE by interface, export, initiator and operation, of iSCSI by target, LUN and
+ * operation. By far the most lines of a scrape: the labels of a series are made once for all its
+ * lines.
  */
 #include "metrics/document.h"
 #include "metrics/series.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,6 +122,45 @@ static void pairs_of_export(struct pair_list *list, const json_t *interface, con
 	free(prefix.data);
 }
 
+/* All initiators of a unit, those that are gone included, are one series. */
+static void pairs_of_lun(struct pair_list *list, const char *target, const json_t *lun)
+{
+	const json_t *initiator;
+	uint64_t number = 0;
+	char text[24];
+	size_t i;
+
+	document_number(lun, "lun", &number);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	for (i = 0; i <= json_array_size(json_object_get(lun, "initiators")); i++) {
+		const char *operation;
+		json_t *ops, *op;
+
+		initiator = json_array_get(json_object_get(lun, "initiators"), i);
+		ops = initiator ? json_object_get(initiator, "ops")
+				: json_object_get(lun, "silent");
+		json_object_foreach (ops, operation, op) {
+			struct text labels = {.failed = false};
+
+			text_label(&labels, "target", target);
+			text_label(&labels, "lun", text);
+			text_label(&labels, "operation", operation);
+			pair_add(list, &labels, op);
+		}
+	}
+}
+
+static void luns_read(const json_t *stats, struct pair_list *list)
+{
+	const json_t *targets = json_object_get(json_object_get(stats, "iscsi"), "targets");
+	const json_t *target, *lun;
+	size_t t, l;
+
+	json_array_foreach (targets, t, target)
+		json_array_foreach (json_object_get(target, "luns"), l, lun)
+			pairs_of_lun(list, document_text(target, "name"), lun);
+}
+
 static void pairs_read(const json_t *stats, struct pair_list *list)
 {
 	const json_t *interfaces = json_object_get(stats, "interfaces"), *interface, *queue,
@@ -180,23 +221,28 @@ static void print_line(struct text *out, const char *name, const struct pair_ser
 	text_put(out, "\n");
 }
 
-static void print_histogram(struct text *out, const struct pair_series *pair,
-			    const struct bounds *bounds)
+/* What the requests of one protocol are called. */
+struct family {
+	struct metric duration, bytes, errors;
+	const char *bucket, *sum, *count; /* lines of `duration`; the first with its brace */
+};
+
+static void print_histogram(struct text *out, const struct family *family,
+			    const struct pair_series *pair, const struct bounds *bounds)
 {
-	static const char name[] = "stgt_request_duration_seconds_bucket{";
-	size_t labels = strlen(pair->labels);
+	size_t labels = strlen(pair->labels), name = strlen(family->bucket);
 	uint64_t below = 0;
 
 	for (unsigned int i = 0; i <= bounds->count; i++) {
 		below += pair->buckets[i];
-		text_putn(out, name, sizeof(name) - 1);
+		text_putn(out, family->bucket, name);
 		text_putn(out, pair->labels, labels);
 		text_putn(out, bounds->le[i].data, bounds->le[i].len);
 		text_number(out, below);
 		text_putn(out, "\n", 1);
 	}
-	print_line(out, "stgt_request_duration_seconds_sum", pair, pair->latency_ns, 9);
-	print_line(out, "stgt_request_duration_seconds_count", pair, pair->count, 0);
+	print_line(out, family->sum, pair, pair->latency_ns, 9);
+	print_line(out, family->count, pair, pair->count, 0);
 }
 
 /* About what the lines of all pairs take; rather more than less. */
@@ -212,39 +258,64 @@ static size_t pairs_size(const struct pair_list *list)
 	return list->count * (list->buckets + 4) * (longest + LINE_REST);
 }
 
-void render_pairs(const json_t *stats, struct text *out)
+static void print_family(struct text *out, const struct family *family,
+			 const struct pair_list *list, const struct bounds *bounds)
 {
-	static const struct metric duration = {
-		"stgt_request_duration_seconds", "histogram",
-		"Time from taking an ATA request's frame to handing its reply to the socket."};
-	static const struct metric bytes = {"stgt_request_bytes_total", "counter",
-					    "Bytes that ATA requests read or wrote."};
-	static const struct metric errors = {"stgt_request_errors_total", "counter",
-					     "ATA requests answered with an error."};
+	metric_head(out, &family->duration);
+	for (size_t i = 0; i < list->count; i++)
+		print_histogram(out, family, &list->all[i], bounds);
+	metric_head(out, &family->bytes);
+	for (size_t i = 0; i < list->count; i++)
+		print_line(out, family->bytes.name, &list->all[i], list->all[i].bytes, 0);
+	metric_head(out, &family->errors);
+	for (size_t i = 0; i < list->count; i++)
+		print_line(out, family->errors.name, &list->all[i], list->all[i].errors, 0);
+}
+
+static void render_family(const json_t *stats, const struct family *family,
+			  void (*read)(const json_t *stats, struct pair_list *list),
+			  struct text *out)
+{
 	struct pair_list list = {.failed = false};
 	struct bounds bounds;
 
 	bounds_read(stats, &bounds);
 	list.buckets = bounds.count + 1;
-	pairs_read(stats, &list);
+	read(stats, &list);
 	pairs_merge(&list);
 	for (unsigned int i = 0; i <= bounds.count; i++)
 		list.failed |= bounds.le[i].failed;
 	out->failed |= list.failed;
 	text_reserve(out, pairs_size(&list));
-	if (list.count && !out->failed) {
-		metric_head(out, &duration);
-		for (size_t i = 0; i < list.count; i++)
-			print_histogram(out, &list.all[i], &bounds);
-		metric_head(out, &bytes);
-		for (size_t i = 0; i < list.count; i++)
-			print_line(out, bytes.name, &list.all[i], list.all[i].bytes, 0);
-		metric_head(out, &errors);
-		for (size_t i = 0; i < list.count; i++)
-			print_line(out, errors.name, &list.all[i], list.all[i].errors, 0);
-	}
+	if (list.count && !out->failed)
+		print_family(out, family, &list, &bounds);
 	for (size_t i = 0; i < list.count; i++)
 		free(list.all[i].labels);
 	free(list.all);
 	bounds_free(&bounds);
+}
+
+#define FAMILY(name, what, duration)                                                    \
+	{                                                                               \
+		{name "_duration_seconds", "histogram", duration},                      \
+			{name "_bytes_total", "counter",                                \
+			 "Bytes that " what " requests read or wrote."},                \
+			{name "_errors_total", "counter",                               \
+			 what " requests answered with an error."},                     \
+			name "_duration_seconds_bucket{", name "_duration_seconds_sum", \
+			name "_duration_seconds_count"                                  \
+	}
+
+void render_pairs(const json_t *stats, struct text *out)
+{
+	static const struct family ata =
+		FAMILY("stgt_request", "ATA",
+		       "Time from taking an ATA request's frame to handing its reply to the "
+		       "socket.");
+	static const struct family scsi =
+		FAMILY("stgt_iscsi_request", "SCSI",
+		       "Time from a SCSI command's arrival to handing its answer to the socket.");
+
+	render_family(stats, &ata, pairs_read, out);
+	render_family(stats, &scsi, luns_read, out);
 }

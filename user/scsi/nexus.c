@@ -110,6 +110,15 @@ struct scsi_it_l *scsi_nexus_unit(const struct scsi_nexus *nexus, uint64_t lun)
 	return nexus->by_lun[number];
 }
 
+bool scsi_nexus_shows(const struct scsi_nexus *nexus, uint64_t lun, uint16_t *number)
+{
+	const struct scsi_it_l *it_l = scsi_nexus_unit(nexus, lun);
+
+	if (it_l)
+		*number = it_l->lun;
+	return it_l;
+}
+
 /* ---- a nexus's life ---- */
 
 static void nexus_free(struct scsi_nexus *nexus)

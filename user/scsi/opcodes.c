@@ -174,3 +174,16 @@ const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb, bool *known)
 	}
 	return NULL;
 }
+
+enum lu_op scsi_command_op(const struct command *cmd)
+{
+	const struct scsi_opcode *opcode = cmd->scsi.opcode;
+
+	if (!opcode)
+		return LU_OP_OTHER;
+	if (opcode->execute == scsi_synchronize_cache)
+		return LU_OP_FLUSH;
+	if (opcode->flags & SCSI_WRITES)
+		return LU_OP_WRITE;
+	return opcode->flags & SCSI_READS ? LU_OP_READ : LU_OP_OTHER;
+}

@@ -16,6 +16,7 @@
 
 #include "lu/command.h"
 #include "lu/lu.h"
+#include "lu/op_stats.h"
 #include "state/state.h"
 
 struct scsi_device;
@@ -183,6 +184,12 @@ uint32_t scsi_memory(const struct scsi_nexus *nexus, struct command *cmd);
  * cmd->ops->drop().
  */
 void scsi_execute(struct scsi_nexus *nexus, struct command *cmd);
+
+/* What an executed command does to the medium, for counters. */
+enum lu_op scsi_command_op(const struct command *cmd);
+
+/* Whether the 8 bytes of a LUN show this nexus a unit, and its number. */
+bool scsi_nexus_shows(const struct scsi_nexus *nexus, uint64_t lun, uint16_t *number);
 
 /* SAM-5 7: task management. */
 enum scsi_tmf_function {

@@ -4,12 +4,11 @@
 #include "base/bytes.h"
 #include <string.h>
 
-#define FIXED_CURRENT	   0x70
-#define DESCRIPTOR_CURRENT 0x72
-#define FIXED_LEN	   18u
-#define DESCRIPTOR_HEADER  8u
-#define INFORMATION_LEN	   12u
-#define KEY_SPECIFIC_LEN   8u
+#define FIXED_CURRENT	  0x70
+#define FIXED_LEN	  18u
+#define DESCRIPTOR_HEADER 8u
+#define INFORMATION_LEN	  12u
+#define KEY_SPECIFIC_LEN  8u
 
 static bool has_key_specific(const struct scsi_sense *sense)
 {
@@ -50,7 +49,7 @@ static uint8_t format_descriptor(const struct scsi_sense *sense, uint8_t *out)
 	uint8_t *at = out + DESCRIPTOR_HEADER;
 
 	memset(out, 0, DESCRIPTOR_HEADER + INFORMATION_LEN + KEY_SPECIFIC_LEN);
-	out[0] = DESCRIPTOR_CURRENT;
+	out[0] = SCSI_SENSE_DESCRIPTOR;
 	out[1] = (uint8_t)sense->key;
 	put_be16(out + 2, sense->asc);
 	if (sense->has_information) {

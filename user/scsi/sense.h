@@ -90,7 +90,8 @@ struct scsi_sense {
 	uint16_t progress; /* of 65536 */
 };
 
-#define SCSI_SENSE_MIN 64u /* room that scsi_sense_format() needs */
+#define SCSI_SENSE_DESCRIPTOR 0x72 /* first byte of that format; others: fixed */
+#define SCSI_SENSE_MIN	      64u  /* room that scsi_sense_format() needs */
 
 /*
  * Lays sense data out as SPC-5 4.5.2 (descriptor format) or 4.5.3 (fixed) say; the information of

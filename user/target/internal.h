@@ -157,6 +157,8 @@ json_t *target_iscsi_json(const struct target *target);
 json_t *target_sessions_json(const struct target *target);
 /* NULL: no iSCSI is served. */
 json_t *target_iscsi_stats_json(const struct target *target);
+/* Where iSCSI is served: what was asked of each unit of each target. */
+json_t *target_luns_stats_json(const struct target *target);
 
 /* ---- exports.c ---- */
 
@@ -247,5 +249,7 @@ const char *target_proto_name(uint32_t proto);
 /* Adds what aoe_port_pairs() gave to the documents of the port's exports, in the port's order. */
 void target_pairs_report(const struct aoe_pair_stats *pairs, unsigned int npairs, json_t *exports);
 json_t *target_latency_bounds(void);
+/* Operations by name, those that there were; `zero` is what most buckets hold: one for all. */
+json_t *target_ops_report(const struct lu_op_stats ops[LU_OPS], json_t *zero);
 
 #endif

@@ -200,7 +200,7 @@ json_t *target_iscsi_stats_json(const struct target *target)
 	if (numbers_read(target, &numbers))
 		json = json_pack(
 			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-			" s:I, s:I, s:I, s:o, s:o, s:o}",
+			" s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
 			"connections", (json_int_t)s->conns, "connections_refused",
 			(json_int_t)s->conns_refused, "logins", (json_int_t)s->logins,
 			"logins_failed", (json_int_t)s->logins_failed, "logins_denied",
@@ -214,7 +214,8 @@ json_t *target_iscsi_stats_json(const struct target *target)
 			(json_int_t)s->task_set_full, "copied_by_store",
 			(json_int_t)s->copied_by_store, "copied_by_memory",
 			(json_int_t)s->copied_by_memory, "status", by_status(s), "task_management",
-			by_function(s), "sessions", sessions_json(&numbers));
+			by_function(s), "sessions", sessions_json(&numbers), "targets",
+			target_luns_stats_json(target));
 	free(numbers.sessions);
 	return json;
 }

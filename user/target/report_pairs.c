@@ -7,11 +7,11 @@
 #include <string.h>
 
 /* `zero` is what most buckets hold: one for all of them. */
-static json_t *op_report(const struct aoe_op_stats *op, uint64_t count, json_t *zero)
+static json_t *op_report(const struct lu_op_stats *op, uint64_t count, json_t *zero)
 {
 	json_t *report = json_object(), *buckets = json_array();
 
-	for (unsigned int i = 0; i <= AOE_LATENCY_BOUNDS; i++)
+	for (unsigned int i = 0; i <= LU_LATENCY_BOUNDS; i++)
 		json_array_append_new(buckets, op->latency[i]
 						       ? json_integer((json_int_t)op->latency[i])
 						       : json_incref(zero));
@@ -23,23 +23,17 @@ static json_t *op_report(const struct aoe_op_stats *op, uint64_t count, json_t *
 	return report;
 }
 
-static json_t *ops_report(const struct aoe_op_stats ops[AOE_OPS], json_t *zero)
+json_t *target_ops_report(const struct lu_op_stats ops[LU_OPS], json_t *zero)
 {
-	static const char *const names[AOE_OPS] = {
-		[ATA_CLASS_OTHER] = "other",
-		[ATA_CLASS_READ] = "read",
-		[ATA_CLASS_WRITE] = "write",
-		[ATA_CLASS_FLUSH] = "flush",
-	};
 	json_t *report = json_object();
 
-	for (unsigned int op = 0; op < AOE_OPS; op++) {
+	for (enum lu_op op = 0; op < LU_OPS; op++) {
 		uint64_t count = 0;
 
-		for (unsigned int i = 0; i <= AOE_LATENCY_BOUNDS; i++)
+		for (unsigned int i = 0; i <= LU_LATENCY_BOUNDS; i++)
 			count += ops[op].latency[i];
 		if (count)
-			json_object_set_new_nocheck(report, names[op],
+			json_object_set_new_nocheck(report, lu_op_name(op),
 						    op_report(&ops[op], count, zero));
 	}
 	return report;
@@ -47,7 +41,7 @@ static json_t *ops_report(const struct aoe_op_stats ops[AOE_OPS], json_t *zero)
 
 static void pair_report(const struct aoe_pair_stats *pair, json_t *export, json_t *zero)
 {
-	json_t *ops = ops_report(pair->ops, zero), *initiator;
+	json_t *ops = target_ops_report(pair->ops, zero), *initiator;
 	char mac[MAC_TEXT];
 
 	if (pair->who == AOE_PAIR_SILENT) {
@@ -110,7 +104,7 @@ json_t *target_latency_bounds(void)
 {
 	json_t *bounds = json_array();
 
-	for (unsigned int i = 0; i < AOE_LATENCY_BOUNDS; i++)
-		json_array_append_new(bounds, json_integer(aoe_latency_bounds_us[i]));
+	for (unsigned int i = 0; i < LU_LATENCY_BOUNDS; i++)
+		json_array_append_new(bounds, json_integer(lu_latency_bounds_us[i]));
 	return bounds;
 }

@@ -235,6 +235,8 @@ static void worker_turn(struct tcp_worker *worker)
 	if (iscsi_worker_next_due(worker->iscsi) <= worker->now_ns)
 		iscsi_worker_tick(worker->iscsi, worker->now_ns);
 	worker_turns(worker);
+	if (iscsi_worker_unstamped(worker->iscsi))
+		iscsi_worker_stamp(worker->iscsi, clock_now_ns());
 	sleep_ns = worker_sleep_ns(worker);
 	/* What was just done may have been the last there was. */
 	if (!list_empty(&worker->dirty) || !worker_must_go_on(worker))
