@@ -160,6 +160,13 @@ static const struct table tables[] = {
 	  {"COMMANDS", "commands"},
 	  {"READ", "read_bytes"},
 	  {"WRITTEN", "write_bytes"}}},
+	{"reservations",
+	 {{"TARGET", "target"},
+	  {"LUN", "lun"},
+	  {"INITIATOR", "initiator"},
+	  {"KEY", "key"},
+	  {"APTPL", "aptpl"},
+	  {"HOLDS", "holds"}}},
 	{"faults", {{"EXPORT", "export"}, {"MET", "met"}, {"FIRED", "fired"}, {"RULE", "rule"}}},
 };
 
@@ -202,7 +209,8 @@ static void print_table(FILE *out, const struct table *table, const json_t *rows
 /* The lists of exports show the access lists; what not everybody uses is shown if it is there. */
 static bool table_in_status(const struct table *table, const json_t *rows)
 {
-	static const char *const rare[] = {"limits", "faults", "iscsi", "alua", "sessions"};
+	static const char *const rare[] = {"limits", "faults",	 "iscsi",
+					   "alua",   "sessions", "reservations"};
 
 	for (size_t i = 0; i < sizeof(rare) / sizeof(rare[0]); i++)
 		if (strcmp(table->name, rare[i]) == 0)
@@ -210,14 +218,60 @@ static bool table_in_status(const struct table *table, const json_t *rows)
 	return strcmp(table->name, "acl") != 0;
 }
 
+static void reservation_row(json_t *rows, const json_t *target, const json_t *lun,
+			    const json_t *registration, bool holds)
+{
+	const json_t *reservation = json_object_get(lun, "reservation");
+	json_t *row = json_object();
+
+	json_object_set(row, "target", json_object_get(target, "name"));
+	json_object_set(row, "lun", json_object_get(lun, "lun"));
+	json_object_set(row, "initiator", json_object_get(registration, "initiator"));
+	json_object_set(row, "key", json_object_get(registration, "key"));
+	json_object_set(row, "aptpl", json_object_get(reservation, "aptpl"));
+	if (holds)
+		json_object_set(row, "holds", json_object_get(reservation, "type"));
+	json_array_append_new(rows, row);
+}
+
+/* Who is registered with which unit, and what the reservation's holders hold. */
+static json_t *reservation_rows(const json_t *document)
+{
+	const json_t *target, *lun, *one;
+	json_t *rows = json_array();
+	size_t t, l, i;
+
+	json_array_foreach (json_object_get(document, "iscsi"), t, target) {
+		json_array_foreach (json_object_get(target, "luns"), l, lun) {
+			const json_t *reservation = json_object_get(lun, "reservation");
+			json_t *by = json_object_get(reservation, "reserved_by");
+			json_t *simple = json_object();
+
+			json_object_set(simple, "initiator", by);
+			if (json_is_string(by))
+				reservation_row(rows, target, lun, simple, true);
+			json_decref(simple);
+			json_array_foreach (json_object_get(reservation, "registrations"), i, one)
+				reservation_row(rows, target, lun, one,
+						json_is_true(json_object_get(one, "holder")));
+		}
+	}
+	return rows;
+}
+
 void report_print_status(const json_t *document, FILE *out)
 {
+	json_t *reservations = reservation_rows(document);
+
 	for (size_t t = 0; t < TABLES; t++) {
-		const json_t *rows = json_object_get(document, tables[t].name);
+		const json_t *rows = strcmp(tables[t].name, "reservations") == 0
+					     ? reservations
+					     : json_object_get(document, tables[t].name);
 
 		if (table_in_status(&tables[t], rows))
 			print_table(out, &tables[t], rows);
 	}
+	json_decref(reservations);
 }
 
 void report_print_list(const json_t *document, const char *name, FILE *out)

@@ -152,6 +152,10 @@ def test_status_shows_targets_and_sessions(serve, tools, netns):
     text = target.control("status").stdout
     assert f"{HOST}/lun=0-3,any/ro" in text and "0=ram:8M,3=ram:1M" in text and PORTAL in text
     assert "sessions" not in text
+    shown, = target.json("status")["iscsi"]
+    assert shown["acl"] == [{"initiator": HOST, "luns": [[0, 3]], "read_only": []},
+                            {"initiator": "*", "luns": [[0, 255]], "read_only": [[0, 255]]}]
+    assert [(unit["lun"], unit["read_only"]) for unit in shown["luns"]] == [(0, False), (3, False)]
     initiator = Initiator(netns)
     initiator.write(8, bytes(4096))
     (session,) = sessions(target)

@@ -111,6 +111,21 @@ def test_a_reservation_stops_the_other_transport(ata, scsi):
     assert scsi.read_blocks(0, 1) == b"y" * 512
 
 
+def test_status_names_who_holds_a_reservation(disk, scsi):
+    assert "reservations" not in disk.control("status").stdout
+    scsi.persistent(REGISTER, key=0, new_key=KEY)
+    scsi.persistent(RESERVE, WRITE_EXCLUSIVE)
+    unit = disk.json("status")["iscsi"][0]["luns"][0]
+    assert unit["reservation"]["type"] == "write exclusive" and not unit["reservation"]["aptpl"]
+    holder, = unit["reservation"]["registrations"]
+    assert holder["holder"] and holder["key"] == f"0x{KEY:016x}" and scsi.name in holder["initiator"]
+    line = next(line for line in disk.control("status").stdout.splitlines() if "write exclusive" in line)
+    assert scsi.name in line and f"0x{KEY:016x}" in line and IQN in line
+    scsi.persistent(RELEASE, WRITE_EXCLUSIVE)
+    scsi.persistent(REGISTER, new_key=0)
+    assert "reservations" not in disk.control("status").stdout
+
+
 def test_both_see_a_disk_grow(disk, ata, scsi):
     assert ata.size() == scsi.blocks() == SIZE // 512
     disk.control("disk", "resize", "vol0", str(2 * SIZE))

@@ -46,6 +46,25 @@ static void test_status_shows_what_there_is(void **state)
 	       "512");
 }
 
+static void test_reservations(void **state)
+{
+	static const char *const lines[] = {
+		"  t       0    a          0x1  yes    write exclusive",
+		"  t       0    b          0x2  yes    -",
+		"  t       1    c          -    no     RESERVE",
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		expect(report_print_status,
+		       "{\"iscsi\": [{\"name\": \"t\", \"luns\": [{\"lun\": 0, \"reservation\": "
+		       "{\"type\": \"write exclusive\", \"reserved_by\": null, \"aptpl\": true, "
+		       "\"registrations\": [{\"initiator\": \"a\", \"key\": \"0x1\", \"holder\": true}, "
+		       "{\"initiator\": \"b\", \"key\": \"0x2\", \"holder\": false}]}}, {\"lun\": 1, "
+		       "\"reservation\": {\"type\": \"RESERVE\", \"reserved_by\": \"c\", \"aptpl\": false, "
+		       "\"registrations\": []}}]}]}",
+		       lines[i]);
+}
+
 static void test_status_of_any_document(void **state)
 {
 	static const char *const documents[] = {
@@ -97,6 +116,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status_shows_what_there_is),
+		cmocka_unit_test(test_reservations),
 		cmocka_unit_test(test_status_of_any_document),
 		cmocka_unit_test(test_stats_name_the_counters),
 		cmocka_unit_test(test_stats_leave_histograms_out),

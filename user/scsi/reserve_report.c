@@ -46,8 +46,10 @@ json_t *scsi_device_reservation(struct scsi_device *dev)
 	const struct scsi_reservations *r = dev->reservations;
 	json_t *list = json_array(), *holder = json_null();
 	const char *type;
+	bool kept;
 
 	pthread_mutex_lock(&dev->lock);
+	kept = r->current.kept;
 	type = r->simple ? "RESERVE" : types[r->current.type];
 	if (r->simple)
 		holder = initiator_json(r->simple->nexus->transport_id,
@@ -55,7 +57,7 @@ json_t *scsi_device_reservation(struct scsi_device *dev)
 	for (unsigned int i = 0; i < r->current.n; i++)
 		json_array_append_new(list, registration_json(dev, i));
 	pthread_mutex_unlock(&dev->lock);
-	return json_pack("{s:s, s:o, s:o, s:I}", "type", type, "reserved_by", holder,
-			 "registrations", list, "conflicts",
+	return json_pack("{s:s, s:o, s:o, s:b, s:I}", "type", type, "reserved_by", holder,
+			 "registrations", list, "aptpl", kept, "conflicts",
 			 (json_int_t)atomic_load(&dev->conflicts));
 }

@@ -60,7 +60,8 @@ void scsi_device_short_of_space(struct scsi_device *dev);
 /*
  * Who has reserved the unit, who is registered, and how many commands that refused:
  * { "type", "reserved_by": who holds RESERVE(6) or (10), or null,
- *   "registrations": [{"initiator", "port", "key", "holder"}], "conflicts" }.
+ *   "registrations": [{"initiator", "port", "key", "holder"}], "aptpl": they
+ * survive a restart, "conflicts" }.
  */
 json_t *scsi_device_reservation(struct scsi_device *dev);
 

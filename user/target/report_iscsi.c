@@ -23,6 +23,44 @@ static json_t *allow_json(const struct target_iscsi *iscsi)
 	return allow;
 }
 
+static bool mask_has(const uint64_t *mask, unsigned int lun)
+{
+	return lun < SCSI_LUNS_MAX && mask[lun / 64] >> lun % 64 & 1;
+}
+
+/* The LUNs that are in a mask: [first, last] of each range. */
+static json_t *mask_json(const uint64_t *mask)
+{
+	json_t *ranges = json_array();
+	unsigned int first = 0;
+
+	for (unsigned int lun = 0; lun < SCSI_LUNS_MAX; lun++) {
+		if (!mask_has(mask, lun))
+			continue;
+		if (!lun || !mask_has(mask, lun - 1))
+			first = lun;
+		if (!mask_has(mask, lun + 1))
+			json_array_append_new(ranges, json_pack("[i, i]", (int)first, (int)lun));
+	}
+	return ranges;
+}
+
+/* In their order: the first that an initiator's name fits holds. */
+static json_t *acl_json(const struct target_iscsi *iscsi)
+{
+	json_t *acl = json_array();
+
+	for (unsigned int i = 0; i < iscsi->nrules; i++) {
+		const struct iscsi_rule *rule = &iscsi->rules[i];
+
+		json_array_append_new(acl, json_pack("{s:o, s:o, s:o}", "initiator",
+						     json_text(rule->pattern), "luns",
+						     mask_json(rule->mask.visible), "read_only",
+						     mask_json(rule->mask.read_only)));
+	}
+	return acl;
+}
+
 static json_t *luns_json(const struct target_iscsi *iscsi)
 {
 	json_t *luns = json_array();
@@ -31,8 +69,11 @@ static json_t *luns_json(const struct target_iscsi *iscsi)
 		if (iscsi->units[lun])
 			json_array_append_new(
 				luns,
-				json_pack("{s:i, s:o, s:o, s:o}", "lun", (int)lun, "disk",
-					  json_text(iscsi->units[lun]->disk->name), "reservation",
+				json_pack("{s:i, s:o, s:b, s:o, s:o}", "lun", (int)lun, "disk",
+					  json_text(iscsi->units[lun]->disk->name), "read_only",
+					  iscsi->read_only[lun] ||
+						  iscsi->units[lun]->disk->read_only,
+					  "reservation",
 					  scsi_device_reservation(iscsi->units[lun]->device),
 					  "access", scsi_device_access(iscsi->units[lun]->device)));
 	return luns;
@@ -68,11 +109,11 @@ json_t *target_iscsi_json(const struct target *target)
 
 		for (unsigned int i = 0; i < iscsi->nportals; i++)
 			json_array_append_new(portals, portal_json(&iscsi->portals[i]));
-		json_array_append_new(targets,
-				      json_pack("{s:o, s:o, s:o, s:o}", "name",
-						json_text(iscsi_target_name(iscsi->target)),
-						"portals", portals, "luns", luns_json(iscsi),
-						"allow", allow_json(iscsi)));
+		json_array_append_new(
+			targets, json_pack("{s:o, s:o, s:o, s:o, s:o}", "name",
+					   json_text(iscsi_target_name(iscsi->target)), "portals",
+					   portals, "luns", luns_json(iscsi), "allow",
+					   allow_json(iscsi), "acl", acl_json(iscsi)));
 	}
 	return targets;
 }
