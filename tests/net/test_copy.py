@@ -83,9 +83,14 @@ def xfs(lab):
     return at
 
 
+def report(target, what):
+    done = target.lab.run([PROGRAM, what, "--json", "--socket", target.home / "socket"], target.netns)
+    return json.loads(done.stdout)
+
+
 def copied(target):
-    done = target.lab.run([PROGRAM, "stats", "--json", "--socket", target.home / "socket"], target.netns)
-    stats = json.loads(done.stdout)["iscsi"]
+    """Bytes that the store copied, and that were read and written."""
+    stats = report(target, "stats")["iscsi"]
     return stats["copied_by_store"], stats["copied_by_memory"]
 
 
@@ -192,6 +197,18 @@ def test_abort(serve, lab):
     assert copier.host.expect(iscsi.RESPONSE, itt).status == 0
     assert copied(target) == after
     assert copier.read(1, 0, 2) == sector(0, 7) + pattern(1, 1)
+
+
+def test_initiator_leaves(serve, lab):
+    """Nobody is left to copy for."""
+    target, copier = serve(lab.disk(16 << 20), lab.disk(16 << 20, fill=False))
+    long_copy(copier, 16 * MIB)
+    wait_until(lambda: copied(target)[0] > 0, 10, "the copy to begin")
+    copier.host.close()
+    wait_until(lambda: not report(target, "status")["sessions"], 10, "the session's end")
+    after = wait_until(lambda: copied(target) == copied(target) and copied(target), 10, "the copy's end")
+    assert after[0] < 256 * 16 << 20
+    assert target.stop() == 0
 
 
 @pytest.mark.parametrize("end", ["terminate", "kill"])
