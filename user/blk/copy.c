@@ -126,10 +126,8 @@ static void copy_carry_out(struct message *message)
 
 static void copy_grant(struct blk_copy *copy)
 {
-	if (++copy->granted < 2)
-		return;
-	copy->message.run = copy_carry_out;
-	mailbox_post(&copy->queue->copier->thread.mailbox, &copy->message);
+	if (++copy->granted == 2)
+		mailbox_post(&copy->queue->copier->thread.mailbox, &copy->message);
 }
 
 static void copy_read_granted(struct blk_io *io)
@@ -179,6 +177,7 @@ void blk_copy(struct blk_queue *queue, struct blk_copy *copy)
 	assert(copy->nblocks && copy->nblocks <= BLK_COPY_MAX);
 	copy->queue = queue;
 	copy->granted = copy->ended = 0;
+	copy->message = (struct message){.run = copy_carry_out};
 	copy->read = copy_part(BLK_READ, copy, copy->from_lba);
 	copy->write = copy_part(BLK_WRITE, copy, copy->to_lba);
 	copy->read.done = copy_read_ended;
