@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BUSY_RETRY_NS 20000000
 #define BUSY_TRIES    50
@@ -318,6 +319,19 @@ static bool store_copies(const struct disk_spec *spec)
 	return spec->kind == DISK_FILE && !spec->prealloc && spec->thin != DISK_THIN_OFF;
 }
 
+/*
+ * Copies go through the page cache. Where other writes do not, a copy fills whole pages: what else
+ * lies in a page that it made dirty would be written back over what went straight to the disk.
+ */
+static uint32_t store_copy_align(const struct uring_disk *u)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+
+	if (!u->offset_align)
+		return BLK_SECTOR;
+	return u->offset_align > page ? u->offset_align : page;
+}
+
 static int store_describe(struct uring_disk *u, struct error *err)
 {
 	struct disk *disk = &u->disk;
@@ -346,7 +360,7 @@ static int store_describe(struct uring_disk *u, struct error *err)
 		disk->can_unmap = S_ISBLK(st.st_mode) ? store_block_unmaps(&st)
 						      : store_file_unmaps(u->fd, disk->nblocks);
 	if (store_copies(&disk->spec))
-		disk->copy_align = u->offset_align > BLK_SECTOR ? u->offset_align : BLK_SECTOR;
+		disk->copy_align = store_copy_align(u);
 	return 0;
 }
 
