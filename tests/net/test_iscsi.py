@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """`stgt-xdp serve` as iSCSI initiators meet it: libiscsi's tools and its library."""
 
+import os
 import re
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -123,6 +125,15 @@ def test_ipv6(serve, tools, lab, netns):
     serve(*one("ram:1M", portal="[::1]"))
     assert tools.ls("[::1]:3260") == [f"Target:{IQN} Portal:[::1]:3260,1"]
     assert tools.capacity(url(portal="[::1]:3260")) == 1 << 20
+
+
+def test_login_after_a_long_silence(serve, tools):
+    """Longer than a login may take: that time is the initiator's, not that of before it came."""
+    target = serve(*one())
+    time.sleep(16)
+    for _ in range(os.cpu_count()):  # one comes to each worker
+        assert tools.inquiry(url()) is None
+    assert "took too long" not in target.output()
 
 
 def test_port_that_is_taken(lab, netns):

@@ -278,7 +278,7 @@ static void ops_hang_up(struct iscsi_conn *iscsi, bool polite)
 {
 	struct tcp_conn *conn = iscsi_conn_ctx(iscsi);
 
-	conn->end_ns = conn->worker->now_ns + END_NS;
+	conn->end_ns = clock_now_ns() + END_NS;
 	conn->worker->ending = true;
 	conn_state(conn, polite ? TCP_ENDING : TCP_CLOSED);
 }
@@ -346,7 +346,8 @@ static int conn_open_iscsi(struct tcp_conn *conn, const struct sockaddr_storage 
 		return -errno;
 	address_text(peer, peer_text);
 	address_text(&local, local_text);
-	return iscsi_conn_open(&config, conn->worker->now_ns, &conn->iscsi);
+	/* The worker may have slept since it last looked at its clock. */
+	return iscsi_conn_open(&config, clock_now_ns(), &conn->iscsi);
 }
 
 void tcp_conn_open(struct tcp_worker *worker, int fd, const struct sockaddr_storage *peer,
