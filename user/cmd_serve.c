@@ -37,6 +37,7 @@ static const char serve_help[] =
 	"  ,ro  ,size=SIZE  ,prealloc  ,cache=writethrough|writeback  ,direct=on|off\n"
 	"  ,block_size=512|4096  ,serial=TEXT  ,wwn=HEX  ,removable  ,thin=on|off\n"
 	"  ,logical_block_size=512|4096  ,soft_threshold=PERCENT|off\n"
+	"  ,key_file=PATH\n"
 	"\n"
 	"SIGHUP reads the sizes of the disks anew; SIGINT and SIGTERM end it.\n";
 

@@ -49,19 +49,28 @@ static char *acl_text(const struct aoe_acl *acl)
 	return text;
 }
 
-/* The DISK with a path that means the same to a process with another working directory. */
+/* The same file for a process with another working directory than `here`. */
+static void path_make_absolute(const char *here, char **path)
+{
+	char *absolute;
+
+	if (!*path || (*path)[0] == '/' || asprintf(&absolute, "%s/%s", here, *path) < 0)
+		return;
+	free(*path);
+	*path = absolute;
+}
+
+/* The DISK with paths that mean the same to a process with another working directory. */
 static char *disk_text(const char *words)
 {
 	_cleanup_free_ char *here = getcwd(NULL, 0);
 	struct disk_spec spec;
-	char *path, *text = NULL;
+	char *text;
 
 	if (!here || disk_spec_parse(words, &spec, NULL))
 		return NULL;
-	if (spec.path && spec.path[0] != '/' && asprintf(&path, "%s/%s", here, spec.path) > 0) {
-		free(spec.path);
-		spec.path = path;
-	}
+	path_make_absolute(here, &spec.path);
+	path_make_absolute(here, &spec.key_file);
 	text = config_disk_text(&spec);
 	disk_spec_fini(&spec);
 	return text;

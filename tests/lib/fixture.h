@@ -28,7 +28,7 @@ struct fixture_disk {
 	uint64_t stored;
 	struct fixture_request log[FIXTURE_LOG]; /* in the order that requests reached the store */
 	unsigned int requests;
-	enum blk_status fail[BLK_WRITE_ZEROES + 1]; /* what requests of each kind end with */
+	enum blk_status fail[BLK_CRYPTO_ERASE + 1]; /* what requests of each kind end with */
 	bool hold;				    /* requests wait for fixture_disk_release() */
 	struct list held;
 };

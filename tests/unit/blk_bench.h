@@ -6,7 +6,7 @@
 #ifndef TESTS_BLK_BENCH_H
 #define TESTS_BLK_BENCH_H
 
-#include "blk/blk.h"
+#include "blk/bounce.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,7 +49,7 @@ static inline int bench_open(void **state)
 	if (arena_open(&bench.arena, &config, NULL) || ring_open(&bench.ring, 16))
 		return -1;
 	blk_queue_init(&bench.queue, &bench.arena, &bench.ring, NULL);
-	return 0;
+	return bounces_open(&bench.queue, NULL);
 }
 
 static inline int bench_close(void **state)
@@ -57,6 +57,7 @@ static inline int bench_close(void **state)
 	assert_int_equal(bench.queue.inflight, 0);
 	assert_true(list_empty(&bench.disks));
 	ring_close(&bench.ring);
+	bounces_close(&bench.queue);
 	arena_close(&bench.arena);
 	unlink(bench.file);
 	return rmdir(bench.dir);

@@ -59,6 +59,12 @@ static void test_good(void **state)
 		 {.kind = DISK_FILE, .path = "/a", .soft_threshold = 1, .direct = -1}},
 		{"/a,soft_threshold=off",
 		 {.kind = DISK_FILE, .path = "/a", .soft_threshold = -1, .direct = -1}},
+		{"/a,key_file=/k,,1,ro",
+		 {.kind = DISK_FILE,
+		  .path = "/a",
+		  .read_only = true,
+		  .key_file = "/k,1",
+		  .direct = -1}},
 		{"null:1T,ro",
 		 {.kind = DISK_NULL, .size = 1ull << 40, .read_only = true, .direct = -1}},
 		{"null:1T,serial=a b=c,,~",
@@ -83,6 +89,10 @@ static void test_good(void **state)
 			assert_string_equal(got.path, want->path);
 		else
 			assert_null(got.path);
+		if (want->key_file)
+			assert_string_equal(got.key_file, want->key_file);
+		else
+			assert_null(got.key_file);
 		assert_true(got.size == want->size);
 		assert_int_equal(got.read_only, want->read_only);
 		assert_int_equal(got.prealloc, want->prealloc);
@@ -147,6 +157,9 @@ static void test_bad(void **state)
 		{"/a,soft_threshold=on", "soft_threshold=on"},
 		{"ram:1M,soft_threshold=50%", "only files"},
 		{"/a,logical_block_size=4096,block_size=512", "block_size=512"},
+		{"/a,key_file=", "key_file="},
+		{"/a,key_file=/k,size=7", "'7'"},
+		{"ram:1G,key_file=/k", "key_file=/k"},
 		{"/a,serial=", "serial="},
 		{"/a,serial=123456789012345678901", "serial=123456789012345678901"},
 		{"/a,serial=caf\xc3\xa9", "serial=caf"},
@@ -166,6 +179,7 @@ static void test_bad(void **state)
 		assert_non_null(strstr(err.text, bad[i].text));
 		assert_non_null(strstr(err.text, bad[i].word));
 		assert_null(spec.path);
+		assert_null(spec.key_file);
 	}
 }
 

@@ -23,6 +23,7 @@ static const struct {
 	{"disks.wwn", "\"5000000000000001\""},
 	{"disks.logical_block_size", "4096"},
 	{"disks.soft_threshold", "75%"},
+	{"disks.key_file", "/other"},
 	{"interfaces.name", "other"},
 	{"interfaces.busy_poll", "7"},
 	{"interfaces.flood_guard", "9"},

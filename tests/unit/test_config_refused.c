@@ -109,6 +109,12 @@ static const struct refused {
 	 "write 1% to 99%, or off"},
 	{DISK "  - name: x\n    ram: 1M\n    soft_threshold: 50%\n", 5, "disks[1].soft_threshold",
 	 "only files"},
+	{DISK "  - name: x\n    ram: 1M\n    key_file: /k\n", 5, "disks[1].key_file",
+	 "only files and block devices"},
+	{DISK "  - name: x\n    file: /x\n    key_file: k\n", 5, "disks[1].key_file", "absolute"},
+	{"disks:\n  - { name: a, file: /x, key_file: /k }\n"
+	 "  - { name: b, file: /y, ro: true, key_file: /k }\n",
+	 3, "disks[1].key_file", "the key of disk a already"},
 	{DISK "  - name: x\n    ram: 1M\n    serial: " LONG20 "u\n", 5, "disks[1].serial", "20"},
 	{DISK "  - name: x\n    ram: 1M\n    wwn: 12\n", 5, "disks[1].wwn", "16 hexadecimal"},
 	{DISK "  - name: x\n    ram: 1M\n    wwn: \"0000000000000000\"\n", 5, "disks[1].wwn",

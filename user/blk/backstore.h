@@ -13,7 +13,8 @@ struct backstore_ops {
 	size_t instance; /* bytes of the backstore's own struct, which begins with `struct disk` */
 	/*
 	 * Opens disk->spec and sets nblocks, physical_block, atomic_max, read_only, writeback,
-	 * can_unmap, serial and wwn. 0 or negative errno with `err` set. Control thread.
+	 * can_unmap, serial and wwn, and has encryption_open() look at its key file. 0 or negative
+	 * errno with `err` set. Control thread.
 	 */
 	int (*open)(struct disk *disk, struct error *err);
 	void (*close)(struct disk *disk);

@@ -5,11 +5,12 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "blk/bounce.h"
+#include "blk/encryption.h"
 #include "blk/uring_disk.h"
 
 #include <errno.h>
 #include <linux/falloc.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Not named by the oldest supported liburing; fixed by the kernel's ABI. */
@@ -60,8 +61,8 @@ static void uring_warn(struct blk_io *io, int code)
 
 static void uring_end(struct blk_io *io, enum blk_status status)
 {
-	free(io->bounce);
-	io->bounce = NULL;
+	if (io->bounce)
+		bounce_put(io);
 	blk_complete(io, status);
 }
 
@@ -200,14 +201,18 @@ static void uring_step_done(struct blk_io *io, uint32_t res)
 	case STEP_READ:
 		if (!uring_transferred(io, res))
 			return;
-		if (io->bounce)
-			uring_bounce_copy(io);
+		if (!uring_read_finish(io)) {
+			uring_fail(io, EIO);
+			return;
+		}
 		break;
 	case STEP_FILL:
 		if (!uring_transferred(io, res))
 			return;
-		uring_bounce_copy(io);
-		uring_go(io, STEP_WRITE);
+		if (uring_bounce_fill(io))
+			uring_go(io, STEP_WRITE);
+		else
+			uring_fail(io, EIO);
 		return;
 	case STEP_WRITE:
 		if (!uring_transferred(io, res))
@@ -283,9 +288,9 @@ static void uring_submit_write(struct uring_disk *u, struct blk_io *io)
 		uring_go(io, STEP_FILL);
 		return;
 	}
-	if (io->bounce)
-		uring_bounce_copy(io);
-	if (uring_write_inline(u, io))
+	if (io->bounce && !uring_bounce_fill(io))
+		uring_fail(io, EIO);
+	else if (uring_write_inline(u, io))
 		uring_end(io, BLK_OK);
 	else
 		uring_issue(io);
@@ -297,11 +302,11 @@ static void uring_submit(struct disk *disk, struct blk_io *io)
 	bool transfer = io->op == BLK_READ || io->op == BLK_WRITE;
 	uint64_t off, len;
 
-	io->bounce = NULL;
 	io->progress = 0;
-	if (transfer && u->offset_align && !uring_direct_fits(io) && !uring_bounce_get(io)) {
-		uring_fail(io, ENOMEM);
-		return;
+	if (transfer && uring_is_copied(io)) {
+		if (!bounce_get(io))
+			return;
+		io->queue->bounces += !uring_direct_fits(io);
 	}
 	switch (io->op) {
 	case BLK_READ:
@@ -321,6 +326,9 @@ static void uring_submit(struct disk *disk, struct blk_io *io)
 		break;
 	case BLK_WRITE_ZEROES:
 		uring_go(io, STEP_ZERO);
+		break;
+	case BLK_CRYPTO_ERASE:
+		encryption_erase(io);
 		break;
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "blk/backstore.h"
+#include "blk/bounce.h"
 #include "blk/overlap.h"
 
 void blk_queue_init(struct blk_queue *queue, struct arena *arena, struct ring *ring,
@@ -55,17 +56,23 @@ static void blk_release(struct blk_queue *here, struct blk_io *io)
 		mailbox_post(io->queue->mailbox, &io->message);
 }
 
+static bool blk_has_range(const struct blk_io *io)
+{
+	return io->op != BLK_FLUSH && io->op != BLK_CRYPTO_ERASE;
+}
+
 static enum blk_status blk_check(const struct disk *disk, const struct blk_io *io)
 {
 	uint64_t capacity = atomic_load_explicit(&disk->nblocks, memory_order_relaxed);
 
 	if (io->op == BLK_FLUSH)
 		return BLK_OK;
-	if (!blk_in_range(io->lba, io->nblocks, capacity))
+	if (blk_has_range(io) && !blk_in_range(io->lba, io->nblocks, capacity))
 		return BLK_ERANGE;
 	if (io->op != BLK_READ && disk->read_only)
 		return BLK_EROFS;
-	if (io->op == BLK_UNMAP && !disk->can_unmap)
+	if ((io->op == BLK_UNMAP && !disk->can_unmap) ||
+	    (io->op == BLK_CRYPTO_ERASE && !disk->can_crypto_erase))
 		return BLK_ENOTSUP;
 	return BLK_OK;
 }
@@ -84,8 +91,9 @@ static void blk_assert_step(const struct blk_io *io)
 {
 	if (io->op == BLK_READ || io->op == BLK_WRITE)
 		assert(io->sgl.nspans <= BLK_MAX_SPANS && spans_len(&io->sgl) == io->sgl.len &&
-		       io->sgl.len == io->nblocks << BLK_SECTOR_SHIFT);
-	if (io->op != BLK_FLUSH && io->overlap.entered)
+		       io->sgl.len == io->nblocks << BLK_SECTOR_SHIFT &&
+		       io->sgl.len <= BLK_TRANSFER_MAX);
+	if (blk_has_range(io) && io->overlap.entered)
 		assert(io->lba >= io->overlap.lba &&
 		       blk_in_range(io->lba - io->overlap.lba, io->nblocks, io->overlap.nblocks));
 }
@@ -101,6 +109,7 @@ static void blk_prepare(struct disk *disk, struct blk_queue *queue, struct blk_i
 	io->queue = queue;
 	io->start = NULL;
 	io->twin = false;
+	io->bounce = NULL;
 	io->message.run = blk_message_run;
 	queue->inflight++;
 	io->status = blk_check(disk, io);
@@ -109,7 +118,7 @@ static void blk_prepare(struct disk *disk, struct blk_queue *queue, struct blk_i
 void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
 {
 	blk_prepare(disk, queue, io);
-	io->decided = io->status != BLK_OK || (io->op != BLK_FLUSH && !io->nblocks);
+	io->decided = io->status != BLK_OK || (blk_has_range(io) && !io->nblocks);
 	if (!io->decided) {
 		enum overlap_verdict verdict = overlap_enter(disk->overlap, io);
 

@@ -25,7 +25,8 @@
 
 #define BLK_SECTOR	 512u
 #define BLK_SECTOR_SHIFT 9
-#define BLK_MAX_SPANS	 8 /* of one request's sgl */
+#define BLK_MAX_SPANS	 8	      /* of one request's sgl */
+#define BLK_TRANSFER_MAX (256u << 10) /* bytes of one request's sgl */
 
 enum blk_op {
 	BLK_READ,
@@ -33,6 +34,11 @@ enum blk_op {
 	BLK_FLUSH, /* everything completed before is durable; no range */
 	BLK_UNMAP, /* the range reads as zeroes afterwards or keeps its data; space is freed */
 	BLK_WRITE_ZEROES, /* the range reads as zeroes afterwards */
+	/*
+	 * What was written to the disk cannot be read any more, and reads as noise; what reads as
+	 * zeroes may go on doing so. No range: it conflicts with every other request. Durable.
+	 */
+	BLK_CRYPTO_ERASE,
 };
 
 enum blk_status {
@@ -51,7 +57,9 @@ enum blk_flags {
 
 struct disk;
 struct blk_queue;
+struct bounces;
 struct copier; /* copy.h */
+struct encryption;
 
 /*
  * One request. The submitter owns it and everything its sgl names until `done`, which runs once, on
@@ -97,7 +105,7 @@ struct blk_io {
 	struct iovec iov[BLK_MAX_SPANS];
 	uint8_t step;	   /* backstore: what it is at */
 	uint32_t progress; /* backstore: bytes of that done */
-	void *bounce;	   /* backstore: aligned copy of the payload, or NULL */
+	void *bounce;	   /* backstore: a copy of the payload, see bounce.h, or NULL */
 };
 
 /* A worker's side of block I/O: what backstores submit through. One thread. */
@@ -111,6 +119,7 @@ struct blk_queue {
 	uint32_t inflight;	 /* submitted and not done */
 	bool closing;		 /* the thread is to end: nothing long goes on */
 	uint64_t bounces;	 /* payloads that could not go straight from or to the arena */
+	struct bounces *buffers; /* see bounce.h; NULL where no backstore copies */
 	/* Bytes that device models copied: the stores did, or reading and writing did. */
 	uint64_t copied_by_store, copied_by_memory;
 };
@@ -163,6 +172,7 @@ struct disk_spec {
 	 * told; 0: 90; negative: as full as it likes. See space.h.
 	 */
 	int soft_threshold;
+	char *key_file; /* files and block devices: encrypted with the key in it; or NULL */
 };
 
 struct backstore_ops;
@@ -191,6 +201,7 @@ struct disk {
 	bool read_only;
 	bool writeback; /* completed writes may be volatile until a flush */
 	bool can_unmap;
+	bool can_crypto_erase;
 	/*
 	 * Bytes that copies by the store begin and end at, a power of two; 0: it must not copy. A
 	 * store may let both share one place then, so that a later write takes space; and it copies
@@ -205,6 +216,7 @@ struct disk {
 	bool undone;		 /* see disk_undo() */
 	uint32_t atom; /* sectors that the backstore can only rewrite together: see overlap.h */
 	struct overlap *overlap;
+	struct encryption *encryption; /* NULL: the store holds what was written */
 	struct disk_store store;
 	unsigned int refs;
 	struct list link; /* in the target's table of disks */
@@ -213,9 +225,9 @@ struct disk {
 /*
  * Parses DISK as the command line spells it: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE,
  * each with ",opt=value" options (ro, prealloc, size=, cache=, direct=, block_size=, serial=,
- * wwn=, removable, thin=, logical_block_size=, soft_threshold=). SIZE takes K, M, G, T and KiB,
- * MiB, GiB, TiB, all powers of 1024. A comma in a path is written ",,". -EINVAL with the offending
- * word named. disk_spec_fini() frees what it holds.
+ * wwn=, removable, thin=, logical_block_size=, soft_threshold=, key_file=). SIZE takes K, M, G,
+ * T and KiB, MiB, GiB, TiB, all powers of 1024. A comma in a path is written ",,". -EINVAL with the
+ * offending word named. disk_spec_fini() frees what it holds.
  */
 int disk_spec_parse(const char *text, struct disk_spec *spec, struct error *err);
 void disk_spec_fini(struct disk_spec *spec);

@@ -15,13 +15,18 @@ static const struct backstore_ops *const disk_backstores[] = {
 	[DISK_NULL] = &backstore_null,
 };
 
+static bool disk_paths_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
 static bool disk_options_equal(const struct disk_spec *a, const struct disk_spec *b)
 {
 	return a->kind == b->kind && a->read_only == b->read_only && a->prealloc == b->prealloc &&
 	       a->cache == b->cache && a->direct == b->direct && a->block_size == b->block_size &&
 	       !strcmp(a->serial, b->serial) && a->wwn == b->wwn && a->removable == b->removable &&
 	       a->thin == b->thin && a->logical_block == b->logical_block &&
-	       a->soft_threshold == b->soft_threshold;
+	       a->soft_threshold == b->soft_threshold && disk_paths_equal(a->key_file, b->key_file);
 }
 
 /* What tells one store from another, whatever path leads to it; all 0 for memory. */

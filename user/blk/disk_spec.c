@@ -131,6 +131,17 @@ static int option_soft_threshold(struct disk_spec *spec, const char *value, stru
 	return 0;
 }
 
+static int option_key_file(struct disk_spec *spec, const char *value, struct error *err)
+{
+	if (spec_is_memory(spec))
+		return error_set(err, EINVAL,
+				 "key_file=%s: only files and block devices are encrypted", value);
+	if (!*value)
+		return error_set(err, EINVAL, "key_file=: the path is empty");
+	spec->key_file = strdup(value);
+	return spec->key_file ? 0 : error_set(err, ENOMEM, "no memory");
+}
+
 static int option_serial(struct disk_spec *spec, const char *value, struct error *err)
 {
 	size_t len = strlen(value);
@@ -176,6 +187,7 @@ static const struct spec_option {
 	{"thin", true, option_thin},
 	{"logical_block_size", true, option_logical_block_size},
 	{"soft_threshold", true, option_soft_threshold},
+	{"key_file", true, option_key_file},
 };
 
 #define SPEC_OPTIONS (sizeof(spec_options) / sizeof(spec_options[0]))
@@ -202,8 +214,8 @@ static int spec_option(struct disk_spec *spec, char *word, unsigned int *seen, s
 	}
 	return error_set(err, EINVAL,
 			 "unknown option '%s': use ro, prealloc, size=, cache=, direct=, "
-			 "block_size=, serial=, wwn=, removable, thin=, logical_block_size= or "
-			 "soft_threshold=",
+			 "block_size=, serial=, wwn=, removable, thin=, logical_block_size=, "
+			 "soft_threshold= or key_file=",
 			 word);
 }
 
@@ -293,6 +305,7 @@ int disk_spec_parse(const char *text, struct disk_spec *spec, struct error *err)
 void disk_spec_fini(struct disk_spec *spec)
 {
 	free(spec->path);
+	free(spec->key_file);
 	*spec = (struct disk_spec){.direct = -1};
 }
 

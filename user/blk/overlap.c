@@ -191,8 +191,10 @@ static enum overlap_verdict overlap_enter_locked(struct overlap *table, struct b
 {
 	struct overlap_visit visit = {.io = io, .found = overlap_found_earlier};
 
-	io->overlap.lba = io->lba;
-	io->overlap.nblocks = io->nblocks;
+	bool all = io->op == BLK_CRYPTO_ERASE;
+
+	io->overlap.lba = all ? 0 : io->lba;
+	io->overlap.nblocks = all ? UINT64_MAX : io->nblocks;
 	io->overlap.changes = io->op != BLK_READ;
 	io->overlap.wide = overlap_last(io) - overlap_first(io) > 1;
 	io->overlap.blockers = 0;
@@ -215,7 +217,7 @@ enum overlap_verdict overlap_enter(struct overlap *table, struct blk_io *io)
 	io->overlap.entered = io->op != BLK_FLUSH;
 	if (!io->overlap.entered)
 		return OVERLAP_RUN;
-	assert(io->nblocks);
+	assert(io->nblocks || io->op == BLK_CRYPTO_ERASE);
 	pthread_mutex_lock(&table->lock);
 	verdict = overlap_enter_locked(table, io);
 	pthread_mutex_unlock(&table->lock);

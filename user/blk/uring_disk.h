@@ -46,19 +46,20 @@ struct uring_extent {
 /* Of the payload, or with io->bounce of the aligned blocks around it. */
 struct uring_extent uring_extent(const struct blk_io *io);
 
-/* True when the payload's address, offset and lengths suit the store as they are. */
+/* True when the payload's address, offset and lengths suit the store as they are, by page cache or
+ * direct. */
 bool uring_direct_fits(const struct blk_io *io);
 
-/*
- * Gives a READ or WRITE a bounce buffer and counts it. False: no memory. The buffer of a WRITE is
- * not filled yet. It is freed by whoever ends the request.
- */
-bool uring_bounce_get(struct blk_io *io);
+/* True when a READ or WRITE needs a bounce buffer: for its alignment, or to be encrypted in. */
+bool uring_is_copied(const struct blk_io *io);
 
 /* True when a WRITE's ends cut blocks in two, so that the blocks must be read first. */
 bool uring_bounce_partial(const struct blk_io *io);
 
-/* Copies the payload from the bounce buffer (READ) or into it (WRITE). */
-void uring_bounce_copy(const struct blk_io *io);
+/* Brings a WRITE's payload into its bounce buffer. False: it could not be encrypted. */
+bool uring_bounce_fill(const struct blk_io *io);
+
+/* Makes the payload of what a READ has read, wherever that is. False: it could not be decrypted. */
+bool uring_read_finish(const struct blk_io *io);
 
 #endif

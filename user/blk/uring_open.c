@@ -4,6 +4,8 @@
  */
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "blk/bounce.h"
+#include "blk/encryption.h"
 #include "blk/identity.h"
 #include "blk/space.h"
 #include "blk/uring_disk.h"
@@ -229,7 +231,7 @@ static int store_open_or_create(const struct disk_spec *spec, int *fd, bool *cre
 /* 0 means that there is no direct I/O; the atoms of the overlap table need a power of two. */
 static bool store_aligns(uint32_t align)
 {
-	return align && align <= 65536 && !(align & (align - 1));
+	return align && align <= BOUNCE_ALIGN && !(align & (align - 1));
 }
 
 static int store_plan_direct(struct uring_disk *u, struct error *err)
@@ -312,11 +314,13 @@ static bool store_block_unmaps(const struct stat *st)
 
 /*
  * A file system shares space between files. A disk that is to have all of its own (prealloc,
- * thin=off) must not, as it would need more when one of the two is written.
+ * thin=off) must not, as it would need more when one of the two is written. What is encrypted means
+ * nothing in another sector.
  */
 static bool store_copies(const struct disk_spec *spec)
 {
-	return spec->kind == DISK_FILE && !spec->prealloc && spec->thin != DISK_THIN_OFF;
+	return spec->kind == DISK_FILE && !spec->prealloc && spec->thin != DISK_THIN_OFF &&
+	       !spec->key_file;
 }
 
 /*
@@ -376,6 +380,12 @@ static void store_note_size(struct disk *disk)
 	disk->spec.size = bytes;
 }
 
+/* A file that is all hole: space taken in advance is none of its content. */
+static bool store_is_blank(const struct uring_disk *u)
+{
+	return u->disk.spec.kind == DISK_FILE && lseek(u->fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
+}
+
 int uring_open(struct disk *disk, struct error *err)
 {
 	_cleanup_free_ char *canonical = NULL;
@@ -390,6 +400,8 @@ int uring_open(struct disk *disk, struct error *err)
 		ret = store_open_direct(u, err);
 	if (!ret)
 		ret = store_describe(u, err);
+	if (!ret && disk->spec.key_file)
+		ret = encryption_open(disk, store_is_blank(u), err);
 	if (ret) {
 		if (u->created)
 			unlink(disk->spec.path);
@@ -411,14 +423,9 @@ int uring_open(struct disk *disk, struct error *err)
 
 void uring_close(struct disk *disk)
 {
+	encryption_close(disk);
 	disk_space_close(disk);
 	close(uring_disk(disk)->fd);
-}
-
-/* A file that is all hole: space taken in advance is none of its content. */
-static bool store_is_blank(int fd)
-{
-	return lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
 }
 
 void uring_unmake(struct disk *disk)
@@ -426,9 +433,11 @@ void uring_unmake(struct disk *disk)
 	const struct uring_disk *u = uring_disk(disk);
 	struct stat st, there;
 
-	if (u->created && store_is_blank(u->fd) && !fstat(u->fd, &st) &&
-	    !lstat(disk->spec.path, &there) && st.st_dev == there.st_dev &&
-	    st.st_ino == there.st_ino)
+	if (!store_is_blank(u))
+		return;
+	encryption_unmake(disk);
+	if (u->created && !fstat(u->fd, &st) && !lstat(disk->spec.path, &there) &&
+	    st.st_dev == there.st_dev && st.st_ino == there.st_ino)
 		unlink(disk->spec.path);
 }
 

@@ -49,6 +49,19 @@ static void check_store(const struct disk_spec *spec, unsigned int i,
 				   "only files and memory take space");
 }
 
+static void check_key_file(const struct disk_spec *spec, unsigned int i,
+			   struct config_problems *problems)
+{
+	struct config_field field = FIELD_OF("disks", i, "key_file");
+
+	if (!spec->key_file)
+		return;
+	if (spec->kind == DISK_RAM || spec->kind == DISK_NULL)
+		config_problem_add(problems, field, "only files and block devices are encrypted");
+	else
+		check_path(spec->key_file, field, problems);
+}
+
 static void check_disk(const struct config_disk *disk, unsigned int i,
 		       struct config_problems *problems)
 {
@@ -60,6 +73,7 @@ static void check_disk(const struct config_disk *disk, unsigned int i,
 				   "and '-'",
 				   disk->name, CONFIG_NAME_MAX - 1);
 	check_store(spec, i, problems);
+	check_key_file(spec, i, problems);
 	if (spec->block_size && spec->block_size != 512 && spec->block_size != 4096)
 		config_problem_add(problems, FIELD_OF("disks", i, "block_size"), "use 512 or 4096");
 	if (spec->logical_block && spec->logical_block != 512 && spec->logical_block != 4096)
@@ -73,27 +87,53 @@ static void check_disk(const struct config_disk *disk, unsigned int i,
 				   "use 1 to 20 printable ASCII characters");
 }
 
-static int compare_paths(const void *a, const void *b)
+static const char *store_of(const struct config_disk *disk)
+{
+	return disk->spec.path;
+}
+
+static const char *key_of(const struct config_disk *disk)
+{
+	return disk->spec.key_file;
+}
+
+/* Where a disk has such a file, or NULL. */
+typedef const char *disk_file(const struct config_disk *disk);
+
+static int compare_files(const void *a, const void *b, void *of)
 {
 	const struct config_disk *x = *(const struct config_disk **)a;
 	const struct config_disk *y = *(const struct config_disk **)b;
-	int ret = strcmp(x->spec.path, y->spec.path);
+	disk_file *file = *(disk_file **)of;
+	int ret = strcmp(file(x), file(y));
 
 	return ret ? ret : (x > y) - (x < y);
+}
+
+/* The disks that have such a file, by its path; the caller frees it. NULL: no memory. */
+static const struct config_disk **disks_with(const struct config *config, disk_file *file,
+					     unsigned int *n)
+{
+	const struct config_disk **list = calloc(config->ndisks + 1, sizeof(*list));
+
+	*n = 0;
+	if (!list)
+		return NULL;
+	for (unsigned int i = 0; i < config->ndisks; i++)
+		if (file(&config->disks[i]))
+			list[(*n)++] = &config->disks[i];
+	qsort_r(list, *n, sizeof(*list), compare_files, &file);
+	return list;
 }
 
 /* One store under two names would be opened twice: only readers that agree in all may do that. */
 static int check_stores(const struct config *config, struct config_problems *problems)
 {
-	const struct config_disk **list = calloc(config->ndisks + 1, sizeof(*list));
-	unsigned int n = 0;
+	unsigned int n;
+	const struct config_disk **list = disks_with(config, store_of, &n);
 
 	if (!list)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < config->ndisks; i++)
-		if (config->disks[i].spec.path)
-			list[n++] = &config->disks[i];
-	qsort(list, n, sizeof(*list), compare_paths);
 	for (unsigned int i = 1; i < n; i++) {
 		const struct disk_spec *a = &list[i - 1]->spec, *b = &list[i]->spec;
 
@@ -103,6 +143,27 @@ static int check_stores(const struct config *config, struct config_problems *pro
 				   FIELD_OF("disks", list[i] - config->disks,
 					    b->kind == DISK_FILE ? "file" : "block"),
 				   "%.64s is the store of disk %.64s already", b->path,
+				   list[i - 1]->name);
+	}
+	free(list);
+	return 0;
+}
+
+/* Erasing a key would erase both disks: only those that are never written may share one. */
+static int check_keys(const struct config *config, struct config_problems *problems)
+{
+	unsigned int n;
+	const struct config_disk **list = disks_with(config, key_of, &n);
+
+	if (!list)
+		return -ENOMEM;
+	for (unsigned int i = 1; i < n; i++) {
+		const struct disk_spec *a = &list[i - 1]->spec, *b = &list[i]->spec;
+
+		if (strcmp(a->key_file, b->key_file) || (a->read_only && b->read_only))
+			continue;
+		config_problem_add(problems, FIELD_OF("disks", list[i] - config->disks, "key_file"),
+				   "%.64s is the key of disk %.64s already", b->key_file,
 				   list[i - 1]->name);
 	}
 	free(list);
@@ -298,6 +359,8 @@ int config_check_sense(const struct config *config, struct config_problems *prob
 	if (!ret) {
 		check_disks(&index, problems);
 		ret = check_stores(config, problems);
+		if (!ret)
+			ret = check_keys(config, problems);
 		check_interfaces(&index, problems);
 		check_exports(&index, problems);
 		if (!ret)

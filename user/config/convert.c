@@ -126,6 +126,7 @@ static void convert_disk(struct file_disk *file, unsigned int i, struct config_d
 						      "logical_block_size", problems);
 	if (file->soft_threshold)
 		read_threshold(file->soft_threshold, i, spec, problems);
+	spec->key_file = cleanup_steal(file->key_file);
 	if (file->serial && config_is_serial(file->serial))
 		strcpy(spec->serial, file->serial);
 	else if (file->serial)

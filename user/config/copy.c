@@ -13,8 +13,12 @@ static bool copy_text(const char *from, char **to)
 
 int config_disk_spec_copy(const struct disk_spec *from, struct disk_spec *to)
 {
+	bool good;
+
 	*to = *from;
-	return copy_text(from->path, &to->path) ? 0 : -ENOMEM;
+	good = copy_text(from->path, &to->path);
+	good &= copy_text(from->key_file, &to->key_file);
+	return good ? 0 : -ENOMEM;
 }
 
 static bool copy_disks(const struct config *from, struct config *to)

@@ -74,6 +74,10 @@ static void put_options(FILE *out, const struct disk_spec *spec)
 		disk_space_format(spec->soft_threshold, threshold);
 		fprintf(out, ",soft_threshold=%s", threshold);
 	}
+	if (spec->key_file) {
+		fputs(",key_file=", out);
+		put_word(out, spec->key_file);
+	}
 }
 
 char *config_disk_text(const struct disk_spec *spec)
@@ -105,5 +109,5 @@ bool config_disk_spec_equal(const struct disk_spec *a, const struct disk_spec *b
 	       a->direct == b->direct && a->block_size == b->block_size &&
 	       !strcmp(a->serial, b->serial) && a->wwn == b->wwn && a->removable == b->removable &&
 	       a->thin == b->thin && a->logical_block == b->logical_block &&
-	       a->soft_threshold == b->soft_threshold;
+	       a->soft_threshold == b->soft_threshold && path_equal(a->key_file, b->key_file);
 }

@@ -175,6 +175,8 @@ static void save_disk(struct saver *saver, const struct config_disk *disk)
 	disk_space_format(spec->soft_threshold, threshold);
 	if (spec->soft_threshold)
 		put_word(saver, "soft_threshold", threshold);
+	if (spec->key_file)
+		put_name(saver, "key_file", spec->key_file);
 	end_mapping(saver);
 }
 

@@ -98,6 +98,7 @@ static const cyaml_schema_field_t disk_fields[] = {
 	WORD("thin", struct file_disk, thin, schema_thin),
 	TEXT("logical_block_size", CYAML_FLAG_OPTIONAL, struct file_disk, logical_block_size),
 	TEXT("soft_threshold", CYAML_FLAG_OPTIONAL, struct file_disk, soft_threshold),
+	TEXT("key_file", CYAML_FLAG_OPTIONAL, struct file_disk, key_file),
 	CYAML_FIELD_END,
 };
 

@@ -27,7 +27,7 @@ struct file_disk {
 	char *block_size, *serial, *wwn;
 	enum file_switch removable;
 	enum disk_thin thin;
-	char *logical_block_size, *soft_threshold;
+	char *logical_block_size, *soft_threshold, *key_file;
 };
 
 struct file_interface {

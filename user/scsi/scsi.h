@@ -175,7 +175,7 @@ void scsi_nexus_close(struct scsi_nexus *nexus, void (*closed)(void *ctx), void 
  * to wait half way. Reads the in-fields of cmd->scsi, and finds out what command it is: for
  * scsi_execute(), before which this is always called. At most SCSI_MEMORY_MAX.
  */
-#define SCSI_PIECE_MAX	(256u << 10) /* bytes moved by one block request */
+#define SCSI_PIECE_MAX	BLK_TRANSFER_MAX /* bytes moved by one block request */
 #define SCSI_MEMORY_MAX (2 * SCSI_PIECE_MAX)
 uint32_t scsi_memory(const struct scsi_nexus *nexus, struct command *cmd);
 

@@ -177,11 +177,12 @@ static json_t *disk_status(const struct disk *disk)
 		[DISK_RAM] = "ram",
 		[DISK_NULL] = "null",
 	};
-	return json_pack("{s:o, s:s, s:I, s:i, s:b, s:b, s:s, s:o, s:o*}", "name",
+	return json_pack("{s:o, s:s, s:I, s:i, s:b, s:b, s:b, s:s, s:o, s:o*}", "name",
 			 json_text(disk->name), "kind", kinds[disk->spec.kind], "size_bytes",
 			 (json_int_t)(atomic_load(&disk->nblocks) * BLK_SECTOR), "physical_block",
 			 (int)disk->physical_block, "read_only", disk->read_only, "thin",
-			 disk->can_unmap, "serial", disk->serial, "wwn",
+			 disk->can_unmap, "encrypted", disk->encryption != NULL, "serial",
+			 disk->serial, "wwn",
 			 json_sprintf("%016llx", (unsigned long long)disk->wwn), "space",
 			 space_status(disk));
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "blk/bounce.h"
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -93,17 +94,32 @@ static int open_memory(struct tcp_worker *worker, struct error *err)
 
 	if (ret)
 		return ret;
+	blk_queue_init(&worker->blk, &worker->arena, &worker->ring, &worker->thread.mailbox);
+	ret = bounces_open(&worker->blk, err);
+	if (ret)
+		goto out_arena;
 	ret = ring_open(&worker->ring, RING_ENTRIES);
 	if (ret) {
-		arena_close(&worker->arena);
-		return error_set(err, -ret, "cannot set up io_uring: %s%s", strerror(-ret),
-				 ret == -EPERM ? " (see sysctl kernel.io_uring_disabled)" : "");
+		ret = error_set(err, -ret, "cannot set up io_uring: %s%s", strerror(-ret),
+				ret == -EPERM ? " (see sysctl kernel.io_uring_disabled)" : "");
+		goto out_bounces;
 	}
 	/* Without it everything works, with one more copy of page tables per I/O. */
 	ring_register_buffer(&worker->ring, worker->arena.base, worker->arena.size);
-	blk_queue_init(&worker->blk, &worker->arena, &worker->ring, &worker->thread.mailbox);
 	worker->blk.copier = worker->server->copier;
 	return 0;
+out_bounces:
+	bounces_close(&worker->blk);
+out_arena:
+	arena_close(&worker->arena);
+	return ret;
+}
+
+static void close_memory(struct tcp_worker *worker)
+{
+	ring_close(&worker->ring);
+	bounces_close(&worker->blk);
+	arena_close(&worker->arena);
 }
 
 static int worker_open(struct thread *thread, struct error *err)
@@ -131,8 +147,7 @@ static int worker_open(struct thread *thread, struct error *err)
 out_staging:
 	staging_close(worker);
 out_memory:
-	ring_close(&worker->ring);
-	arena_close(&worker->arena);
+	close_memory(worker);
 	return ret;
 }
 
@@ -253,8 +268,7 @@ static void worker_run(struct thread *thread)
 		worker_turn(worker);
 	iscsi_worker_close(worker->iscsi);
 	staging_close(worker);
-	ring_close(&worker->ring);
-	arena_close(&worker->arena);
+	close_memory(worker);
 }
 
 static void worker_stop(struct thread *thread)
