@@ -11,6 +11,7 @@ import iscsi_wire
 from daemon import Daemon
 from iscsi import IQN
 from lab import inside, pattern
+from scsi import Scsi
 
 SIZE = 8 << 20
 KEY = 0x5347
@@ -19,33 +20,7 @@ REGISTER, RESERVE, RELEASE = 0, 1, 2
 READ_CAPACITY = bytes([0x25]) + bytes(9)
 
 
-class Scsi(iscsi_wire.Initiator):
-    """An initiator that waits for each answer."""
-
-    def run(self, cdb, data=b"", expected=0, flags=0):
-        """(status, data)"""
-        itt = self.command(cdb, data=data, expected=len(data) or expected,
-                           flags=flags | (iscsi_wire.WRITE if data else 0))
-        got = b""
-        while True:
-            pdu = self.receive()
-            if pdu.opcode == iscsi_wire.DATA_IN:
-                got += pdu.data
-                if not pdu.bhs[1] & 1:
-                    continue
-            assert pdu.itt == itt, pdu.bhs.hex()
-            self.sense = pdu.data[2:] if pdu.opcode == iscsi_wire.RESPONSE else b""
-            return pdu.bhs[3], got
-
-    def read_blocks(self, lba, blocks):
-        status, data = self.run(iscsi_wire.read_10(lba, blocks), expected=blocks * 512,
-                                flags=iscsi_wire.READ)
-        assert status == 0
-        return data
-
-    def write_blocks(self, lba, data):
-        assert self.run(iscsi_wire.write_10(lba, len(data) // 512), data)[0] == 0
-
+class Host(Scsi):
     def persistent(self, action, kind=0, key=KEY, new_key=0):
         cdb = bytes([0x5F, action, kind]) + bytes(4) + struct.pack(">H", 24) + b"\0"
         assert self.run(cdb, struct.pack(">QQ", key, new_key) + bytes(8))[0] == 0
@@ -74,7 +49,7 @@ def ata(pair, disk):
 def scsi(pair, disk):
     with inside(pair.storage):
         sock = socket.create_connection(("127.0.0.1", 3260), timeout=20)
-    with Scsi(sock) as initiator:
+    with Host(sock) as initiator:
         initiator.login(target=IQN)
         initiator.ready()
         yield initiator

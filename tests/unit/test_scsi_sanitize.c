@@ -13,6 +13,7 @@
 
 #define OVERWRITE 0x01
 #define ERASE	  0x02
+#define CRYPTO	  0x03
 #define EXIT	  0x1f
 #define IMMED	  0x80
 #define AUSE	  0x20
@@ -96,6 +97,63 @@ static void test_block_erase(void **state)
 	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0));
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_UNMAP), 1);
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 1);
+}
+
+/* One request, which conflicts with all others; no bytes are written. */
+static void test_crypto_erase(void **state)
+{
+	fs.disk->disk.can_crypto_erase = true;
+	assert_int_equal(sanitize(CRYPTO, 8).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(sanitize(0x40 | CRYPTO, 0).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(fs.disk->requests, 0);
+	assert_int_equal(sanitize(CRYPTO, 0).status, SCSI_GOOD);
+	assert_int_equal(fixture_disk_count(fs.disk, BLK_CRYPTO_ERASE), 1);
+	assert_int_equal(fs.disk->requests, 1);
+	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
+
+	fs.disk->hold = true;
+	assert_int_equal(sanitize(IMMED | CRYPTO, 0).status, SCSI_GOOD);
+	assert_int_equal(run(1, 0x28, 0).asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
+	assert_int_equal(lu_excluded(&fs.lu), LU_EXCLUSIVE);
+	release_all();
+	fs.disk->hold = false;
+	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
+
+	fs.disk->fail[BLK_CRYPTO_ERASE] = BLK_EIO;
+	assert_int_equal(sanitize(CRYPTO, 0).asc, SCSI_ASC_SANITIZE_FAILED);
+	assert_int_equal(run(1, 0x28, 0).asc, SCSI_ASC_SANITIZE_FAILED);
+	fs.disk->fail[BLK_CRYPTO_ERASE] = BLK_OK;
+	assert_int_equal(sanitize(CRYPTO, 0).status, SCSI_GOOD);
+}
+
+/* Whether REPORT SUPPORTED OPERATION CODES has it: among all, and asked for it. */
+static void assert_reported(bool all, bool one)
+{
+	static const uint8_t report_all[12] = {0xa3, 0x0c, [8] = 0x10};
+	static const uint8_t report_one[12] = {0xa3, 0x0c, 2, 0x48, 0, CRYPTO, [9] = 64};
+	struct fixture_scsi_answer a = fixture_scsi_run(&fs, 0, report_all, 12, NULL, 0, 4096);
+	bool found = false;
+
+	assert_int_equal(get_be32(a.data), a.len - 4);
+	for (uint32_t at = 4; at < a.len; at += 8)
+		found |= a.data[at] == 0x48 && a.data[at + 3] == CRYPTO;
+	assert_int_equal(found, all);
+	a = fixture_scsi_run(&fs, 0, report_one, 12, NULL, 0, 64);
+	assert_int_equal(a.data[1] & 7, one ? 3 : 1);
+}
+
+static void test_crypto_erase_is_offered_where_it_can_be(void **state)
+{
+	static const uint8_t characteristics[6] = {0x12, 1, 0xb1, 0, 64};
+
+	assert_reported(false, false);
+	assert_int_equal(fixture_scsi_run(&fs, 0, characteristics, 6, NULL, 0, 64).data[7] & 0x30,
+			 0);
+	assert_int_equal(sanitize(CRYPTO, 0).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	fs.disk->disk.can_crypto_erase = true;
+	assert_reported(true, true);
+	assert_int_equal(fixture_scsi_run(&fs, 0, characteristics, 6, NULL, 0, 64).data[7] & 0x30,
+			 0x10);
 }
 
 static void test_refused(void **state)
@@ -250,6 +308,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_overwrite),
 		TEST(test_block_erase),
+		TEST(test_crypto_erase),
+		TEST(test_crypto_erase_is_offered_where_it_can_be),
 		TEST(test_refused),
 		TEST(test_others_wait),
 		TEST(test_thread_is_shared),

@@ -15,6 +15,7 @@
 
 #define OVERWRITE 0x01
 #define ERASE	  0x02
+#define CRYPTO	  0x03
 #define EXIT	  0x1f
 #define IMMED	  0x80
 #define AUSE	  0x20
@@ -208,10 +209,15 @@ static void test_end_cannot_be_saved(void **state)
 /* Killed in the middle, with or without a command that waits. */
 static void test_killed_in_the_middle(void **state)
 {
-	static const uint8_t how[] = {OVERWRITE, IMMED | OVERWRITE, ERASE, IMMED | ERASE};
+	static const uint8_t how[] = {OVERWRITE, IMMED | OVERWRITE, ERASE, IMMED | ERASE,
+				      CRYPTO,	 IMMED | CRYPTO};
+	/* What the medium holds then: a pattern, zeroes, or what another key makes of it. */
+	static const uint8_t even[] = {[OVERWRITE] = 0x12, [CRYPTO] = 0xa5};
+	static const uint8_t odd[] = {[OVERWRITE] = 0x34, [CRYPTO] = 0xa5};
 
-	for (unsigned int i = 0; i < 4; i++) {
-		bool erase = (how[i] & 0x1f) == ERASE;
+	fs.disk->disk.can_crypto_erase = true;
+	for (unsigned int i = 0; i < sizeof(how); i++) {
+		uint8_t method = how[i] & 0x1f;
 
 		fs.disk->hold = true;
 		sanitize_start(how[i]);
@@ -222,9 +228,11 @@ static void test_killed_in_the_middle(void **state)
 		assert_int_equal(read_one(&next), SCSI_ASC_SANITIZE_IN_PROGRESS);
 		assert_int_equal(lu_excluded(&next.lu), LU_EXCLUSIVE);
 		assert_true(scsi_device_unfinished(next.dev));
+		next.disk->disk.can_crypto_erase = true;
 		assert_true(scsi_device_resume(next.dev, &next.queue));
 		fixture_scsi_turn(&next);
-		assert_true(is(&next, erase ? 0 : 0x12, erase ? 0 : 0x34));
+		assert_true(is(&next, even[method], odd[method]));
+		assert_int_equal(fixture_disk_count(next.disk, BLK_CRYPTO_ERASE), method == CRYPTO);
 		assert_int_equal(ready(&next), 0);
 		assert_int_equal(lu_excluded(&next.lu), LU_OPEN);
 		assert_false(scsi_device_resume(next.dev, &next.queue));

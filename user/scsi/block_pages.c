@@ -8,6 +8,7 @@
 #define CHARACTERISTICS_LEN 60u
 #define PROVISIONING_LEN    4u
 #define WABEREQ_ZEROES	    0x40 /* reads after BLOCK ERASE are good */
+#define WACEREQ_NOISE	    0x10 /* those after CRYPTO ERASE, too */
 #define NON_ROTATING	    1u
 #define LBPU		    0x80
 #define LBPWS		    0x40
@@ -47,7 +48,7 @@ uint16_t scsi_vpd_block_characteristics(struct scsi_device *dev, const struct sc
 {
 	memset(page, 0, CHARACTERISTICS_LEN);
 	put_be16(page, NON_ROTATING);
-	page[3] = WABEREQ_ZEROES;
+	page[3] = WABEREQ_ZEROES | (dev->lu->disk->can_crypto_erase ? WACEREQ_NOISE : 0);
 	return CHARACTERISTICS_LEN;
 }
 

@@ -27,6 +27,7 @@ enum scsi_op_flags {
 	SCSI_STANDBY = 1 << 7,	    /* in all of them but unavailable */
 	SCSI_LOOKS = 1 << 8,	    /* refused, where reading is, although it moves no data */
 	SCSI_PAST_RESERVE = 1 << 9, /* also under another's RESERVE(6) or (10) */
+	SCSI_ENCRYPTED = 1 << 10,   /* only of a unit that can be given another key */
 };
 
 #define SCSI_NO_ACTION 0xff
@@ -57,6 +58,8 @@ extern const struct scsi_opcode_list scsi_opcodes[256]; /* by opcode */
 
 /* The entry for a CDB, or NULL. *known: the opcode exists, with other service actions. */
 const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb, bool *known);
+/* Whether the unit (NULL: there is none) has what the command is for. */
+bool scsi_opcode_offered(const struct scsi_device *dev, const struct scsi_opcode *entry);
 
 /* ---- units ---- */
 
@@ -378,6 +381,7 @@ void scsi_pre_fetch(struct scsi_device *dev, struct command *cmd);
 
 void scsi_sanitize_overwrite(struct scsi_device *dev, struct command *cmd);
 void scsi_sanitize_erase(struct scsi_device *dev, struct command *cmd);
+void scsi_sanitize_crypto(struct scsi_device *dev, struct command *cmd);
 void scsi_sanitize_exit(struct scsi_device *dev, struct command *cmd);
 /* Whether the command has to wait for the end of one, or is refused as one failed. */
 bool scsi_sanitize_refuses(const struct command *cmd, struct scsi_sense *sense);

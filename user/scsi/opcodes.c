@@ -87,6 +87,9 @@ const struct scsi_opcode_list scsi_opcodes[256] = {
 			     NULL, 0, 0xa0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
 		      ACTION(0x48, 0x02, 10, WRITES, "SANITIZE, BLOCK ERASE", scsi_sanitize_erase,
 			     NULL, 0, 0xa0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
+		      ACTION(0x48, 0x03, 10, WRITES | SCSI_ENCRYPTED,
+			     "SANITIZE, CRYPTOGRAPHIC ERASE", scsi_sanitize_crypto, NULL, 0, 0xa0,
+			     0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
 		      ACTION(0x48, 0x1f, 10, WRITES, "SANITIZE, EXIT FAILURE MODE",
 			     scsi_sanitize_exit, NULL, 0, 0xa0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04)),
 	OP(0x55, 10, SCSI_SHY | SCSI_STANDBY, "MODE SELECT(10)", scsi_mode_select, NULL, 0, 0x11, 0,
@@ -160,6 +163,11 @@ const struct scsi_opcode_list scsi_opcodes[256] = {
 };
 
 /* clang-format on */
+
+bool scsi_opcode_offered(const struct scsi_device *dev, const struct scsi_opcode *entry)
+{
+	return !(entry->flags & SCSI_ENCRYPTED) || (dev && dev->lu->disk->can_crypto_erase);
+}
 
 const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb, bool *known)
 {

@@ -6,8 +6,8 @@
  * the unit begins it again: that it runs is saved before anything is written.
  *
  * OVERWRITE writes and has the store make it durable. BLOCK ERASE has the store give the space back
- * and promises no more than that nobody reads it through this unit. CRYPTO ERASE is not offered, as
- * nothing is encrypted.
+ * and promises no more than that nobody reads it through this unit. CRYPTO ERASE is one request,
+ * which a disk that encrypts answers with another key.
  */
 #include "scsi/sanitize.h"
 
@@ -202,7 +202,9 @@ static void sanitize_done(struct blk_io *io)
 		sanitize_over(s, SANITIZE_FAILED);
 		return;
 	}
-	if (io->op == BLK_FLUSH)
+	if (io->op == BLK_CRYPTO_ERASE)
+		s->pass = s->passes;
+	else if (io->op == BLK_FLUSH)
 		s->volatiles = 0;
 	else
 		s->at += io->nblocks;
@@ -230,7 +232,7 @@ static void submit(struct scsi_sanitize *s, enum blk_op op, uint64_t sectors)
 {
 	s->io.op = op;
 	s->io.flags = 0;
-	s->io.lba = op == BLK_FLUSH ? 0 : s->at;
+	s->io.lba = sectors ? s->at : 0;
 	s->io.nblocks = sectors;
 	s->io.sgl = (struct sgl){};
 	s->io.next = op == BLK_WRITE_ZEROES ? erase_next : NULL;
@@ -265,6 +267,8 @@ static void sanitize_next(struct scsi_sanitize *s)
 		sanitize_over(s, SANITIZE_NONE);
 	else if (s->queue->closing || atomic_load(&s->dev->sanitize_stop))
 		sanitize_end(s, SANITIZE_FAILED);
+	else if (s->crypto)
+		submit(s, BLK_CRYPTO_ERASE, 0);
 	else if (!left || s->volatiles >= VOLATILE_MAX)
 		submit(s, BLK_FLUSH, 0);
 	else
@@ -324,7 +328,7 @@ static bool take_memory(struct scsi_sanitize *s)
 	struct arena *arena = s->queue->arena;
 
 	s->run = ARENA_NONE;
-	if (s->erase)
+	if (s->erase || s->crypto)
 		return true;
 	if (arena->nfree_runs > RUNS_LEFT)
 		s->run = arena_run_get(arena);
@@ -458,19 +462,43 @@ void scsi_sanitize_overwrite(struct scsi_device *dev, struct command *cmd)
 		scsi_fetch_list(cmd, len, overwrite_fetched);
 }
 
+/* Of those without a parameter list; false, with the command ended. */
+static bool no_list_ok(struct command *cmd)
+{
+	if (!cdb_ok(cmd))
+		return false;
+	if (!get_be16(cmd->scsi.cdb + 7))
+		return true;
+	scsi_bad_cdb(cmd, 7, 7);
+	return false;
+}
+
 void scsi_sanitize_erase(struct scsi_device *dev, struct command *cmd)
 {
 	struct scsi_sanitize *s;
 
-	if (!cdb_ok(cmd))
+	if (!no_list_ok(cmd))
 		return;
-	if (get_be16(cmd->scsi.cdb + 7)) {
-		scsi_bad_cdb(cmd, 7, 7);
-		return;
-	}
 	s = sanitize_new(dev, cmd);
 	if (s)
 		s->erase = true;
+	sanitize_begin(s, cmd);
+}
+
+void scsi_sanitize_crypto(struct scsi_device *dev, struct command *cmd)
+{
+	struct scsi_sanitize *s;
+
+	/* As any service action that there is not. */
+	if (!scsi_opcode_offered(dev, cmd->scsi.opcode)) {
+		scsi_bad_cdb(cmd, 1, 4);
+		return;
+	}
+	if (!no_list_ok(cmd))
+		return;
+	s = sanitize_new(dev, cmd);
+	if (s)
+		s->crypto = true;
 	sanitize_begin(s, cmd);
 }
 
@@ -491,12 +519,8 @@ void scsi_sanitize_exit(struct scsi_device *dev, struct command *cmd)
 {
 	struct scsi_sanitize *s;
 
-	if (!cdb_ok(cmd))
+	if (!no_list_ok(cmd))
 		return;
-	if (get_be16(cmd->scsi.cdb + 7)) {
-		scsi_bad_cdb(cmd, 7, 7);
-		return;
-	}
 	if (atomic_load(&dev->sanitize_state) == SANITIZE_NONE) {
 		scsi_good(cmd);
 		return;

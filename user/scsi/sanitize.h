@@ -22,7 +22,7 @@ struct scsi_sanitize {
 	struct message message;			  /* to its own thread */
 	enum scsi_sanitize_state before, outcome; /* the unit's state: as it was, as it ends */
 	/* What is to be done, as it is remembered. */
-	bool erase, invert, unrestricted;
+	bool erase, crypto, invert, unrestricted;
 	unsigned int passes;
 	uint16_t period; /* of the pattern, in bytes */
 	uint8_t pattern[SCSI_SANITIZE_PATTERN_MAX];

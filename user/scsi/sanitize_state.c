@@ -4,8 +4,8 @@
  *
  *	{ "state": "none" }
  *	{ "state": "failed", "unrestricted": false }
- *	{ "state": "runs", "unrestricted": false, "erase": false, "invert": true, "passes": 2,
- *	  "pattern": "00ff" }
+ *	{ "state": "runs", "unrestricted": false, "erase": false, "crypto": false, "invert": true,
+ *	  "passes": 2, "pattern": "00ff" }
  *
  * How far it was is not remembered: what is taken up begins anew, with the first pass.
  */
@@ -27,28 +27,30 @@ json_t *scsi_sanitize_describe(enum scsi_sanitize_state state, const struct scsi
 		return json_pack("{s:s, s:b}", "state", "failed", "unrestricted", s->unrestricted);
 	default:
 		hex_format(s->pattern, s->period, pattern);
-		return json_pack("{s:s, s:b, s:b, s:b, s:i, s:s}", "state", "runs", "unrestricted",
-				 s->unrestricted, "erase", s->erase, "invert", s->invert, "passes",
-				 (int)s->passes, "pattern", pattern);
+		return json_pack("{s:s, s:b, s:b, s:b, s:b, s:i, s:s}", "state", "runs",
+				 "unrestricted", s->unrestricted, "erase", s->erase, "crypto",
+				 s->crypto, "invert", s->invert, "passes", (int)s->passes,
+				 "pattern", pattern);
 	}
 }
 
 static bool load_running(struct scsi_device *dev, const json_t *section)
 {
 	struct scsi_sanitize *s = dev->sanitize_left;
-	int unrestricted, erase, invert, passes;
+	int unrestricted, erase, crypto, invert, passes;
 	const char *pattern;
 	size_t digits;
 
-	if (json_unpack((json_t *)section, "{s:b, s:b, s:b, s:i, s:s%}", "unrestricted",
-			&unrestricted, "erase", &erase, "invert", &invert, "passes", &passes,
-			"pattern", &pattern, &digits) ||
+	if (json_unpack((json_t *)section, "{s:b, s:b, s:b, s:b, s:i, s:s%}", "unrestricted",
+			&unrestricted, "erase", &erase, "crypto", &crypto, "invert", &invert,
+			"passes", &passes, "pattern", &pattern, &digits) ||
 	    passes < 1 || !hex_parse(pattern, digits, s->pattern, sizeof(s->pattern)) ||
-	    (!erase && (!digits || digits / 2 > 1u << dev->block_shift)))
+	    (!erase && !crypto && (!digits || digits / 2 > 1u << dev->block_shift)))
 		return false;
 	s->dev = dev;
 	s->unrestricted = unrestricted;
 	s->erase = erase;
+	s->crypto = crypto;
 	s->invert = invert;
 	s->passes = (unsigned int)passes;
 	s->period = (uint16_t)(digits / 2);

@@ -50,30 +50,39 @@ static void put_descriptor(uint8_t *at, const struct scsi_opcode *entry, bool ti
 		put_timeouts(at + DESCRIPTOR_LEN);
 }
 
-static unsigned int count_opcodes(void)
+/* Those of the unit, `each` bytes apart; NULL: nowhere. Returns how many. */
+static uint32_t put_descriptors(const struct scsi_device *dev, uint8_t *at, uint32_t each,
+				bool timeouts)
 {
-	unsigned int n = 0;
+	uint32_t n = 0;
 
-	for (unsigned int code = 0; code < 256; code++)
-		n += scsi_opcodes[code].n;
+	for (unsigned int code = 0; code < 256; code++) {
+		for (unsigned int i = 0; i < scsi_opcodes[code].n; i++) {
+			const struct scsi_opcode *entry = &scsi_opcodes[code].entries[i];
+
+			if (!scsi_opcode_offered(dev, entry))
+				continue;
+			if (at)
+				put_descriptor(at + n * each, entry, timeouts);
+			n++;
+		}
+	}
 	return n;
 }
 
-static void report_all(struct command *cmd, bool timeouts, uint32_t alloc)
+static void report_all(const struct scsi_device *dev, struct command *cmd, bool timeouts,
+		       uint32_t alloc)
 {
 	uint32_t each = DESCRIPTOR_LEN + (timeouts ? TIMEOUTS_LEN : 0);
-	uint32_t len = 4 + each * count_opcodes();
-	uint8_t *out = calloc(1, len), *at;
+	uint32_t len = 4 + each * put_descriptors(dev, NULL, each, timeouts);
+	uint8_t *out = calloc(1, len);
 
 	if (!out) {
 		scsi_end(cmd, SCSI_BUSY);
 		return;
 	}
 	put_be32(out, len - 4);
-	at = out + 4;
-	for (unsigned int code = 0; code < 256; code++)
-		for (unsigned int i = 0; i < scsi_opcodes[code].n; i++, at += each)
-			put_descriptor(at, &scsi_opcodes[code].entries[i], timeouts);
+	put_descriptors(dev, out + 4, each, timeouts);
 	scsi_return(cmd, out, len, alloc);
 	free(out);
 }
@@ -110,7 +119,7 @@ void scsi_report_opcodes(struct scsi_device *dev, struct command *cmd)
 	bool timeouts = cdb[2] & RCTD, known, actions;
 
 	if (options == REPORT_ALL) {
-		report_all(cmd, timeouts, alloc);
+		report_all(dev, cmd, timeouts, alloc);
 		return;
 	}
 	entry = scsi_opcode_find(asked, &known);
@@ -120,6 +129,8 @@ void scsi_report_opcodes(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, 2, 2);
 		return;
 	}
+	if (entry && !scsi_opcode_offered(dev, entry))
+		entry = NULL;
 	/* An opcode without service actions has the one that is 0. */
 	if (options != REPORT_OPCODE && get_be16(cdb + 4) > (actions ? ACTION_MASK : 0))
 		entry = NULL;
