@@ -2,15 +2,18 @@
 """iSCSI initiators that misbehave: what they do to themselves, they must not do to others."""
 
 import contextlib
+import os
 import select
 import signal
+import socket
+import struct
 import time
 
 import pytest
 
 import iscsi_wire as iscsi
 from iscsi_wire import IscsiTarget
-from lab import SLOW
+from lab import SLOW, wait_until
 
 
 @pytest.fixture
@@ -31,9 +34,12 @@ def flood(hosts, make):
         for sock in ready:
             host, data = left[sock]
             left[sock][1] = data = data or make(host)
-            left[sock][1] = data[sock.send(data):]
-    for sock in left:
-        sock.settimeout(20)
+            try:
+                left[sock][1] = data[sock.send(data):]
+            except ConnectionError:  # it has been given up
+                del left[sock]
+    for host in hosts:
+        host.sock.settimeout(20)
 
 
 def test_who_does_not_listen_keeps_nothing_from_others(target):
@@ -49,30 +55,134 @@ def test_who_does_not_listen_keeps_nothing_from_others(target):
     assert target.stop() == 0
 
 
-def test_who_does_not_read_gives_memory_back(target):
+def gone(host):
+    """The target has ended the connection, whatever is left to read there."""
+    try:
+        host.send(host.nop_bytes())
+    except OSError:
+        return True
+    return False
+
+
+def test_who_does_not_read_keeps_memory_from_nobody(target):
     """Megabytes were asked for and are never taken; bytes that come from there change nothing."""
     deaf = [target.initiator(n, receive=4096) for n in range(8)]
     for host in deaf:
         for _ in range(127):
             host.read(0, 512)
-    with target.initiator(999) as host:
-        stopped, began, itt = False, time.monotonic(), host.read(0, 16)
-        # At first there is memory for a while; then there is none, until they are given up.
-        while time.monotonic() < began + 50:
-            for other in deaf:
-                with contextlib.suppress(OSError):
-                    other.send(other.nop_bytes())
-            if not select.select([host.sock], [], [], 1)[0]:
-                stopped = True
-                continue
-            host.expect(iscsi.DATA_IN, itt)
-            if stopped:
-                break
+    with target.initiator(999, timeout=5 * SLOW) as host:
+        left, until = deaf, time.monotonic() + 60 * SLOW
+        while left:
+            assert time.monotonic() < until, "they are not given up"
             itt = host.read(0, 16)
-        else:
-            raise AssertionError("others never get memory")
+            assert len(host.expect(iscsi.DATA_IN, itt).data) == 16 * 512
+            left = [other for other in left if not gone(other)]
+            select.select([], [], [], 0.1)
     for host in deaf:
         host.close()
+    assert target.stop() == 0
+
+
+def test_who_does_not_send_keeps_memory_from_nobody(target):
+    """Each asks to write more than a worker has memory for, and sends nothing of it."""
+    silent = [target.initiator(n) for n in range(8)]
+    for host in silent:
+        for _ in range(127):
+            host.write(0, 512)
+    data = bytes(512 * 512)
+    with target.initiator(999, timeout=5 * SLOW) as host:
+        for _ in range(20):
+            itt = host.write(0, 512)
+            host.data_out(host.expect(iscsi.R2T, itt), data)
+            assert host.expect(iscsi.RESPONSE, itt).status == iscsi.GOOD
+    for host in silent:
+        host.close()
+    assert target.stop() == 0
+
+
+def test_connections_that_say_nothing(target):
+    """More than there is patience for: the oldest make room, and none stays for long."""
+    before = target.descriptors()
+    mute = [target.socket() for _ in range(1500)]
+    with target.initiator(999, timeout=5 * SLOW) as host:
+        host.logout()
+    workers = min(os.cpu_count(), 8)
+    wait_until(lambda: target.descriptors() < before + 260 * workers, 5, "room")
+    with target.initiator(999, timeout=5 * SLOW) as host:
+        host.logout()
+    wait_until(lambda: target.descriptors() <= before, 20, "their end")
+    for sock in mute:
+        sock.close()
+    assert target.stop() == 0
+
+
+def test_login_that_trickles_in(target):
+    """A byte now and then does not hold the door open."""
+    slow = target.initiator(1, login=False)
+    began = time.monotonic()
+    with contextlib.suppress(OSError):
+        for byte in slow.login_bytes():
+            slow.send(bytes([byte]))
+            if select.select([slow.sock], [], [], 1)[0]:
+                break
+    assert 10 < time.monotonic() - began < 25 * SLOW
+    slow.close()
+    assert target.stop() == 0
+
+
+def reset(host):
+    """The connection ends as if the initiator had crashed."""
+    host.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    host.close()
+
+
+def after_logout(target, number):
+    host = target.initiator(number)
+    host.logout()
+    reset(host)
+
+
+def in_data_out(target, number):
+    host = target.initiator(number)
+    itt = host.write(0, 512)
+    r2t = host.expect(iscsi.R2T, itt)
+    whole = host.pdu(iscsi.DATA_OUT, iscsi.FINAL, 0, itt,
+                     struct.pack(">IIIIII", r2t.ttt, 0, host.exp_statsn, 0, 0, 0), bytes(512 * 512))
+    host.send(whole[:1000 + number * 37 % 200000])
+    reset(host)
+
+
+def in_login(target, number):
+    host = target.initiator(number, login=False)
+    host.send(host.login_bytes()[:number % 200])
+    reset(host)
+
+
+def in_data_in(target, number):
+    host = target.initiator(number, receive=4096)
+    for _ in range(8):
+        host.read(0, 512)
+    reset(host)
+
+
+def without_a_word(target, number):
+    target.initiator(number).close()
+
+
+def test_connections_that_end_in_every_way_leave_nothing(target):
+    kinds = (after_logout, in_data_out, in_login, in_data_in, without_a_word)
+
+    def many(n):
+        for number in range(n):
+            kinds[number % len(kinds)](target, number)
+
+    many(500)
+    with target.initiator(999):  # what ended before it was noticed by now
+        before, memory = target.descriptors(), target.resident()
+    many(3000)
+    with target.initiator(999):
+        wait_until(lambda: target.descriptors() <= before, 10, "no descriptor too many")
+        assert target.resident() < memory + (1 << 20)
     assert target.stop() == 0
 
 

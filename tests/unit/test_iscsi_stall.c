@@ -195,6 +195,29 @@ static void test_data_that_comes_slowly_is_waited_for(void **state)
 	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
 }
 
+/* However much one session asks for, there is some left for the next. */
+static void test_no_session_takes_all_memory(void **state)
+{
+	unsigned int asked = 0;
+
+	host_ready(&rig, &c, 0, NULL);
+	host_ready(&rig, &d, 1, NULL);
+	iscsi_rig_take(&rig, 16);
+	for (unsigned int i = 0; i < 32; i++)
+		host_write(&c, 0, 128, NULL, 0);
+	for (; host_receive(&c, &pdu); asked++) {
+		assert_int_equal(pdu.bhs[0], ISCSI_R2T);
+		r2t = pdu;
+	}
+	assert_in_range(asked, 8, 12);
+	host_read(&d, 0, 128);
+	host_expect(&d, ISCSI_DATA_IN, &pdu);
+	/* Its own go on as they end. */
+	host_data_out(&c, &r2t, 0, 0, data, 64u << 10, true);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	host_expect(&c, ISCSI_R2T, &pdu);
+}
+
 /* Each would take memory for as long as the disk takes. */
 static void test_task_management_that_waits_is_bounded(void **state)
 {
@@ -226,6 +249,7 @@ int main(void)
 		T(test_data_that_is_withheld_ends_the_session),
 		T(test_data_that_trickles_ends_the_session),
 		T(test_data_that_comes_slowly_is_waited_for),
+		T(test_no_session_takes_all_memory),
 		T(test_task_management_that_waits_is_bounded),
 	};
 

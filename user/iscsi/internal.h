@@ -266,8 +266,9 @@ struct iscsi_session {
 	unsigned int ntasks;		       /* not immediate, not answered */
 	unsigned int nimmediate;	       /* immediate, not answered */
 	unsigned int ntmfs;
-	unsigned int nlive; /* tasks and task management that hold on to the session */
-	struct list ready;  /* tasks to execute, in order */
+	struct iscsi_share share; /* of the worker's memory */
+	unsigned int nlive;	  /* tasks and task management that hold on to the session */
+	struct list ready;	  /* tasks to execute, in order */
 	uint32_t last_ttt;
 	bool dispatching;
 

@@ -2,6 +2,11 @@
 /*
  * A worker's memory for data: the runs of its arena. Whoever finds too few waits in line, and gets
  * all it needs at once when its turn comes.
+ *
+ * Memory that is lent comes back when an initiator wants it to: when it sends, or reads. So none
+ * may hold more than three times what is free; but one command each may always have what it needs.
+ * Alone it has three quarters, two have three sevenths each, and who comes next finds some. Whoever
+ * is over its share waits, and those behind pass.
  */
 #ifndef STGT_ISCSI_POOL_H
 #define STGT_ISCSI_POOL_H
@@ -9,8 +14,15 @@
 #include "arena/arena.h"
 #include "base/list.h"
 
+/* What is lent to one session. */
+struct iscsi_share {
+	unsigned int held;   /* runs */
+	struct list waiters; /* which get theirs in order, whoever else passes */
+};
+
 struct iscsi_waiter {
-	struct list link;
+	struct list link, share_link;
+	struct iscsi_share *share;
 	unsigned int runs;
 	uint32_t *into; /* where their addresses go */
 	/* It has them now. */
@@ -24,11 +36,17 @@ struct iscsi_pool {
 };
 
 void iscsi_pool_init(struct iscsi_pool *pool, struct arena *arena);
-/* Takes `n` runs, or none and false: somebody waits already, or there are too few. */
-bool iscsi_pool_take(struct iscsi_pool *pool, uint32_t *runs, unsigned int n);
-/* At the end of the line, after iscsi_pool_take() failed; runs, into and granted are set. */
+void iscsi_share_init(struct iscsi_share *share);
+/*
+ * Takes `n` runs, or none and false: there are too few, somebody waits for that reason already, or
+ * it would be more than the share.
+ */
+bool iscsi_pool_take(struct iscsi_pool *pool, struct iscsi_share *share, uint32_t *runs,
+		     unsigned int n);
+/* At the end of the line, after iscsi_pool_take() failed; all but the links is set. */
 void iscsi_pool_wait(struct iscsi_pool *pool, struct iscsi_waiter *waiter);
 void iscsi_pool_cancel(struct iscsi_pool *pool, struct iscsi_waiter *waiter);
-void iscsi_pool_put(struct iscsi_pool *pool, const uint32_t *runs, unsigned int n);
+void iscsi_pool_put(struct iscsi_pool *pool, struct iscsi_share *share, const uint32_t *runs,
+		    unsigned int n);
 
 #endif

@@ -62,6 +62,7 @@ static struct iscsi_session *session_new(struct iscsi_conn *conn, const struct i
 	list_init(&session->conns);
 	list_init(&session->held);
 	list_init(&session->ready);
+	iscsi_share_init(&session->share);
 	for (unsigned int i = 0; i < ISCSI_TASK_BUCKETS; i++)
 		list_init(&session->tasks[i]);
 	return session;

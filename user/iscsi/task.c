@@ -112,7 +112,7 @@ static void task_free(struct iscsi_task *task)
 
 	iscsi_pool_cancel(&worker->pool, &task->waiter);
 	if (task->reserved)
-		iscsi_pool_put(&worker->pool, task->runs, task->nruns);
+		iscsi_pool_put(&worker->pool, &session->share, task->runs, task->nruns);
 	if (worker->nfree_tasks < SPARE_TASKS) {
 		worker->nfree_tasks++;
 		list_add_head(&worker->free_tasks, &task->bucket);
@@ -190,10 +190,12 @@ bool iscsi_task_reserve(struct iscsi_task *task, void (*granted)(struct iscsi_wa
 	uint32_t memory = scsi_memory(task->session->scsi, &task->cmd);
 
 	task->nruns = (memory + ISCSI_RUN_BYTES - 1) / ISCSI_RUN_BYTES;
-	task->reserved = iscsi_pool_take(&worker->pool, task->runs, task->nruns) || !task->nruns;
+	task->reserved = !task->nruns || iscsi_pool_take(&worker->pool, &task->session->share,
+							 task->runs, task->nruns);
 	if (task->reserved)
 		return true;
 	worker->stats.memory_waits++;
+	task->waiter.share = &task->session->share;
 	task->waiter.runs = task->nruns;
 	task->waiter.into = task->runs;
 	task->waiter.granted = granted;
