@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "cmd.h"
 #include "config/config.h"
 #include "config/iscsi_words.h"
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define CHAP_LINE (2 * (ISCSI_SECRET_MAX + 2))
 
@@ -120,8 +122,8 @@ static int read_allow(void *to, const char *list, struct error *err)
 	return ret;
 }
 
-static int read_account(FILE *file, const char *path, struct iscsi_account *account,
-			struct error *err)
+static int read_account(FILE *file, const char *path, unsigned int number,
+			struct iscsi_account *account, struct error *err)
 {
 	char line[CHAP_LINE], *name, *secret, *save = NULL;
 
@@ -134,6 +136,8 @@ static int read_account(FILE *file, const char *path, struct iscsi_account *acco
 		return error_set(err, EINVAL, "%s: each line is NAME SECRET", path);
 	strcpy(account->name, name);
 	strcpy(account->secret, secret);
+	if (strlen(secret) < ISCSI_SECRET_MIN)
+		log_warning("%s:%u: " CONFIG_SECRET_SHORT, path, number);
 	return 0;
 }
 
@@ -141,6 +145,7 @@ static int read_account(FILE *file, const char *path, struct iscsi_account *acco
 static int read_chap(void *to, const char *path, struct error *err)
 {
 	struct serve_target *target = current_target(to, err);
+	struct stat st;
 	FILE *file;
 	int ret;
 
@@ -149,9 +154,11 @@ static int read_chap(void *to, const char *path, struct error *err)
 	file = fopen(path, "re");
 	if (!file)
 		return error_set(err, EINVAL, "%s: %s", path, strerror(errno));
-	ret = read_account(file, path, &target->auth.initiator, err);
+	if (!fstat(fileno(file), &st))
+		config_secret_mode_warn(path, st.st_mode);
+	ret = read_account(file, path, 1, &target->auth.initiator, err);
 	if (!ret)
-		ret = read_account(file, path, &target->auth.target, err);
+		ret = read_account(file, path, 2, &target->auth.target, err);
 	fclose(file);
 	if (!ret && !*target->auth.initiator.name)
 		return error_set(err, EINVAL, "%s: each line is NAME SECRET", path);

@@ -93,6 +93,7 @@ def test_some_units_for_some(serve, tools):
 def test_chap(serve, tools, lab):
     secrets = lab.path / "chap"
     secrets.write_text("joe secretsecret1\ndisks othersecret12\n")
+    secrets.chmod(0o600)
     target = serve(*one("ram:8M", "--chap", secrets))
     joe, mutual = "joe%secretsecret1@", "?target_user=disks&target_password="
     assert tools.inquiry(url(account=joe)) is None
@@ -104,6 +105,16 @@ def test_chap(serve, tools, lab):
         assert refusals(target)[-1].endswith("it did not prove who it is")
     assert len(refusals(target)) == 4
     assert "secret" not in target.output()
+
+
+def test_chap_file_that_is_careless(serve, lab):
+    secrets = lab.path / "chap"
+    secrets.write_text("joe secretsecret1\ndisks short\n")
+    secrets.chmod(0o644)
+    output = serve(*one("ram:8M", "--chap", secrets)).output()
+    assert f"{secrets}: everybody can read the secrets in it: chmod o= it" in output
+    assert f"{secrets}:2: a secret of fewer than 12 characters" in output
+    assert f"{secrets}:1:" not in output
 
 
 # ---- where -----------------------------------------------------------------------------------

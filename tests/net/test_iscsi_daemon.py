@@ -178,6 +178,45 @@ def test_file_with_a_secret_that_everybody_can_read(daemon, config):
     assert f"{daemon.file}: everybody can read the secrets in it" in daemon.output()
 
 
+def test_secret_that_is_too_short(daemon, config, lab):
+    """Taken, and warned of with its line, wherever it stands."""
+    short = "fewer than 12 characters"
+    config["iscsi"][0]["chap"] = {"user": "joe", "secret": "elevenchars"}
+    reload(daemon, config)
+    assert re.search(rf":1: iscsi\[0\].chap.secret: .*{short}", daemon.output())
+    assert "elevenchars" not in daemon.output()
+    secret = lab.path / "secret"
+    secret.write_text("short\n")
+    secret.chmod(0o600)
+    config["discovery_chap"] = {"user": "jim", "secret_file": str(secret)}
+    config["iscsi"][0]["chap"] = {"user": "joe", "secret": "twelve chars"}
+    daemon.configure(config)
+    before = len(daemon.output())
+    daemon.control("reload")
+    assert daemon.output()[before:].count(short) == 1
+    assert f":1: discovery_chap.secret_file: a secret of {short}" in daemon.output()
+
+
+def test_secret_that_changes_is_for_new_logins(daemon, config, netns, initiator, tools):
+    before = sessions(daemon)
+    config["iscsi"][0]["chap"] = {"user": "joe", "secret": "secretsecret1"}
+    reload(daemon, config)
+    initiator.write(0, pattern(0, 1, salt=3))
+    assert sessions(daemon) == before
+    assert tools.inquiry(url()) is not None
+    assert tools.inquiry(url(account="joe%secretsecret1@")) is None
+
+
+def test_target_with_another_alias_is_another(daemon, config, initiator, netns):
+    (before,) = sessions(daemon)
+    config["iscsi"][0]["alias"] = "disks"
+    reload(daemon, config)
+    with inside(netns):  # it is asked to log out, and comes back
+        wait_until(lambda: before not in sessions(daemon), 10, "the old session's end")
+        initiator.write(0, pattern(0, 1, salt=4))
+    assert before not in sessions(daemon)
+
+
 # ---- by hand -----------------------------------------------------------------------------------
 
 

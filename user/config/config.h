@@ -150,6 +150,11 @@ int config_load(const char *path, struct config **config, char **problems, struc
 int config_parse(const char *text, size_t len, const char *name, struct config **config,
 		 char **problems, struct error *err);
 
+/* Warns when everybody can read a file that has secrets in it. */
+void config_secret_mode_warn(const char *path, mode_t mode);
+#define CONFIG_SECRET_SHORT \
+	"a secret of fewer than 12 characters can be guessed; many initiators refuse it"
+
 /*
  * Everything that is wrong with the sense of it: disks that are missing or named twice, stores with
  * two writers, addresses taken twice, exports that admit nobody, and so on. As config_parse()

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "config/convert.h"
 
 #include <errno.h>
@@ -149,11 +148,13 @@ int config_load(const char *path, struct config **config, char **problems, struc
 	ret = config_parse(text, (size_t)len, path, config, problems, err);
 	if (ret)
 		return ret;
-	if (config_has_secret(*config) && st.st_mode & S_IROTH)
-		log_warning("%s: everybody can read the secrets in it: chmod o= it", path);
+	if (config_has_secret(*config))
+		config_secret_mode_warn(path, st.st_mode);
 	ret = load_secrets(*config, problems, err);
 	if (ret)
 		config_free(*config);
+	else
+		config_secrets_weigh(*config);
 	return ret;
 }
 

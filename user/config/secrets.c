@@ -12,6 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+void config_secret_mode_warn(const char *path, mode_t mode)
+{
+	if (mode & S_IROTH)
+		log_warning("%s: everybody can read the secrets in it: chmod o= it", path);
+}
+
 /* The first line; with what is wrong when there is none. */
 static const char *read_secret(const char *path, char secret[ISCSI_SECRET_MAX + 2])
 {
@@ -33,8 +39,7 @@ static const char *read_secret(const char *path, char secret[ISCSI_SECRET_MAX + 
 		return "there is no secret in it";
 	if (strlen(secret) > ISCSI_SECRET_MAX)
 		return "its first line is longer than 255 characters";
-	if (st.st_mode & S_IROTH)
-		log_warning("%s: everybody can read the secret in it: chmod o= it", path);
+	config_secret_mode_warn(path, st.st_mode);
 	return NULL;
 }
 
@@ -75,6 +80,40 @@ int config_secrets_load(struct config *config, struct config_problems *problems)
 					   problems);
 	}
 	return ret;
+}
+
+/* ---- short ones -------------------------------------------------------------------------- */
+
+static void weigh_account(const struct config_account *account, int i, const char *of,
+			  struct config_problems *weak)
+{
+	const char *key = account->secret_file ? "secret_file" : "secret";
+	char field[sizeof("discovery_chap.mutual.secret_file")];
+
+	if (!account->secret || strlen(account->secret) >= ISCSI_SECRET_MIN)
+		return;
+	snprintf(field, sizeof(field), "%s.%s", of, key);
+	config_problem_add(weak, i < 0 ? FIELD_TOP(field) : FIELD_OF("iscsi", i, field),
+			   CONFIG_SECRET_SHORT);
+}
+
+void config_secrets_weigh(const struct config *config)
+{
+	struct config_problems *weak = malloc(sizeof(*weak));
+
+	if (!weak)
+		return;
+	config_problems_init(weak, config->lines);
+	weigh_account(&config->discovery_chap.initiator, -1, "discovery_chap", weak);
+	weigh_account(&config->discovery_chap.target, -1, "discovery_chap.mutual", weak);
+	for (unsigned int i = 0; i < config->niscsi; i++) {
+		weigh_account(&config->iscsi[i].chap.initiator, (int)i, "chap", weak);
+		weigh_account(&config->iscsi[i].chap.target, (int)i, "chap.mutual", weak);
+	}
+	for (unsigned int i = 0; i < weak->count; i++)
+		log_warning("%s", weak->list[i].text);
+	config_problems_fini(weak);
+	free(weak);
 }
 
 static bool chap_has_secret(const struct config_chap *chap)

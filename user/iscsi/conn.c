@@ -9,7 +9,8 @@
 #include <string.h>
 #include <syslog.h>
 
-#define LINGER_NS 5000000000ull /* for what is still to be sent */
+#define LOGIN_NS  15000000000ull /* from accept() to the full feature phase */
+#define LINGER_NS 5000000000ull	 /* for what is still to be sent */
 
 static void conn_make_room(struct iscsi_worker *worker)
 {
@@ -60,7 +61,7 @@ int iscsi_conn_open(const struct iscsi_conn_config *config, uint64_t now_ns,
 	}
 	iscsi_worker_enter(worker, conn);
 	worker->stats.conns++;
-	conn->drop_at = now_ns + settings.login_timeout_ns;
+	conn->drop_at = now_ns + LOGIN_NS;
 	iscsi_worker_due_by(worker, conn->drop_at);
 	*out = conn;
 	return 0;

@@ -19,6 +19,7 @@
 #include "scsi/scsi.h"
 
 #define ISCSI_NAME_MAX	 223u /* bytes of an initiator's or target's name (RFC 7143 4.2.7.1) */
+#define ISCSI_SECRET_MIN 12u  /* RFC 7143 9.2.1: 96 bits */
 #define ISCSI_SECRET_MAX 255u
 #define ISCSI_PORTAL_MAX 64u /* "[IPv6]:PORT" and its NUL */
 #define ISCSI_RUN_FRAMES 16u /* of the worker's arena: runs of 64 KiB */
@@ -38,7 +39,7 @@ bool iscsi_name_match(const char *pattern, const char *name);
 
 struct iscsi_account {
 	char name[ISCSI_SECRET_MAX + 1];
-	char secret[ISCSI_SECRET_MAX + 1]; /* 12 bytes at least is what initiators insist on */
+	char secret[ISCSI_SECRET_MAX + 1]; /* ISCSI_SECRET_MIN at least, or initiators refuse it */
 };
 
 /* CHAP. Without a name of the initiator none is asked for. */
@@ -71,9 +72,8 @@ struct iscsi_settings {
 	bool immediate_data;	   /* data in the PDU of its command */
 	bool header_digest;	   /* insist on CRC32C; else the initiator chooses */
 	bool data_digest;
-	uint64_t login_timeout_ns; /* from accept() to the full feature phase */
-	uint64_t nop_interval_ns;  /* silence after which we ask; 0: never */
-	uint64_t nop_timeout_ns;   /* silence after that which ends the connection */
+	uint64_t nop_interval_ns; /* silence after which we ask; 0: never */
+	uint64_t nop_timeout_ns;  /* silence after that which ends the connection */
 };
 
 #define ISCSI_QUEUE_MAX 256u

@@ -95,7 +95,6 @@ void iscsi_settings_default(struct iscsi_settings *settings)
 		.queue_depth = 128,
 		.initial_r2t = true,
 		.immediate_data = true,
-		.login_timeout_ns = 15000000000ull,
 		.nop_interval_ns = 15000000000ull,
 		.nop_timeout_ns = 15000000000ull,
 	};
