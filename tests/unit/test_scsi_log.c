@@ -55,12 +55,12 @@ static void test_what_there_is(void **state)
 {
 	struct fixture_scsi_answer a = sense(0x40, 0, 0);
 
-	assert_int_equal(a.len, 8);
-	assert_memory_equal(a.data, "\x80\0\0\x04\0\x02\x03\x2f", 8);
-	for (unsigned int i = 0; i < 4; i++)
-		assert_int_equal(sense(0x40 | "\0\x02\x03\x2f"[i], 0, 0).status, SCSI_GOOD);
+	assert_int_equal(a.len, 9);
+	assert_memory_equal(a.data, "\x80\0\0\x05\0\x02\x03\x10\x2f", 9);
+	for (unsigned int i = 0; i < 5; i++)
+		assert_int_equal(sense(0x40 | "\0\x02\x03\x10\x2f"[i], 0, 0).status, SCSI_GOOD);
 	a = sense(0x40, 0xff, 0);
-	assert_memory_equal(a.data, "\xc0\xff\0\x0a\0\0\0\xff\x02\0\x03\0\x2f\0", 14);
+	assert_memory_equal(a.data, "\xc0\xff\0\x0c\0\0\0\xff\x02\0\x03\0\x10\0\x2f\0", 16);
 	a = sense(0x6f, 0, 0);
 	assert_memory_equal(a.data, "\xaf\0\0\x07\0\0\x03\x03\0\0\xff", 11);
 }

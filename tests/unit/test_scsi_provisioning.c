@@ -288,7 +288,7 @@ static void test_room_in_the_log(void **state)
 				       0,    0, 0, 2,  3, 8, 0, 0, 0, 1, 1,    0,    0, 0};
 	struct fixture_scsi_answer a = log_page(0, 0);
 
-	assert_memory_equal(a.data, "\x80\0\0\x05\0\x02\x03\x0c\x2f", 9);
+	assert_memory_equal(a.data, "\x80\0\0\x06\0\x02\x03\x0c\x10\x2f", 10);
 	/* Sets of 2048 blocks of 512 bytes. */
 	assert_int_equal(vpd(0xb2).data[4], 11);
 	a = log_page(0x0c, 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "scsi/device.h"
 
+#include "base/clock.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -18,6 +19,7 @@ int scsi_device_open(const struct scsi_device_config *config, struct scsi_device
 		return error_set(err, ENOMEM, "out of memory");
 	dev->lu = config->lu;
 	dev->state = config->state;
+	dev->since_ns = clock_now_ns();
 	dev->block_shift = config->logical_block == 512 ? 9 : 12;
 	dev->removable = config->removable;
 	dev->thin = config->thin && config->lu->disk->can_unmap;

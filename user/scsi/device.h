@@ -90,6 +90,15 @@ struct scsi_it_l {
 struct scsi_reservations; /* reserve.c: persistent registrations and RESERVE(6), (10) */
 struct scsi_modes;	  /* mode.h: the mode pages' values */
 
+/* One that has ended: SPC-5 7.3.20. */
+struct scsi_self_test {
+	uint8_t code, result;
+	uint16_t hours; /* since the unit was opened */
+	uint64_t lba;	/* that could not be read; all ones: all could */
+};
+
+#define SCSI_SELF_TESTS 20u /* that the log keeps */
+
 struct scsi_device {
 	struct lu *lu;
 	struct state *state;
@@ -106,8 +115,11 @@ struct scsi_device {
 	struct list shown;	 /* struct scsi_lun of every target port that shows it */
 	struct scsi_reservations *reservations;
 	struct scsi_modes *modes;
-	bool changing;	     /* a command changes what is remembered: changes.c */
-	struct list changes; /* commands that wait for their turn to */
+	struct scsi_self_test self_tests[SCSI_SELF_TESTS];
+	unsigned int nself_tests; /* that ever were: the next one's place */
+	uint64_t since_ns;	  /* when it was opened; constant */
+	bool changing;		  /* a command changes what is remembered: changes.c */
+	struct list changes;	  /* commands that wait for their turn to */
 
 	_Atomic uint64_t conflicts;		    /* commands that a reservation refused */
 	_Atomic uint64_t read_errors, write_errors; /* of the medium: log.c */
@@ -391,6 +403,12 @@ bool scsi_sanitize_tells(struct scsi_device *dev, struct scsi_sense *sense);
 bool scsi_sanitizing(const struct scsi_device *dev);
 /* With what the state says: before anybody looks at the unit. */
 int scsi_sanitize_load(struct scsi_device *dev, struct error *err);
+
+/* ---- diagnose.c ---- */
+
+void scsi_send_diagnostic(struct scsi_device *dev, struct command *cmd);
+void scsi_receive_diagnostic(struct scsi_device *dev, struct command *cmd);
+uint64_t scsi_diagnose_memory(const struct scsi_device *dev, const struct command *cmd);
 
 /* ---- inquiry.c, vpd.c, luns.c ---- */
 

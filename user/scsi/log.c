@@ -22,17 +22,21 @@
 #define USED_COUNT	  0x0002
 #define SCOPE_UNIT	  0x01
 #define SCOPE_SHARED	  0x02
-#define LONGEST		  64u
+#define SELF_TEST_LEN	  16u
+#define CODE_SHIFT	  5
+#define LONGEST		  (4u + SCSI_SELF_TESTS * (4u + SELF_TEST_LEN))
 
 enum page {
 	SUPPORTED = 0x00,
 	WRITE_ERRORS = 0x02,
 	READ_ERRORS = 0x03,
 	PROVISIONING = 0x0c,
+	SELF_TESTS = 0x10,
 	EXCEPTIONS = 0x2f,
 };
 
-static const uint8_t pages[] = {SUPPORTED, WRITE_ERRORS, READ_ERRORS, PROVISIONING, EXCEPTIONS};
+static const uint8_t pages[] = {SUPPORTED,    WRITE_ERRORS, READ_ERRORS,
+				PROVISIONING, SELF_TESTS,   EXCEPTIONS};
 
 #define NPAGES sizeof(pages)
 
@@ -99,6 +103,39 @@ static uint32_t put_provisioning(const struct scsi_device *dev, uint16_t pointer
 	return (uint32_t)(at - out);
 }
 
+/* SPC-5 7.3.20: the results of self-tests, the latest first; all zeroes where there was none. */
+static uint8_t *put_self_test(const struct scsi_self_test *test, uint16_t code, uint8_t *out)
+{
+	out = put_parameter(out, code, BINARY_LIST, SELF_TEST_LEN);
+	if (test) {
+		out[0] = (uint8_t)(test->code << CODE_SHIFT | test->result);
+		put_be16(out + 2, test->hours);
+		put_be64(out + 4, test->lba);
+		out[12] = test->result ? SCSI_KEY_MEDIUM_ERROR : 0;
+		put_be16(out + 13, test->result ? SCSI_ASC_READ_ERROR : 0);
+	}
+	return out + SELF_TEST_LEN;
+}
+
+/* Those from `pointer` on; *code is the last one's number. */
+static uint32_t put_self_tests(struct scsi_device *dev, uint16_t pointer, uint8_t *out,
+			       uint16_t *code)
+{
+	uint8_t *at = out;
+
+	pthread_mutex_lock(&dev->lock);
+	for (uint16_t i = pointer > 1 ? pointer : 1; i <= SCSI_SELF_TESTS; i++) {
+		unsigned int n = dev->nself_tests - i;
+
+		at = put_self_test(i <= dev->nself_tests ? &dev->self_tests[n % SCSI_SELF_TESTS]
+							 : NULL,
+				   i, at);
+	}
+	pthread_mutex_unlock(&dev->lock);
+	*code = SCSI_SELF_TESTS;
+	return (uint32_t)(at - out);
+}
+
 /* The page's one parameter; *code is its number. */
 static uint32_t put_page(struct scsi_device *dev, enum page page, bool defaults, uint8_t *out,
 			 uint16_t *code)
@@ -131,6 +168,8 @@ static uint32_t put_parameters(struct scsi_device *dev, const uint8_t *cdb, uint
 		return put_supported(dev, cdb[3], out);
 	if (page == PROVISIONING)
 		return put_provisioning(dev, get_be16(cdb + 5), out, last);
+	if (page == SELF_TESTS)
+		return put_self_tests(dev, get_be16(cdb + 5), out, last);
 	return put_page(dev, page, cdb[2] >> 6 & DEFAULTS, out, last);
 }
 
