@@ -739,20 +739,21 @@ static void test_report(void **state)
 	uint8_t list[28 + 36] = {[15] = 0xa, [20] = SPEC_I_PT, [27] = 36, 0x45, 0, 0, 32};
 
 	assert_report("{\"type\": \"none\", \"reserved_by\": null, \"registrations\": [],"
-		      " \"conflicts\": 0}");
+		      " \"aptpl\": false, \"conflicts\": 0}");
 	strcpy((char *)list + 32, "iqn.2026-11.x:y,i,0x123456");
 	assert_int_equal(out_list(0, REGISTER, 0, list, sizeof(list)).status, SCSI_GOOD);
 	assert_int_equal(out(0, RESERVE, 5, 0xa, 0, 0).status, SCSI_GOOD);
 	assert_int_equal(write_by(1), SCSI_RESERVATION_CONFLICT);
-	assert_report("{\"type\": \"write exclusive, registrants only\", \"reserved_by\": null,"
-		      " \"registrations\": [{\"initiator\": \"a\", \"port\": 1,"
-		      " \"key\": \"0x000000000000000a\", \"holder\": true},"
-		      " {\"initiator\": \"iqn.2026-11.x:y\", \"port\": 1,"
-		      " \"key\": \"0x000000000000000a\", \"holder\": false}], \"conflicts\": 1}");
+	assert_report(
+		"{\"type\": \"write exclusive, registrants only\", \"reserved_by\": null,"
+		" \"registrations\": [{\"initiator\": \"a\", \"port\": 1,"
+		" \"key\": \"0x000000000000000a\", \"holder\": true},"
+		" {\"initiator\": \"iqn.2026-11.x:y\", \"port\": 1,"
+		" \"key\": \"0x000000000000000a\", \"holder\": false}], \"aptpl\": false, \"conflicts\": 1}");
 	assert_int_equal(out(0, CLEAR, 0, 0xa, 0, 0).status, SCSI_GOOD);
 	assert_int_equal(six(1, 0x16), SCSI_GOOD);
 	assert_report("{\"type\": \"RESERVE\", \"reserved_by\": \"b\", \"registrations\": [],"
-		      " \"conflicts\": 1}");
+		      " \"aptpl\": false, \"conflicts\": 1}");
 }
 
 #define TEST(name)	    cmocka_unit_test_setup_teardown(name, setup, teardown)
