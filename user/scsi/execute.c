@@ -58,11 +58,44 @@ void scsi_good(struct command *cmd)
 	scsi_flush(scsi_device_of(cmd), cmd, late_flushed);
 }
 
+/* Where the CDB says how long the data-out is: its last field, of at most four bytes. */
+static uint16_t length_field(const struct scsi_opcode *opcode)
+{
+	uint16_t last = opcode->cdb_len - 2, first;
+
+	while (last > 1 && !opcode->usage[last])
+		last--;
+	for (first = last; first > 1 && last - first < 3 && opcode->usage[first - 1] == 0xff;)
+		first--;
+	return first;
+}
+
+/* What some codes are about is one field of the CDB, whoever says them (SPC-5 4.5.2.4.2). */
+static void point_at_field(const struct command *cmd, struct scsi_sense *sense)
+{
+	const struct scsi_opcode *opcode = cmd->scsi.opcode;
+
+	if (sense->key != SCSI_KEY_ILLEGAL_REQUEST || sense->has_field)
+		return;
+	sense->has_field = true;
+	sense->in_list = false;
+	sense->bit = 7;
+	if (sense->asc == SCSI_ASC_OPCODE)
+		sense->field = 0;
+	else if (sense->asc == SCSI_ASC_SAVING_NOT_SUPPORTED)
+		sense->field = 2;
+	else if (sense->asc == SCSI_ASC_LIST_LENGTH && opcode)
+		sense->field = length_field(opcode);
+	else
+		sense->has_field = false;
+}
+
 void scsi_fail(struct command *cmd, struct scsi_sense sense)
 {
 	struct scsi_it_l *it_l = cmd->scsi.it_l;
 	bool descriptor = it_l && atomic_load(&it_l->dev->descriptor_sense);
 
+	point_at_field(cmd, &sense);
 	cmd->scsi.sense_len = scsi_sense_format(&sense, descriptor, cmd->scsi.sense);
 	scsi_end(cmd, SCSI_CHECK_CONDITION);
 }
