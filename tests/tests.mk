@@ -99,7 +99,8 @@ fuzz: $(FUZZERS)
 
 # ---- benchmark: load generator and echo, over the target's own AF_XDP sockets; the engine alone --
 
-BENCH := $(B)/bench/aoe_load $(B)/bench/aoe_echo $(B)/bench/aoe_engine $(B)/bench/iscsi_load
+BENCH := $(B)/bench/aoe_load $(B)/bench/aoe_echo $(B)/bench/aoe_engine $(B)/bench/iscsi_load \
+	$(B)/bench/cipher_speed
 BENCH_LIBS := $(patsubst %,$(B)/lib/%.a,initiator xdp arena tap base)
 
 $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c vmlinux.h
@@ -118,6 +119,11 @@ $(B)/bench/aoe_engine: $(B)/tests/bench/aoe_engine.o $(TEST_SUPPORT) $(links_aoe
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group \
 		$(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+$(B)/bench/cipher_speed: $(B)/tests/bench/cipher_speed.o $(links_blk:%=$(B)/lib/%.a)
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(B)/bench/iscsi_load: PKGS += libiscsi
 $(B)/bench/iscsi_load: $(B)/tests/bench/iscsi_load.o $(B)/lib/base.a
@@ -139,3 +145,4 @@ bench: bootstrap
 		build/plain/stgt-xdp build/plain/bench/aoe_engine
 	@$(PYTHON) tests/bench/run $(BENCH_ARGS)
 	@$(PYTHON) tests/bench/iscsi.py $(BENCH_ARGS)
+	@$(B)/bench/cipher_speed
