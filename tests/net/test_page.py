@@ -136,6 +136,26 @@ def test_sessions_where_there_are_targets(show):
     assert 'id="iscsi" hidden' in show(status(), lambda n: stats()).source
 
 
+def test_units_and_who_has_reserved_them(show):
+    name = "iqn.2026-11.a:disks"
+    held = {"type": "write exclusive", "reserved_by": None,
+            "registrations": [{"initiator": "iqn.2026-11.a:one", "holder": True},
+                              {"initiator": "iqn.2026-11.a:two", "holder": False}]}
+    luns = [{"lun": 0, "disk": "vol0", "reservation": held}, {"lun": 7, "disk": "vol7"}]
+
+    def told(n):
+        ops = {"read": {"count": 1000 * n, "errors": 0, "bytes": 4096000 * n, "buckets": [1000 * n]}}
+        return {**stats(), "iscsi": {"targets": [{"name": name, "luns": [
+            {"lun": 7, "initiators": [{"name": "iqn.2026-11.a:one", "ops": ops}]}]}]}}
+
+    page = show({**status(), "iscsi": [{"name": name, "portals": [], "luns": luns}]}, told)
+    rows = page.rows("units")
+    assert [row[:4] for row in rows] == [[name, "7", "vol7", "–"], [name, "0", "vol0", "iqn.2026-11.a:one"]]
+    assert rows[0][4] not in ("0", "–") and rows[1][4] in ("0", "–")
+    assert highest(page, "requests") >= 1000
+    assert 'id="luns" hidden' in show(status(), lambda n: stats()).source
+
+
 def test_nothing_is_served(show):
     page = show({**status(), "interfaces": []}, lambda n: {"latency_bounds_us": BOUNDS, "interfaces": []})
     assert 'class="live"' in page.source
