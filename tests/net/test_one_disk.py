@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A disk exported through AoE and iSCSI at once is one disk: what each does, the other sees."""
 
+import os
 import socket
 import struct
 
@@ -10,13 +11,14 @@ import aoe
 import iscsi_wire
 from daemon import Daemon
 from iscsi import IQN
-from lab import inside, pattern
+from lab import inside, pattern, wait_until
 from scsi import Scsi
 
 SIZE = 8 << 20
 KEY = 0x5347
 WRITE_EXCLUSIVE, EXCLUSIVE_ACCESS = 1, 3
 REGISTER, RESERVE, RELEASE = 0, 1, 2
+SANITIZE_IN_PROGRESS = 0x041b
 READ_CAPACITY = bytes([0x25]) + bytes(9)
 
 
@@ -30,14 +32,28 @@ class Host(Scsi):
         return int.from_bytes(data[:4], "big") + 1 if status == 0 else None
 
 
-@pytest.fixture
-def disk(pair):
-    config = {"disks": [{"name": "vol0", "file": str(pair.lab.disk(size=SIZE))}],
+def serve(pair, **disk):
+    config = {"disks": [{"name": "vol0", **disk}],
               "interfaces": [{"name": pair.port}],
               "aoe": [{"interface": pair.port, "address": "7.1", "disk": "vol0", "allow": ["any"]}],
               "iscsi": [{"name": IQN, "portals": ["127.0.0.1:3260"], "allow": ["any"],
                          "luns": [{"lun": 0, "disk": "vol0"}]}]}
     return Daemon(pair.lab, pair.storage, config)
+
+
+def connect(pair):
+    """A session past its first unit attention, whatever state the unit is in."""
+    with inside(pair.storage):
+        sock = socket.create_connection(("127.0.0.1", 3260), timeout=20)
+    initiator = Host(sock)
+    initiator.login(target=IQN)
+    initiator.run(bytes(6))
+    return initiator
+
+
+@pytest.fixture
+def disk(pair):
+    return serve(pair, file=str(pair.lab.disk(size=SIZE)))
 
 
 @pytest.fixture
@@ -47,11 +63,7 @@ def ata(pair, disk):
 
 @pytest.fixture
 def scsi(pair, disk):
-    with inside(pair.storage):
-        sock = socket.create_connection(("127.0.0.1", 3260), timeout=20)
-    with Host(sock) as initiator:
-        initiator.login(target=IQN)
-        initiator.ready()
+    with connect(pair) as initiator:
         yield initiator
 
 
@@ -110,3 +122,53 @@ def test_both_see_a_disk_grow(disk, ata, scsi):
     assert ata.size() == 2 * SIZE // 512
     scsi.write_blocks(2 * SIZE // 512 - 1, b"e" * 512)
     assert ata.read(2 * SIZE // 512 - 1, 1) == b"e" * 512
+
+
+# ---- SANITIZE and kill -9 --------------------------------------------------------------------
+
+
+def overwrite(pair, byte):
+    """Begins it."""
+    with connect(pair) as scsi:
+        status, _ = scsi.run(bytes([0x48, 0x81, 0, 0, 0, 0, 0, 0, 5, 0]), bytes([1, 0, 0, 1, byte]))
+        assert status == iscsi_wire.GOOD
+
+
+def readiness(pair):
+    """None, or why the unit is not ready: an additional sense code."""
+    with connect(pair) as scsi:
+        status, _ = scsi.run(bytes(6))
+        return None if status == iscsi_wire.GOOD else int.from_bytes(scsi.sense[12:14], "big")
+
+
+def test_a_sanitize_is_done_again_after_a_kill(pair):
+    image = pair.lab.disk(256 << 20, fill=False)
+    disk = serve(pair, file=str(image))
+    overwrite(pair, 0x5a)
+    disk.kill()
+    with image.open("rb") as file:
+        file.seek(-4096, os.SEEK_END)
+        assert file.read() == bytes(4096)
+    disk.start()
+    assert "a SANITIZE that did not end is done again" in disk.output()
+    wait_until(lambda: readiness(pair) is None, 60, "the end")
+    piece = b"\x5a" * (1 << 20)
+    with image.open("rb") as file:
+        assert all(got == piece for got in iter(lambda: file.read(len(piece)), b""))
+    # Once, and not at every start from now on.
+    pair.client().write(0, b"new" + bytes(509))
+    disk.kill()
+    disk.start()
+    assert readiness(pair) is None
+    assert pair.client().read(0, 1) == b"new" + bytes(509)
+
+
+def test_nobody_is_served_before_the_sanitize_has_ended(pair):
+    disk = serve(pair, null="1TiB")
+    overwrite(pair, 0)
+    for _ in range(3):
+        assert readiness(pair) == SANITIZE_IN_PROGRESS
+        assert refused(pair.client().ata(aoe.READ_EXT, 0, 1, aflags=aoe.AFLAG_LBA48))
+        disk.kill()
+        disk.start()
+    disk.stop()

@@ -89,6 +89,10 @@ static const struct {
 	{DISKS, T("allow: [any/ro], " LUNS ", " CHAP),
 	 "target " IQN ": add on 0.0.0.0:3260, LUN 0 a, LUN 7 b, allow any/ro, CHAP as joe\n"},
 	{T("allow: [any], " LUNS), DISKS, "target " IQN ": remove\n"},
+	/* What a unit remembers holds for AoE from the first moment. */
+	{DISKS FACES, T("allow: [any], " LUNS) FACES AOE EXPORT,
+	 "target " IQN ": add on 0.0.0.0:3260, LUN 0 a, LUN 7 b, allow any\n"
+	 "export 7.1: add a on e1, allow any\n"},
 	{T("allow: [any], " LUNS),
 	 T("allow: [\"iqn.1:*/lun=0\", any], portals: [192.0.2.1], luns: [{ lun: 1, disk: b }, "
 	   "{ lun: 0, disk: a, ro: on }]"),

@@ -248,10 +248,11 @@ enum config_step_kind {
 	CONFIG_KEEP_DISK, /* a file has more than that: nothing to do, as none is ever shrunk */
 	/* Serves no export yet: those that stay follow as CONFIG_EXPORT_INTERFACES. */
 	CONFIG_ADD_INTERFACE,
-	CONFIG_ADD_EXPORT, /* on all its interfaces, with its list, enabled or not */
-	CONFIG_SET_ALUA,   /* of a target port group; without `wanted` to what is usual */
+	CONFIG_SET_ALUA, /* of a target port group; without `wanted` to what is usual */
+	/* Before exports: what a unit remembers may shut AoE's initiators out of its disk. */
 	CONFIG_ADD_TARGET, /* with all that it has */
 	CONFIG_ADD_LUN,
+	CONFIG_ADD_EXPORT, /* on all its interfaces, with its list, enabled or not */
 	/* Serve it on the wanted interfaces, and no others; where it is served already stays. */
 	CONFIG_EXPORT_INTERFACES,
 	CONFIG_EXPORT_ACL,

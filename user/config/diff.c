@@ -312,6 +312,10 @@ static int add_what_comes(struct differ *differ)
 	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++)
 		if (!interface_stays(differ, wanted->interfaces[i].name))
 			ret = add_step(differ, CONFIG_ADD_INTERFACE, NULL, &wanted->interfaces[i]);
+	if (!ret)
+		ret = change_alua(differ);
+	if (!ret)
+		ret = add_targets(differ);
 	for (unsigned int i = 0; i < wanted->naoe && !ret; i++) {
 		const struct config_aoe *aoe = &wanted->aoe[i];
 
@@ -403,10 +407,6 @@ static int gather(struct differ *differ)
 
 	if (!ret)
 		ret = add_what_comes(differ);
-	if (!ret)
-		ret = change_alua(differ);
-	if (!ret)
-		ret = add_targets(differ);
 	if (!ret)
 		ret = change_exports(differ, CONFIG_EXPORT_INTERFACES);
 	if (!ret)
