@@ -157,6 +157,13 @@ static void test_residuals(void **state)
 	assert_int_equal(a.wanted, 1024);
 	assert_memory_equal(fs.disk->data + 8 * 512, data, 512);
 	assert_int_equal(fs.disk->log[fs.disk->requests - 1].nblocks, 1);
+	/* A part of a block is not written, and nobody is told that it was. */
+	for (uint32_t len = 200; len <= 712; len += 512) {
+		a = move(0x2a, 10, 8, 2, data + 512, len, 0);
+		assert_int_equal(a.asc, SCSI_ASC_INVALID_FIELD_IN_IU);
+		assert_int_equal(a.wanted, 1024);
+		assert_memory_equal(fs.disk->data + 8 * 512, data, 512);
+	}
 }
 
 /* A write whose initiator only takes data: nothing is written, and nobody is told that it was. */

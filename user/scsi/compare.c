@@ -145,8 +145,8 @@ void scsi_verify(struct scsi_device *dev, struct command *cmd)
 	scsi->wanted = bytchk == BYTCHK_ALL   ? scsi->total
 		       : bytchk == BYTCHK_ONE ? block_bytes(dev)
 					      : 0;
-	if (bytchk == BYTCHK_ALL)
-		scsi_limit_to_data_out(dev, scsi);
+	if (bytchk == BYTCHK_ALL && !scsi_limit_to_data_out(dev, cmd))
+		return;
 	if (!scsi->total)
 		scsi_good(cmd);
 	else if (bytchk == BYTCHK_ALL)
@@ -207,9 +207,8 @@ void scsi_write_and_verify(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, 1, 2);
 		return;
 	}
-	if (!scsi_transfer_begin(dev, cmd))
+	if (!scsi_transfer_begin(dev, cmd) || !scsi_limit_to_data_out(dev, cmd))
 		return;
-	scsi_limit_to_data_out(dev, &cmd->scsi);
 	if (cmd->scsi.total)
 		scsi_piece_solicit(cmd, write_verify_fetched);
 	else
@@ -270,9 +269,8 @@ static void orwrite_fetched(struct command *cmd)
 
 void scsi_orwrite(struct scsi_device *dev, struct command *cmd)
 {
-	if (!scsi_transfer_begin(dev, cmd))
+	if (!scsi_transfer_begin(dev, cmd) || !scsi_limit_to_data_out(dev, cmd))
 		return;
-	scsi_limit_to_data_out(dev, &cmd->scsi);
 	if (cmd->scsi.total)
 		scsi_piece_solicit(cmd, orwrite_fetched);
 	else

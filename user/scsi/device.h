@@ -296,8 +296,8 @@ void scsi_nexus_end(struct scsi_nexus *nexus, struct scsi_it_l *it_l);
  * nothing has moved. False, with the command ended: it cannot be.
  */
 bool scsi_transfer_begin(struct scsi_device *dev, struct command *cmd);
-/* Of what is not sent whole, the whole blocks that are. */
-void scsi_limit_to_data_out(struct scsi_device *dev, struct scsi_command *scsi);
+/* No more than is sent. False, with the command ended: that is no number of whole blocks. */
+bool scsi_limit_to_data_out(struct scsi_device *dev, struct command *cmd);
 /* scsi->piece becomes the size of the piece at scsi->moved; and its data-out is fetched. */
 void scsi_piece_next(struct scsi_command *scsi);
 void scsi_piece_solicit(struct command *cmd, void (*fetched)(struct command *cmd));

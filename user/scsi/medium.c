@@ -167,9 +167,8 @@ static void write_piece(struct command *cmd)
 
 void scsi_write(struct scsi_device *dev, struct command *cmd)
 {
-	if (!scsi_transfer_begin(dev, cmd))
+	if (!scsi_transfer_begin(dev, cmd) || !scsi_limit_to_data_out(dev, cmd))
 		return;
-	scsi_limit_to_data_out(dev, &cmd->scsi);
 	if (cmd->scsi.total)
 		write_piece(cmd);
 	else

@@ -20,10 +20,17 @@ bool scsi_transfer_begin(struct scsi_device *dev, struct command *cmd)
 	return true;
 }
 
-void scsi_limit_to_data_out(struct scsi_device *dev, struct scsi_command *scsi)
+bool scsi_limit_to_data_out(struct scsi_device *dev, struct command *cmd)
 {
-	if (scsi->total > scsi->out_len)
-		scsi->total = scsi->out_len >> dev->block_shift << dev->block_shift;
+	struct scsi_command *scsi = &cmd->scsi;
+
+	if (scsi->total <= scsi->out_len)
+		return true;
+	scsi->total = scsi->out_len;
+	if (!(scsi->out_len & ((1u << dev->block_shift) - 1)))
+		return true;
+	scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
+	return false;
 }
 
 void scsi_piece_next(struct scsi_command *scsi)
