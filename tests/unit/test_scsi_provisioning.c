@@ -207,10 +207,8 @@ static void test_removal_prevented(void **state)
 	assert_int_equal(prevent(1, false).status, SCSI_GOOD);
 	assert_int_equal(start_stop(0, 0x02).status, SCSI_GOOD);
 	assert_int_equal(prevent(1, true).status, SCSI_GOOD);
-	/* What is not there can come. */
-	assert_int_equal(start_stop(0, 0x03).status, SCSI_GOOD);
-	assert_int_equal(ready(0).status, SCSI_GOOD);
-	assert_int_equal(start_stop(0, 0x02).asc, SCSI_ASC_REMOVAL_PREVENTED);
+	assert_int_equal(start_stop(0, 0x03).asc, SCSI_ASC_REMOVAL_PREVENTED);
+	assert_int_equal(ready(0).asc, SCSI_ASC_MEDIUM_NOT_PRESENT);
 }
 
 static void reserve_out(unsigned int n, uint8_t action, uint8_t type, uint8_t key, uint8_t other)

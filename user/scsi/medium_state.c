@@ -31,7 +31,8 @@ static void medium_move(struct scsi_device *dev, struct command *cmd, bool load)
 		scsi_bad_cdb(cmd, 4, 1);
 		return;
 	}
-	if (!load && removal_prevented(dev)) {
+	/* Loading, too: the suites that initiators are tested with expect it. */
+	if (removal_prevented(dev)) {
 		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_REMOVAL_PREVENTED);
 		return;
 	}
