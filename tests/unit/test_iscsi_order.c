@@ -438,7 +438,11 @@ static void test_silent_initiators_are_asked_and_dropped(void **state)
 	host_send(&c, bhs, NULL, 0);
 	iscsi_rig_sleep(&rig, 16000000000ull);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
-	iscsi_rig_sleep(&rig, 16000000000ull);
+	/* Who was stopped for a minute has its session still. */
+	iscsi_rig_sleep(&rig, 59000000000ull);
+	host_expect_nothing(&c);
+	assert_non_null(c.conn);
+	iscsi_rig_sleep(&rig, 2000000000ull);
 	host_expect_nothing(&c);
 	assert_null(c.conn);
 	assert_non_null(strstr(rig.log, "did not answer"));

@@ -279,10 +279,15 @@ static size_t rx_take_tail(struct iscsi_conn *conn, const uint8_t *bytes, size_t
 
 static void input_heard(struct iscsi_conn *conn, uint64_t now_ns)
 {
+	bool pinged = conn->pinged;
+
 	conn->worker->now = conn->last_rx = now_ns;
 	conn->pinged = 0;
 	if (conn->session)
 		conn->session->last = now_ns;
+	/* The next ping is due before this one's time would have been over. */
+	if (pinged)
+		iscsi_worker_due_by(conn->worker, iscsi_conn_due(conn));
 }
 
 size_t iscsi_conn_input(struct iscsi_conn *conn, const void *bytes, size_t len, uint64_t now_ns)

@@ -96,7 +96,8 @@ void iscsi_settings_default(struct iscsi_settings *settings)
 		.initial_r2t = true,
 		.immediate_data = true,
 		.nop_interval_ns = 15000000000ull,
-		.nop_timeout_ns = 15000000000ull,
+		/* Hosts stop for that long, as virtual machines that are moved or saved. */
+		.nop_timeout_ns = 60000000000ull,
 	};
 }
 
