@@ -162,6 +162,20 @@ def test_reading_and_writing_where_it_cannot(serve, lab, xfs):
     assert copied(target) == (3 * MIB * 512, 9 * MIB * 512)
 
 
+def test_what_is_encrypted_is_not_copied_raw(serve, lab):
+    """What its store has means nothing in another place, not even of the same disk."""
+    keys = [lab.path / "key1", lab.path / "key2"]
+    for key in keys:
+        key.write_bytes(os.urandom(64))
+        key.chmod(0o600)
+    target, copier = serve(lab.disk(4 << 20), f"{lab.path}/a,size=4M,key_file={keys[0]}",
+                           f"{lab.path}/b,size=4M,key_file={keys[1]}")
+    for here, there, at in ((0, 1, 0), (1, 2, 0), (2, 2, 2 * MIB)):
+        assert copier.copy((here, 0, there, at, MIB)).status == 0
+        assert copier.read(there, at, MIB) == pattern(0, MIB)
+    assert copied(target) == (0, 3 * MIB * 512)
+
+
 # ---- copies that stop ------------------------------------------------------------------------
 
 
