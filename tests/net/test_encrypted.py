@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Encrypted disks: what their store holds, through both transports, and CRYPTO ERASE."""
 
+import os
 import random
 import signal
 import socket
@@ -12,12 +13,14 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from daemon import Daemon
 from iscsi import IQN, Serve
-from lab import inside, pattern, wait_until
+from iscsi_wire import READ
+from lab import PROGRAM, inside, pattern, wait_until
 from scsi import Scsi
 
 SIZE = 8 << 20
 TEST_UNIT_READY = bytes(6)
 SANITIZE_CRYPTO = bytes([0x48, 0x03]) + bytes(8)
+SUPPORTED_CRYPTO = bytes([0xa3, 0x0c, 2, 0x48, 0, 3]) + (64).to_bytes(4, "big") + bytes(2)
 ERASES = 12  # that somebody kills
 
 
@@ -146,6 +149,28 @@ def test_blocks_of_4_kib(lab):
     assert serve.stop(signal.SIGTERM) == 0
     assert decrypted(store, key.read_bytes(), 24, 8) == pattern(800, 8)
     assert store.read_bytes()[4 * 4096:5 * 4096] == bytes(4096)
+
+
+def test_a_key_that_cannot_be_replaced(lab):
+    """Its directory is not the service's to write: there is no CRYPTO ERASE."""
+    store, keys = lab.path / "vol0.img", lab.path / "keys"
+    keys.mkdir()
+    (keys / "vol0").write_bytes(os.urandom(64))
+    (keys / "vol0").chmod(0o600)
+    keys.chmod(0o555)
+    program = lab.path / "stgt-xdp"  # root's, without the right to write everywhere
+    program.write_text(f'#!/bin/sh\nexec setpriv --bounding-set=-dac_override {PROGRAM} "$@"\n')
+    program.chmod(0o755)
+    netns = lab.netns("storage")
+    Serve(lab, netns, ["--iscsi", IQN, "--portal", "127.0.0.1:3260", "--lun",
+                       f"0={store},size=1M,key_file={keys / 'vol0'}", "--allow", "any"],
+          program=program)
+    with connected(netns) as scsi:
+        scsi.write_blocks(0, pattern(0, 8))
+        status, told = scsi.run(SUPPORTED_CRYPTO, expected=64, flags=READ)
+        assert status == 0 and told[1] & 7 == 1  # not supported
+        assert scsi.run(SANITIZE_CRYPTO)[0] == 2
+        assert scsi.read_blocks(0, 8) == pattern(0, 8)
 
 
 def test_added_live(jumbo, disk):

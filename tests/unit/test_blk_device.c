@@ -127,6 +127,42 @@ static void test_large_blocks(void **state)
 	disk_put(disk);
 }
 
+/* Nothing tells whether a device has data, so no key is made for one. */
+static void test_encrypted(void **state)
+{
+	char key[192], option[256];
+	uint8_t bytes[64];
+	struct disk *disk;
+	int fd;
+
+	if (loop.fd < 0)
+		skip();
+	snprintf(key, sizeof(key), "%s/key", bench.dir);
+	snprintf(option, sizeof(option), ",key_file=%s", key);
+	bench_refused(ENOENT, "does not exist", "%s%s", loop.path, option);
+	for (unsigned int i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(7 * i + 1);
+	fd = open(key, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	close(fd);
+	disk = loop_disk(option);
+	bench_write_pattern(disk, 0, 32, 1, 0);
+	bench_write_pattern(disk, 5, 14, 2, BLK_FUA);
+	bench_assert_pattern(disk, 0, 5, 1);
+	bench_assert_pattern(disk, 5, 14, 2);
+	bench_assert_pattern(disk, 19, 12, 1);
+	bench_assert_zero(disk, 64, 16);
+	disk_put(disk);
+	disk = loop_disk(option);
+	bench_assert_pattern(disk, 5, 14, 2);
+	assert_int_equal(bench_range(disk, BLK_CRYPTO_ERASE, 0, 0, 0), BLK_OK);
+	bench_assert_zero(disk, 64, 16);
+	bench_write_pattern(disk, 5, 14, 3, 0);
+	bench_assert_pattern(disk, 5, 14, 3);
+	disk_put(disk);
+	unlink(key);
+}
+
 static void test_exclusive(void **state)
 {
 	struct disk *disk = loop_disk("");
@@ -179,6 +215,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_is_found_to_be_a_device, setup_512, teardown),
 		cmocka_unit_test_setup_teardown(test_round_trip, setup_512, teardown),
 		cmocka_unit_test_setup_teardown(test_large_blocks, setup_4096, teardown),
+		cmocka_unit_test_setup_teardown(test_encrypted, setup_512, teardown),
+		cmocka_unit_test_setup_teardown(test_encrypted, setup_4096, teardown),
 		cmocka_unit_test_setup_teardown(test_exclusive, setup_512, teardown),
 		cmocka_unit_test_setup_teardown(test_write_protected, setup_512, teardown),
 		cmocka_unit_test_setup_teardown(test_resize, setup_512, teardown),
