@@ -212,7 +212,7 @@ class Machine(Shell):
                 "-serial", line or f"pipe:{self.pipe}", "-kernel", kernel / "vmlinuz",
                 "-initrd", home / "initrd",
                 "-append", "console=ttyS0 panic=-1 oops=panic quiet mitigations=off net.ifnames=0 "
-                "rcupdate.rcu_expedited=1",
+                "rcupdate.rcu_expedited=1 no_timer_check",
                 *devices]
         if disk:
             image = home / "disk"
