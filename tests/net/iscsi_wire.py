@@ -20,6 +20,8 @@ UNTAGGED, SIMPLE, ORDERED, HEAD_OF_QUEUE = range(4)
 ABORT_TASK, ABORT_TASK_SET, CLEAR_ACA, CLEAR_TASK_SET, LU_RESET, WARM_RESET, COLD_RESET = range(1, 8)
 GOOD, CHECK_CONDITION, BUSY, CONFLICT, TASK_SET_FULL = 0, 2, 8, 0x18, 0x28
 NO_TAG = 0xffffffff
+STATUS = 0x01  # of a Data-In: it is the last, and has the status
+SEGMENT = 8192  # bytes that a target takes in one PDU, whatever it declares
 
 
 def read_10(lba, blocks):
@@ -41,6 +43,20 @@ class Pdu:
         self.itt, self.ttt = struct.unpack(">II", bhs[16:24])
         self.statsn, self.exp_cmdsn, self.max_cmdsn = struct.unpack(">III", bhs[24:36])
         self.status = bhs[3]
+
+    @property
+    def lun(self):
+        return int.from_bytes(self.bhs[8:16], "big")
+
+    @property
+    def asked(self):
+        """Of an R2T: the offset and the length of the data."""
+        return struct.unpack(">II", self.bhs[40:48])
+
+    @property
+    def sense_key(self):
+        """Of fixed sense data; None: there is none."""
+        return self.data[4] & 15 if len(self.data) > 15 else None
 
     @property
     def asc(self):
@@ -113,13 +129,14 @@ class Initiator:
         return pdu
 
     def expect(self, opcode, itt=None):
-        """The next PDU but for pings, which are answered."""
+        """The next PDU but for pings, which are answered; `opcode` may be a tuple of them."""
+        opcodes = opcode if isinstance(opcode, tuple) else (opcode,)
         while True:
             pdu = self.receive()
-            if pdu.opcode == NOP_IN and pdu.itt == NO_TAG and opcode != NOP_IN:
+            if pdu.opcode == NOP_IN and pdu.itt == NO_TAG and NOP_IN not in opcodes:
                 self.pong(pdu)
                 continue
-            assert pdu.opcode == opcode, (hex(pdu.opcode), hex(opcode), pdu.bhs.hex())
+            assert pdu.opcode in opcodes, (hex(pdu.opcode), list(map(hex, opcodes)), pdu.bhs.hex())
             assert itt is None or pdu.itt == itt, (pdu.itt, itt)
             return pdu
 
@@ -168,9 +185,30 @@ class Initiator:
         return self.command(write_10(lba, blocks), expected=blocks * block, flags=WRITE, **kwargs)
 
     def data_out(self, r2t, data, sn=0, final=True, offset=0):
-        at = struct.unpack(">I", r2t.bhs[40:44])[0] + offset
+        at = r2t.asked[0] + offset
         rest = struct.pack(">IIIIII", r2t.ttt, 0, self.exp_statsn, 0, sn, at)
-        self.send(self.pdu(DATA_OUT, FINAL if final else 0, 0, r2t.itt, rest, data))
+        self.send(self.pdu(DATA_OUT, FINAL if final else 0, r2t.lun, r2t.itt, rest, data))
+
+    def answer(self, r2t, data):
+        """Sends what an R2T asks for of the command's data."""
+        at, length = r2t.asked
+        for sn, start in enumerate(range(0, length, SEGMENT)):
+            end = min(start + SEGMENT, length)
+            self.data_out(r2t, data[at + start:at + end], sn, end == length, start)
+
+    def execute(self, cdb, data=b"", expected=0, lun=0):
+        """A command from its beginning to its end: the PDU with its status, and the data-in."""
+        flags = WRITE if data else READ if expected else 0
+        itt = self.command(cdb, expected=len(data) or expected, flags=flags, lun=lun)
+        got = b""
+        while True:
+            pdu = self.expect((R2T, DATA_IN, RESPONSE), itt)
+            if pdu.opcode == R2T:
+                self.answer(pdu, data)
+            elif pdu.opcode == DATA_IN:
+                got += pdu.data
+            if pdu.opcode == RESPONSE or pdu.opcode == DATA_IN and pdu.flags & STATUS:
+                return pdu, got
 
     def nop_bytes(self, data=b"", immediate=True):
         rest = struct.pack(">III", NO_TAG, self.take_cmdsn(immediate), self.exp_statsn)
