@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "fixture_scsi.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,20 @@ static void test_large_logical_blocks(void **state)
 	assert_int_equal(a.asc, SCSI_ASC_LBA_RANGE);
 }
 
+/* READ CAPACITY has no way to say that there is no block at all. */
+static void test_a_disk_without_a_block(void **state)
+{
+	struct fixture_disk *disk = fixture_disk_open(7, 7);
+	struct lu lu;
+	struct scsi_device_config config = {.lu = &lu, .logical_block = 4096};
+	struct scsi_device *dev;
+
+	lu_init(&lu, &disk->disk, false);
+	assert_int_equal(scsi_device_open(&config, &dev, NULL), -EINVAL);
+	lu_fini(&lu);
+	fixture_disk_close(disk);
+}
+
 static void test_force_unit_access(void **state)
 {
 	uint8_t cdb[16];
@@ -316,6 +331,7 @@ int main(void)
 		TEST(test_residuals, setup),
 		TEST(test_a_write_in_the_other_direction, setup),
 		TEST(test_large_logical_blocks, setup_4k),
+		TEST(test_a_disk_without_a_block, setup),
 		TEST(test_force_unit_access, setup),
 		TEST(test_errors_of_the_medium, setup),
 		TEST(test_write_atomic, setup),

@@ -14,6 +14,10 @@ int scsi_device_open(const struct scsi_device_config *config, struct scsi_device
 	if (config->logical_block != 512 && config->logical_block != 4096)
 		return error_set(err, EINVAL, "a logical block has 512 or 4096 bytes, not %u",
 				 config->logical_block);
+	if (atomic_load(&config->lu->disk->nblocks) << BLK_SECTOR_SHIFT < config->logical_block)
+		return error_set(err, EINVAL,
+				 "the disk is smaller than one logical block of %u bytes",
+				 config->logical_block);
 	dev = calloc(1, sizeof(*dev));
 	if (!dev)
 		return error_set(err, ENOMEM, "out of memory");
