@@ -91,6 +91,23 @@ static void test_timeouts(void **state)
 	assert_int_equal(get_be16(a.data + 14), 10);
 }
 
+/* What only other units have is not listed, and not executed. */
+static void test_of_other_units(void **state)
+{
+	static const uint8_t opcodes[] = {0x42, 0x1e};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		const uint8_t cdb[10] = {opcodes[i]};
+		struct fixture_scsi_answer a = report(0, 0, 0, LONGEST);
+
+		for (const uint8_t *at = a.data + 4; at < a.data + a.len; at += 8)
+			assert_int_not_equal(at[0], opcodes[i]);
+		assert_int_equal(report(1, opcodes[i], 0, 64).data[1], 1);
+		assert_int_equal(fixture_scsi_run(&fs, 0, cdb, 10, NULL, 0, 0).asc,
+				 SCSI_ASC_OPCODE);
+	}
+}
+
 static void test_what_is_not_there(void **state)
 {
 	assert_int_equal(report(1, 0xff, 0, 64).data[1], 1);
@@ -125,6 +142,7 @@ int main(void)
 		TEST(test_each_command_by_itself),
 		TEST(test_bits_of_a_read),
 		TEST(test_timeouts),
+		TEST(test_of_other_units),
 		TEST(test_what_is_not_there),
 		TEST(test_task_management_functions),
 	};

@@ -28,6 +28,8 @@ enum scsi_op_flags {
 	SCSI_LOOKS = 1 << 8,	    /* refused, where reading is, although it moves no data */
 	SCSI_PAST_RESERVE = 1 << 9, /* also under another's RESERVE(6) or (10) */
 	SCSI_ENCRYPTED = 1 << 10,   /* only of a unit that can be given another key */
+	SCSI_THIN = 1 << 11,	    /* only of a unit that is provisioned thinly */
+	SCSI_REMOVABLE = 1 << 12,   /* only of a unit whose medium can be removed */
 };
 
 #define SCSI_NO_ACTION 0xff

@@ -257,15 +257,24 @@ static bool direction_ok(struct command *cmd)
 	return false;
 }
 
+/* The opcode is another command's, of another service action; or nobody's, here. */
+static void refuse_opcode(struct command *cmd)
+{
+	const struct scsi_opcode_list *list = &scsi_opcodes[cmd->scsi.cdb[0]];
+
+	if (list->n && list->entries[0].action != SCSI_NO_ACTION)
+		scsi_bad_cdb(cmd, 1, 4);
+	else
+		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_OPCODE);
+}
+
 /* Whether scsi_memory() found it to be a command that there is; false, with the command ended. */
 static bool opcode_ok(struct command *cmd)
 {
 	struct scsi_command *scsi = &cmd->scsi;
 
-	if (!scsi->opcode && scsi_opcodes[scsi->cdb[0]].n) {
-		scsi_bad_cdb(cmd, 1, 4);
-	} else if (!scsi->opcode) {
-		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_OPCODE);
+	if (!scsi->opcode || (scsi->it_l && !scsi_opcode_offered(scsi->it_l->dev, scsi->opcode))) {
+		refuse_opcode(cmd);
 	} else if (scsi->cdb_len < scsi->opcode->cdb_len) {
 		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
 	} else if (scsi->cdb[scsi->opcode->cdb_len - 1] & CONTROL_NACA) {

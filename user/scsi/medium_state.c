@@ -77,10 +77,6 @@ void scsi_start_stop_unit(struct scsi_device *dev, struct command *cmd)
 
 void scsi_prevent_allow(struct scsi_device *dev, struct command *cmd)
 {
-	if (!dev->removable) {
-		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_OPCODE);
-		return;
-	}
 	pthread_mutex_lock(&dev->lock);
 	cmd->scsi.it_l->prevents_removal = cmd->scsi.cdb[4] & PREVENT;
 	pthread_mutex_unlock(&dev->lock);

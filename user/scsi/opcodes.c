@@ -68,8 +68,8 @@ const struct scsi_opcode_list scsi_opcodes[256] = {
 	   scsi_receive_diagnostic, NULL, 0, 0x01, 0xff, 0xff, 0xff, 0x04),
 	OP(0x1d, 6, SCSI_SHY | SCSI_STANDBY, "SEND DIAGNOSTIC", scsi_send_diagnostic,
 	   scsi_diagnose_memory, 0, 0xf7, 0, 0xff, 0xff, 0x04),
-	OP(0x1e, 6, SCSI_SHY, "PREVENT ALLOW MEDIUM REMOVAL", scsi_prevent_allow, NULL, 0, 0, 0, 0,
-	   0x03, 0x04),
+	OP(0x1e, 6, SCSI_SHY | SCSI_REMOVABLE, "PREVENT ALLOW MEDIUM REMOVAL", scsi_prevent_allow,
+	   NULL, 0, 0, 0, 0, 0x03, 0x04),
 	OP(0x25, 10, SIZE, "READ CAPACITY(10)", scsi_read_capacity_10, NULL, 0, 0, 0xff, 0xff, 0xff,
 	   0xff, 0, 0, 0x01, 0x04),
 	OP(0x28, 10, READS, "READ(10)", scsi_read, scsi_transfer_memory, CDB_10(0xf8)),
@@ -82,7 +82,8 @@ const struct scsi_opcode_list scsi_opcodes[256] = {
 	OP(0x37, 10, LOOKS, "READ DEFECT DATA(10)", scsi_read_defect_data, NULL, 0, 0, 0x1f, 0, 0,
 	   0, 0, 0xff, 0xff, 0x04),
 	OP(0x41, 10, WRITES, "WRITE SAME(10)", scsi_write_same, scsi_same_memory, CDB_10(0xf8)),
-	OP(0x42, 10, WRITES, "UNMAP", scsi_unmap, NULL, 0, 0x01, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04),
+	OP(0x42, 10, WRITES | SCSI_THIN, "UNMAP", scsi_unmap, NULL, 0, 0x01, 0, 0, 0, 0, 0, 0xff,
+	   0xff, 0x04),
 	OP(0x4c, 10, SCSI_SHY | SCSI_STANDBY, "LOG SELECT", scsi_log_select, NULL, 0, 0x02, 0xff,
 	   0xff, 0, 0, 0, 0xff, 0xff, 0x04),
 	OP(0x4d, 10, SCSI_PAST_RESERVE | SCSI_STANDBY, "LOG SENSE", scsi_log_sense, NULL, 0, 0,
@@ -170,7 +171,12 @@ const struct scsi_opcode_list scsi_opcodes[256] = {
 
 bool scsi_opcode_offered(const struct scsi_device *dev, const struct scsi_opcode *entry)
 {
-	return !(entry->flags & SCSI_ENCRYPTED) || (dev && dev->lu->disk->can_crypto_erase);
+	unsigned int flags = entry->flags & (SCSI_ENCRYPTED | SCSI_THIN | SCSI_REMOVABLE);
+
+	if (!dev)
+		return !flags;
+	return !(flags & SCSI_ENCRYPTED && !dev->lu->disk->can_crypto_erase) &&
+	       !(flags & SCSI_THIN && !dev->thin) && !(flags & SCSI_REMOVABLE && !dev->removable);
 }
 
 const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb, bool *known)

@@ -204,9 +204,7 @@ void scsi_unmap(struct scsi_device *dev, struct command *cmd)
 {
 	uint16_t len = get_be16(cmd->scsi.cdb + 7);
 
-	if (!dev->thin)
-		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_OPCODE);
-	else if (cmd->scsi.cdb[1] & UNMAP_ANCHOR)
+	if (cmd->scsi.cdb[1] & UNMAP_ANCHOR)
 		scsi_bad_cdb(cmd, 1, 0);
 	else if (!len)
 		scsi_good(cmd);

@@ -489,11 +489,6 @@ void scsi_sanitize_crypto(struct scsi_device *dev, struct command *cmd)
 {
 	struct scsi_sanitize *s;
 
-	/* As any service action that there is not. */
-	if (!scsi_opcode_offered(dev, cmd->scsi.opcode)) {
-		scsi_bad_cdb(cmd, 1, 4);
-		return;
-	}
 	if (!no_list_ok(cmd))
 		return;
 	s = sanitize_new(dev, cmd);
