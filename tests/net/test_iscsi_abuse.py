@@ -218,3 +218,18 @@ def test_sessions_that_move_between_workers_lose_no_message(target):
         initiator.ready()
     assert target.lives()
     target.stop()
+
+
+def test_sessions_that_are_idle_cost_nothing(target):
+    """A thousand: memory for their state, and no processor."""
+    before = target.resident()
+    hosts = [target.initiator(number) for number in range(1000)]
+    with target.initiator(1000) as last:
+        assert target.resident() < before + 1000 * (64 << 10)
+        used = target.cpu_seconds()
+        time.sleep(4)  # less than the silence after which they are asked whether they live
+        assert target.cpu_seconds() - used < 0.1
+        last.logout()
+    for host in hosts:
+        host.close()
+    assert target.stop() == 0

@@ -147,6 +147,83 @@ static void test_unknown_requests_are_rejected(void **state)
 	assert_memory_equal(pdu.data, bhs, ISCSI_BHS);
 }
 
+static void rejected(uint8_t reason)
+{
+	host_expect(&c, ISCSI_REJECT, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_REJECT_AT_REASON], reason);
+}
+
+/* RFC 7143 11.3.3, 11.16, 11.17.1: rejected, and the session goes on with the next number. */
+static void test_requests_that_there_may_not_be(void **state)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_ready(&rig, &c, 0, NULL);
+	host_request(&c, ISCSI_COMMAND, ISCSI_FINAL | ISCSI_SIMPLE, bhs);
+	put_be32(bhs + ISCSI_AT_ITT, ISCSI_NO_TAG);
+	host_send(&c, bhs, NULL, 0);
+	rejected(ISCSI_REJECT_FIELD);
+	host_request(&c, ISCSI_SNACK, ISCSI_FINAL, bhs);
+	c.cmdsn--;
+	host_send(&c, bhs, NULL, 0);
+	rejected(ISCSI_REJECT_UNSUPPORTED);
+	host_request(&c, ISCSI_LOGIN | ISCSI_IMMEDIATE, 0x87, bhs);
+	host_send(&c, bhs, NULL, 0);
+	rejected(ISCSI_REJECT_PROTOCOL);
+	host_request(&c, ISCSI_LOGOUT | ISCSI_IMMEDIATE, ISCSI_FINAL | 7, bhs);
+	host_send(&c, bhs, NULL, 0);
+	rejected(ISCSI_REJECT_FIELD);
+	host_test_unit_ready(&c);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+}
+
+/* RFC 7143 4.2.2.1: a number that came already is not executed again, a gap is waited for. */
+static void test_a_number_counts_once(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	host_test_unit_ready(&c);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	c.cmdsn--;
+	host_test_unit_ready(&c);
+	host_expect_nothing(&c);
+	c.cmdsn++;
+	host_test_unit_ready(&c);
+	host_expect_nothing(&c);
+	c.cmdsn -= 1;
+	host_test_unit_ready(&c);
+	host_expect_nothing(&c);
+	c.cmdsn -= 2;
+	host_test_unit_ready(&c);
+	for (unsigned int i = 0; i < 2; i++)
+		host_expect(&c, ISCSI_RESPONSE, &pdu);
+	host_expect_nothing(&c);
+}
+
+/* RFC 7143 4.2.2.1: they have no number, so nothing else would bound them. */
+static void test_immediate_commands_are_bounded(void **state)
+{
+	unsigned int refused = 0;
+	uint8_t bhs[ISCSI_BHS], cdb[10] = {0x28, 0, 0, 0, 0, 0, 0, 0, 1};
+
+	host_ready(&rig, &c, 0, NULL);
+	rig.fs.disk->hold = true;
+	for (unsigned int i = 0; i < 100; i++) {
+		host_request(&c, ISCSI_COMMAND | ISCSI_IMMEDIATE,
+			     ISCSI_FINAL | ISCSI_COMMAND_READ | ISCSI_SIMPLE, bhs);
+		put_be32(bhs + ISCSI_COMMAND_AT_EXPECTED, 512);
+		memcpy(bhs + ISCSI_COMMAND_AT_CDB, cdb, sizeof(cdb));
+		host_send(&c, bhs, NULL, 0);
+	}
+	for (; host_receive(&c, &pdu); refused++) {
+		assert_int_equal(pdu.bhs[0], ISCSI_REJECT);
+		assert_int_equal(pdu.bhs[ISCSI_REJECT_AT_REASON], ISCSI_REJECT_TOO_MANY_IMMEDIATE);
+	}
+	assert_int_equal(refused, 84);
+	settle();
+	host_expect(&c, ISCSI_DATA_IN, &pdu);
+}
+
 /* ---- task management ---- */
 
 static void tmf(struct host_conn *h, uint8_t function, uint32_t ref, uint32_t ref_cmdsn)
@@ -539,6 +616,9 @@ int main(void)
 		T(test_window_closes_while_commands_are_out),
 		T(test_a_tag_in_use_is_rejected),
 		T(test_unknown_requests_are_rejected),
+		T(test_requests_that_there_may_not_be),
+		T(test_a_number_counts_once),
+		T(test_immediate_commands_are_bounded),
 		T(test_abort_task_that_waits_for_data),
 		T(test_abort_waits_for_the_disk),
 		T(test_abort_of_what_is_not_there),

@@ -26,17 +26,23 @@ bool iscsi_input_open(const struct iscsi_conn *conn)
 	       conn->nreplies < ISCSI_REPLIES_MAX;
 }
 
+/* It takes its turn; SNACK (RFC 7143 11.16) has no number, and where others have it is reserved. */
+static bool rx_is_numbered(const struct iscsi_rx *rx)
+{
+	return !(rx->head[ISCSI_AT_OPCODE] & ISCSI_IMMEDIATE) &&
+	       (rx->head[ISCSI_AT_OPCODE] & ISCSI_OPCODE_MASK) != ISCSI_SNACK;
+}
+
 /* ---- a whole PDU ---- */
 
 static void rx_dispatch(struct iscsi_conn *conn, struct iscsi_task *task)
 {
 	struct iscsi_rx *rx = &conn->rx;
-	bool immediate = rx->head[ISCSI_AT_OPCODE] & ISCSI_IMMEDIATE;
 	uint32_t len = rx->len < rx->room ? rx->len : rx->room;
 
 	if (conn->state == ISCSI_CONN_LOGIN)
 		iscsi_login_request(conn, rx->head, rx->buffer, len);
-	else if (immediate)
+	else if (!rx_is_numbered(rx))
 		iscsi_request(conn, rx->head, rx->buffer, len, task);
 	else
 		iscsi_session_deliver(conn->session, conn, rx->head, rx->buffer, len, task);
@@ -114,8 +120,7 @@ static bool rx_other_header(struct iscsi_conn *conn)
 	struct iscsi_rx *rx = &conn->rx;
 	uint8_t opcode = rx->head[ISCSI_AT_OPCODE];
 
-	if (conn->state == ISCSI_CONN_FULL && !(opcode & ISCSI_IMMEDIATE) &&
-	    (opcode & ISCSI_OPCODE_MASK) != ISCSI_SNACK &&
+	if (conn->state == ISCSI_CONN_FULL && rx_is_numbered(rx) &&
 	    !iscsi_session_expects(conn->session, get_be32(rx->head + ISCSI_AT_CMDSN))) {
 		rx->ignore = true;
 		return true;
