@@ -74,8 +74,7 @@ enum fit {
 	FIT_PORT,
 };
 
-/* What follows an iSCSI initiator's name: the ISID with what separates it; "" where there is none.
- */
+/* What follows an iSCSI initiator's name: its ISID, if there is one. */
 static const char *isid_of(const uint8_t *id, uint32_t len, size_t *n)
 {
 	size_t name = scsi_transport_id_name(id, len);
@@ -112,9 +111,10 @@ int scsi_pr_find_port(const struct scsi_pr_table *table, const char *port, const
 	int found = -1;
 
 	for (unsigned int i = 0; i < table->n; i++) {
-		enum fit fit = fit_of(&table->list[i], id, id_len);
+		const struct scsi_registration *r = &table->list[i];
+		enum fit fit = strcmp(r->port, port) ? FIT_NOT : fit_of(r, id, id_len);
 
-		if (fit <= best || strcmp(table->list[i].port, port))
+		if (fit <= best)
 			continue;
 		best = fit;
 		found = (int)i;
