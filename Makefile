@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # make            build/stgt-xdp          V=1 shows the commands, SAN=1 builds with ASan and UBSan,
+#                                         SAN=thread with TSan,
 #                                         CC=clang-19 with another compiler, into build/clang-19
 # make demo       see it work on a veth pair of its own        (root)
 # make check      every test, all tiers                        (root; see docs/HACKING.md)
@@ -33,7 +34,7 @@ endif
 
 # Objects of several compilers do not mix: gcc's lie in build, those of `make CC=clang-19` in a folder
 # of that name in it.
-B := build$(patsubst %,/%,$(filter-out gcc,$(notdir $(firstword $(CC)))))$(if $(SAN),/san)
+B := build$(patsubst %,/%,$(filter-out gcc,$(notdir $(firstword $(CC)))))$(if $(SAN),/$(if $(filter thread,$(SAN)),tsan,san))
 
 # ---- flags ---------------------------------------------------------------------------------
 
@@ -47,7 +48,11 @@ CFLAGS ?= -O2 -g
 CFLAGS_ALL := -std=gnu11 $(WARN) -fno-strict-aliasing -fstack-protector-strong -pthread $(CFLAGS)
 LDFLAGS_ALL := -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS))
-ifdef SAN
+ifeq ($(SAN),thread)
+# What gcc then warns of is not so.
+CFLAGS_ALL += -fsanitize=thread -Wno-error
+LDFLAGS_ALL += -fsanitize=thread
+else ifdef SAN
 CFLAGS_ALL += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS_ALL += -fsanitize=address,undefined
 endif
