@@ -72,6 +72,24 @@ def test_what_is_shown_is_what_runs(daemon, config, tools):
     assert "secretsecret" not in daemon.output()
 
 
+def test_another_soft_threshold_disturbs_nobody(daemon, config, initiator):
+    def threshold():
+        return next(disk["space"]["threshold_bytes"] for disk in daemon.json("status")["disks"]
+                    if "space" in disk)
+
+    there, usual = sessions(daemon), threshold()
+    config["disks"][0]["soft_threshold"] = "1%"
+    daemon.configure(config)
+    assert daemon.diff() == ["disk vol0: soft_threshold 1%"]
+    daemon.control("reload")
+    assert sessions(daemon) == there and threshold() > 9 * usual
+    assert "soft_threshold: 1%" in daemon.shown()
+    config["disks"][0]["soft_threshold"] = "off"
+    reload(daemon, config)
+    assert sessions(daemon) == there and threshold() == 0
+    initiator.write(0, bytes(512))
+
+
 def test_units_come_and_go_under_a_session(daemon, config, initiator, tools):
     before = sessions(daemon)
     config["iscsi"][0]["luns"].append({"lun": 7, "disk": "vol1"})

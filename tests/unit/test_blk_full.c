@@ -143,6 +143,12 @@ static void test_threshold(void **state)
 	assert_false(disk->space->low);
 	put(disk, 0, 256);
 	assert_true(look(disk));
+	/* Another threshold holds from the next look on. */
+	disk_space_set(disk, 95);
+	assert_false(look(disk));
+	assert_false(disk->space->low);
+	disk_space_set(disk, 50);
+	assert_true(look(disk));
 	disk_put(disk);
 }
 

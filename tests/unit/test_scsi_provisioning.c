@@ -251,11 +251,11 @@ static void test_stop_and_start(void **state)
 static int setup_room(void **state)
 {
 	static struct disk_room room = {
-		.used = 3 * MIB / 2, .free = 700 * MIB, .total = 1000 * MIB};
+		.used = 3 * MIB / 2, .free = 700 * MIB, .total = 1000 * MIB, .percent = 75};
 
 	setup(state);
 	fs.disk->disk.space = &room;
-	fs.disk->disk.spec.soft_threshold = 75;
+	disk_space_set(&fs.disk->disk, 75);
 	return 0;
 }
 
@@ -315,7 +315,7 @@ static void test_threshold_in_the_mode_page(void **state)
 	assert_int_equal(a.asc, SCSI_ASC_INVALID_FIELD_LIST);
 	assert_int_equal(get_be16(a.sense + 16), 4 + 23);
 	/* Off: it is there, and not enabled. */
-	fs.disk->disk.spec.soft_threshold = -1;
+	disk_space_set(&fs.disk->disk, -1);
 	a = mode_page(0x1c, 2);
 	assert_int_equal(a.data[4 + 16], 0);
 	assert_int_equal(get_be32(a.data + 4 + 20), 0);

@@ -50,6 +50,7 @@ int disk_space_open(struct disk *disk, int fd)
 		return ret;
 	}
 	disk->space = room;
+	disk_space_set(disk, disk->spec.soft_threshold);
 	disk_space_look(room);
 	return 0;
 }
@@ -91,23 +92,28 @@ void disk_space_put(struct disk_room *room)
 
 /* ---- looking ---- */
 
-static int percent_of(const struct disk *disk)
+static uint64_t threshold_of(const struct disk_room *room, uint64_t total)
 {
-	int percent = disk->spec.soft_threshold;
-
-	return percent ? percent : PERCENT_DEFAULT;
-}
-
-static uint64_t threshold_of(const struct disk *disk, uint64_t total)
-{
-	int percent = percent_of(disk);
+	int percent = atomic_load(&room->percent);
 
 	return percent < 0 ? 0 : total / 100 * (uint64_t)(100 - percent);
 }
 
 uint64_t disk_space_threshold(const struct disk *disk)
 {
-	return disk->space ? threshold_of(disk, atomic_load(&disk->space->total)) : 0;
+	return disk->space ? threshold_of(disk->space, atomic_load(&disk->space->total)) : 0;
+}
+
+static int percent_of(int soft_threshold)
+{
+	return soft_threshold ? soft_threshold : PERCENT_DEFAULT;
+}
+
+void disk_space_set(struct disk *disk, int soft_threshold)
+{
+	disk->spec.soft_threshold = soft_threshold;
+	if (disk->space)
+		atomic_store(&disk->space->percent, percent_of(soft_threshold));
 }
 
 /* What the file system says. */
@@ -137,33 +143,33 @@ static bool may_grow(const struct disk *disk, uint64_t used)
 	return !disk->read_only && used < atomic_load(&disk->nblocks) << BLK_SECTOR_SHIFT;
 }
 
-static void log_change(const struct disk *disk, bool low, uint64_t left)
+static void log_change(const struct disk_room *room, bool low, uint64_t left)
 {
 	unsigned long long mib = left >> MIB_SHIFT;
 
 	if (low)
 		log_warning("disk '%s': its file system is more than %d%% full, %llu MiB are left: "
 			    "make room before writes fail",
-			    disk->name, percent_of(disk), mib);
+			    room->disk->name, atomic_load(&room->percent), mib);
 	else
-		log_notice("disk '%s': its file system has room again, %llu MiB", disk->name, mib);
+		log_notice("disk '%s': its file system has room again, %llu MiB", room->disk->name,
+			   mib);
 }
 
 /* The room's lock is held, and the disk is there. */
 static enum disk_space_news note_locked(struct disk_room *room, const struct found *found)
 {
-	const struct disk *disk = room->disk;
-	uint64_t threshold = threshold_of(disk, found->total);
+	uint64_t threshold = threshold_of(room, found->total);
 	bool was = atomic_load(&room->low), low;
 
 	atomic_store(&room->used, found->used);
 	atomic_store(&room->free, found->free);
 	atomic_store(&room->total, found->total);
-	low = threshold && may_grow(disk, found->used) &&
+	low = threshold && may_grow(room->disk, found->used) &&
 	      found->free <= threshold + (was ? found->total / 100 * PERCENT_BACK : 0);
 	atomic_store(&room->low, low);
 	if (low != was)
-		log_change(disk, low, found->free);
+		log_change(room, low, found->free);
 	return low && !was ? DISK_SPACE_SHORT : DISK_SPACE_NONE;
 }
 

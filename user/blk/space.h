@@ -19,6 +19,7 @@ struct disk_room {
 	_Atomic uint64_t free;	/* by nobody */
 	_Atomic uint64_t total; /* free, and used by anybody, as df(1) counts */
 	atomic_bool low;	/* less is free than the soft threshold says, see below */
+	atomic_int percent;	/* the threshold: as in struct disk_spec, but 0 is 0 */
 	atomic_uint refs;
 	pthread_mutex_t lock;	 /* for what follows */
 	const struct disk *disk; /* NULL: it was closed */
@@ -45,6 +46,9 @@ enum disk_space_news {
  * grow when no more is free than the threshold; and until somewhat more is. One thread at a time.
  */
 enum disk_space_news disk_space_look(struct disk_room *room);
+
+/* Another threshold, as in struct disk_spec, from the next look on. Control thread. */
+void disk_space_set(struct disk *disk, int soft_threshold);
 
 /* Free bytes; 0: there is no threshold. Any thread. */
 uint64_t disk_space_threshold(const struct disk *disk);

@@ -244,8 +244,9 @@ enum config_step_kind {
 	CONFIG_REMOVE_INTERFACE,
 	CONFIG_REMOVE_DISK, /* no export that is left names it */
 	CONFIG_ADD_DISK,
-	CONFIG_GROW_DISK, /* a file is made longer, to wanted_disk->spec.size */
-	CONFIG_KEEP_DISK, /* a file has more than that: nothing to do, as none is ever shrunk */
+	CONFIG_GROW_DISK,     /* a file is made longer, to wanted_disk->spec.size */
+	CONFIG_SET_THRESHOLD, /* wanted_disk->spec.soft_threshold */
+	CONFIG_KEEP_DISK,     /* a file has more than that: nothing to do, as none is ever shrunk */
 	/* Serves no export yet: those that stay follow as CONFIG_EXPORT_INTERFACES. */
 	CONFIG_ADD_INTERFACE,
 	CONFIG_SET_ALUA, /* of a target port group; without `wanted` to what is usual */

@@ -72,6 +72,7 @@ static enum disk_change disk_change(const struct config_disk *running,
 		return DISK_REPLACED;
 	resized = running->spec;
 	resized.size = wanted->spec.size;
+	resized.soft_threshold = wanted->spec.soft_threshold;
 	if (wanted->spec.kind != DISK_FILE || !config_disk_spec_equal(&resized, &wanted->spec))
 		return config_disk_spec_equal(&running->spec, &wanted->spec) ? DISK_SAME
 									     : DISK_REPLACED;
@@ -276,7 +277,7 @@ static int remove_what_goes(struct differ *differ)
 	return ret;
 }
 
-static int resize_disks(struct differ *differ)
+static int change_disks(struct differ *differ)
 {
 	const struct config *wanted = differ->wanted.config;
 	int ret = 0;
@@ -295,6 +296,9 @@ static int resize_disks(struct differ *differ)
 					 disk->name);
 		if (change == DISK_GROWS)
 			ret = add_step(differ, CONFIG_GROW_DISK, before, disk);
+		if (!ret && change != DISK_REPLACED &&
+		    before->spec.soft_threshold != disk->spec.soft_threshold)
+			ret = add_step(differ, CONFIG_SET_THRESHOLD, before, disk);
 	}
 	return ret;
 }
@@ -308,7 +312,7 @@ static int add_what_comes(struct differ *differ)
 		if (!disk_stays(differ, wanted->disks[i].name))
 			ret = add_step(differ, CONFIG_ADD_DISK, NULL, &wanted->disks[i]);
 	if (!ret)
-		ret = resize_disks(differ);
+		ret = change_disks(differ);
 	for (unsigned int i = 0; i < wanted->ninterfaces && !ret; i++)
 		if (!interface_stays(differ, wanted->interfaces[i].name))
 			ret = add_step(differ, CONFIG_ADD_INTERFACE, NULL, &wanted->interfaces[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "aoe/mac.h"
 #include "base/cleanup.h"
+#include "blk/space.h"
 #include "config/diff.h"
 #include "config/iscsi_words.h"
 #include "config/schema.h"
@@ -154,13 +155,17 @@ static void put_disk_step(FILE *out, const struct config_step *step)
 {
 	const struct config_disk *wanted = step->wanted_disk;
 	_cleanup_free_ char *disk = wanted ? config_disk_text(&wanted->spec) : NULL;
-	char size[CONFIG_SIZE_TEXT], has[CONFIG_SIZE_TEXT];
+	char size[CONFIG_SIZE_TEXT], has[CONFIG_SIZE_TEXT], threshold[DISK_SPACE_TEXT];
 
 	if (!wanted) {
 		fprintf(out, "disk %s: remove", step->running_disk->name);
 	} else if (step->kind == CONFIG_GROW_DISK) {
 		config_size_format(wanted->spec.size, size);
 		fprintf(out, "disk %s: grow to %s", wanted->name, size);
+	} else if (step->kind == CONFIG_SET_THRESHOLD) {
+		disk_space_format(wanted->spec.soft_threshold, threshold);
+		fprintf(out, "disk %s: soft_threshold %s", wanted->name,
+			wanted->spec.soft_threshold ? threshold : "as usual");
 	} else if (step->kind == CONFIG_KEEP_DISK) {
 		config_size_format(wanted->spec.size, size);
 		config_size_format(config_disk_bytes(step->running_disk), has);
@@ -234,6 +239,7 @@ static void put_step(FILE *out, const struct config_step *step, const struct con
 	case CONFIG_REMOVE_DISK:
 	case CONFIG_ADD_DISK:
 	case CONFIG_GROW_DISK:
+	case CONFIG_SET_THRESHOLD:
 	case CONFIG_KEEP_DISK:
 		put_disk_step(out, step);
 		break;

@@ -177,6 +177,18 @@ static int do_grow_disk(struct service *s, const struct config_step *step,
 	return ret;
 }
 
+static int do_set_threshold(struct service *s, const struct config_step *step,
+			    const struct config *config, struct error *err)
+{
+	const struct config_disk *wanted = step->wanted_disk;
+	int ret = target_set_threshold(s->target, wanted->name, wanted->spec.soft_threshold, err);
+
+	if (!ret)
+		config_find_disk(s->running, wanted->name)->spec.soft_threshold =
+			wanted->spec.soft_threshold;
+	return ret;
+}
+
 /* Its step says all there is to say. */
 static int do_keep_disk(struct service *s, const struct config_step *step,
 			const struct config *config, struct error *err)
@@ -410,6 +422,7 @@ static int (*const actions[])(struct service *s, const struct config_step *step,
 	[CONFIG_REMOVE_DISK] = do_remove_disk,
 	[CONFIG_ADD_DISK] = do_add_disk,
 	[CONFIG_GROW_DISK] = do_grow_disk,
+	[CONFIG_SET_THRESHOLD] = do_set_threshold,
 	[CONFIG_KEEP_DISK] = do_keep_disk,
 	[CONFIG_ADD_INTERFACE] = do_add_interface,
 	[CONFIG_ADD_EXPORT] = do_add_export,

@@ -3,6 +3,7 @@
 #include "target/internal.h"
 
 #include "base/log.h"
+#include "blk/space.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,17 @@ void target_refresh_disks(struct target *target)
 		if (disk_refresh(target, disk, &err))
 			log_error("%s: %s", disk->name, err.text);
 	}
+}
+
+int target_set_threshold(struct target *target, const char *name, int soft_threshold,
+			 struct error *err)
+{
+	struct target_disk *disk = target_disk_find(target, name);
+
+	if (!disk)
+		return error_set(err, ENOENT, "there is no disk %s", name);
+	disk_space_set(disk->disk, soft_threshold);
+	return 0;
 }
 
 int target_resize_disk(struct target *target, const char *name, uint64_t size, struct error *err)

@@ -51,7 +51,7 @@ void target_close(struct target *target);
 /*
  * Disks with names. `text` is DISK as the command line spells it. -EEXIST, -ENOENT; -EBUSY when a
  * disk to be removed is exported. Resizing with size 0 looks at the store's size anew; initiators
- * are told.
+ * are told. Another soft threshold (blk/space.h) holds from then on.
  */
 int target_add_disk(struct target *target, const char *name, const char *text, struct error *err);
 int target_remove_disk(struct target *target, const char *name, struct error *err);
@@ -59,6 +59,8 @@ int target_remove_disk(struct target *target, const char *name, struct error *er
 void target_undo_disk(struct target *target, const char *name);
 /* True when some disk has the store open, by whatever path. */
 bool target_has_store(struct target *target, const struct disk_spec *spec);
+int target_set_threshold(struct target *target, const char *name, int soft_threshold,
+			 struct error *err);
 int target_resize_disk(struct target *target, const char *name, uint64_t size, struct error *err);
 
 /*
