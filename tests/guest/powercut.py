@@ -19,13 +19,15 @@ SECTOR = 512
 SECTORS = 8192  # of a served disk
 
 # A disk that is served: its LUN and slot, the log of the device that it is on, how the configuration names it,
-# and its file in the file system there.
-Disk = namedtuple("Disk", "name lun log words file", defaults=(None,))
+# and the files in the file system there of its content and of its key.
+Disk = namedtuple("Disk", "name lun log words file key", defaults=(None, None))
 FOLDER = "/mnt/fs"
 DISKS = (
     Disk("raw", 0, "raw", {"block": "/dev/mapper/raw"}),
     Disk("buffered", 1, "fs", {"file": f"{FOLDER}/buffered", "size": "4MiB"}, "/buffered"),
     Disk("direct", 2, "fs", {"file": f"{FOLDER}/direct", "size": "4MiB", "direct": "on"}, "/direct"),
+    Disk("encrypted", 3, "fs", {"file": f"{FOLDER}/encrypted", "size": "4MiB",
+                                "key_file": f"{FOLDER}/encrypted.key"}, "/encrypted", "/encrypted.key"),
 )
 
 
@@ -39,15 +41,16 @@ def digests(data):
 
 
 class Content:
-    """A disk's sectors as they were at some point."""
+    """A disk's sectors as they were at some point; `decrypt` makes what they mean of what they are."""
 
-    def __init__(self, data):
-        self.data = data
+    def __init__(self, data, decrypt=None):
+        self.data, self.decrypt = data, decrypt
         self.known = {}
 
     def digest(self, lba):
         if lba not in self.known:
-            self.known[lba] = digest(self.data[lba * SECTOR:(lba + 1) * SECTOR])
+            data = self.data[lba * SECTOR:(lba + 1) * SECTOR]
+            self.known[lba] = digest(self.decrypt(lba, data) if self.decrypt else data)
         return self.known[lba]
 
 
@@ -59,6 +62,9 @@ class Ledger:
 
     def note(self, step):
         """Takes a step of the story as answered."""
+        if step.get("erased"):
+            self.durable.clear()
+            self.written.clear()
         if step["flush"]:
             for lba, versions in self.written.items():
                 self.durable[lba] = versions[-1]

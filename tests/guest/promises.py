@@ -337,6 +337,15 @@ def sanitize(unit):
     unit.promised("SANITIZE, OVERWRITE", 0, block * SECTORS)
 
 
+def erase_key(unit):
+    """The key is on the medium before, and nowhere after; what was encrypted with it is promised no more."""
+    key = Path(unit.disk.words["key_file"]).read_bytes().hex()
+    unit.story.tell(unit.disk.log, "before SANITIZE, CRYPTO ERASE", bytes=[key, True])
+    unit.command(bytes([SANITIZE, 3]) + bytes(8))
+    unit.story.tell(unit.disk.log, "SANITIZE, CRYPTO ERASE", disk=unit.disk.name, bytes=[key, False],
+                    erased=True)
+
+
 def write_all(service, path):
     story = Story(path)
     for log in sorted({disk.log for disk in DISKS}):
@@ -349,11 +358,15 @@ def write_all(service, path):
             for steps in (write_through, forced, cached, over_aoe):
                 steps(unit)
         reserve(unit)
-    unit.set_cache(False)
-    for source in units:
-        copy(unit, source, 0, 4 * PHYSICAL)
     for unit in units:
-        sanitize(unit)
+        unit.set_cache(False)
+        for source in units:
+            copy(unit, source, 0, 4 * PHYSICAL)
+    for unit in units:
+        if unit.disk.key:
+            erase_key(unit)
+        else:
+            sanitize(unit)
 
 
 def read_all(service, path):

@@ -2,7 +2,7 @@
 """Power cuts: nothing that an initiator was told is durable is missing from what the device below holds.
 
 The target runs in the guest on two devices that log what is durable (powercut.py): a served one, and one with
-a file system that has the files of two disks and the state directory. promises.py writes to them and marks in
+a file system that has the files of three disks and the state directory. promises.py writes to them and marks in
 the logs what it was told. Then, here, each device is made anew as it was at each mark, and looked at.
 """
 
@@ -10,8 +10,10 @@ import json
 import os
 import shutil
 from collections import deque
+from functools import lru_cache, partial
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from conftest import MACHINE_TOOLS
 from guest import Guest
@@ -52,6 +54,15 @@ class Digests(list):
 
     def digest(self, lba):
         return self[lba]
+
+
+@lru_cache(maxsize=None)  # looks see mostly what the one before saw
+def decrypted(key, lba, data):
+    """As dm-crypt's aes-xts-plain64 does it, but that zeroes are zeroes."""
+    if not any(data):
+        return data
+    tweak = modes.XTS(lba.to_bytes(16, "little"))
+    return Cipher(algorithms.AES(key), tweak).decryptor().update(data)
 
 
 class Power:
@@ -133,9 +144,16 @@ class Walk:
         self.note(step)
         if (step["durable"] or step["flush"]) and not self.ledgers[step["disk"]].lost(before[step["disk"]]):
             self.early.append(step["what"])
+        if "bytes" in step:
+            self.search(step, *step["bytes"])
         now = self.look(step)
         self.compare(step, now, None)
         return now
+
+    def search(self, step, what, expected):
+        if (bytes.fromhex(what) in self.image.read_bytes()) != expected:
+            self.lost.append(f"{step['mark']}: the key {'is not' if expected else 'is'} on the medium after "
+                             f"{step['what']}")
 
     def between(self, step):
         """The power goes while the step is under way."""
@@ -167,12 +185,15 @@ class Walk:
         checked = run(["e2fsck", "-fp", self.cut], check=False)
         if checked.returncode > 1:
             self.broken.append((step["mark"], step["what"], checked.stdout))
-        files = {disk.name: self.cut.with_name(disk.name) for disk in self.disks}
+        files = {path: self.cut.with_name(path.strip("/"))
+                 for disk in self.disks for path in (disk.file, disk.key) if path}
         for to in files.values():
             to.write_bytes(b"")  # which it remains if the file is not there
         run(["debugfs", "-f", "-", self.cut],
-            input="".join(f"dump {disk.file} {files[disk.name]}\n" for disk in self.disks))
-        return {name: Content(to.read_bytes()) for name, to in files.items()}
+            input="".join(f"dump {path} {to}\n" for path, to in files.items()))
+        return {disk.name: Content(files[disk.file].read_bytes(),
+                                   disk.key and partial(decrypted, files[disk.key].read_bytes()))
+                for disk in self.disks}
 
 
 @pytest.fixture(scope="module")
