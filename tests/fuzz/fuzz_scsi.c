@@ -160,7 +160,9 @@ static void run_one(struct cursor *c)
 		turn();
 		break;
 	case 5:
-		scsi_target_set_access(fs.target, cursor_u8(c) % (SCSI_ACCESS_UNAVAILABLE + 1));
+		scsi_target_set_access(
+			fs.target, (struct scsi_access_state){
+					   .access = cursor_u8(c) % (SCSI_ACCESS_UNAVAILABLE + 1)});
 		break;
 	default:
 		run_command(c, op);
