@@ -3,10 +3,10 @@
  * The iSCSI target (RFC 7143), error recovery level 0, as a pure state machine: bytes of a stream
  * in, bytes out, time as a parameter. It makes no system call, reads no clock and never blocks.
  *
- *	iscsi_node	the network entity: all targets, the table of sessions. Any thread; has a
- *lock iscsi_target	a target: name, portals, who may log in and how, a scsi_target iscsi_worker
- *what belongs to one thread: memory for data, sessions, connections iscsi_conn	one connection, from
- *accept() on
+ * iscsi_node: the network entity, with all targets and the table of sessions. Any thread; has a
+ * lock. iscsi_target: name, portals, who may log in and how, and a scsi_target for each portal
+ * group. iscsi_worker: what belongs to one thread, memory for data, sessions, connections.
+ * iscsi_conn: one connection, from accept() on.
  *
  * Sessions take no locks: all connections of a session are with one worker. A login that joins or
  * replaces a session of another worker moves there first (adopt below).
