@@ -126,6 +126,13 @@ struct blk_queue {
 
 void blk_queue_init(struct blk_queue *queue, struct arena *arena, struct ring *ring,
 		    struct mailbox *mailbox);
+/*
+ * For a queue with a ring: opens its arena and its ring, and gives it buffers. 0 or negative errno
+ * with `err` set and nothing left. The thread that will use it.
+ */
+int blk_queue_open(struct blk_queue *queue, const struct arena_config *memory,
+		   unsigned int ring_entries, struct error *err);
+void blk_queue_close(struct blk_queue *queue);
 
 enum disk_cache {
 	DISK_CACHE_DEFAULT, /* what the transport's durability asks for */

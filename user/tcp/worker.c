@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "blk/bounce.h"
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -86,40 +85,14 @@ static void staging_close(struct tcp_worker *worker)
 
 static int open_memory(struct tcp_worker *worker, struct error *err)
 {
-	const struct arena_config config = {
+	const struct arena_config memory = {
 		.runs = worker->server->config.memory_mib * RUNS_PER_MIB,
 		.run_frames = ISCSI_RUN_FRAMES,
 	};
-	int ret = arena_open(&worker->arena, &config, err);
 
-	if (ret)
-		return ret;
 	blk_queue_init(&worker->blk, &worker->arena, &worker->ring, &worker->thread.mailbox);
-	ret = bounces_open(&worker->blk, err);
-	if (ret)
-		goto out_arena;
-	ret = ring_open(&worker->ring, RING_ENTRIES);
-	if (ret) {
-		ret = error_set(err, -ret, "cannot set up io_uring: %s%s", strerror(-ret),
-				ret == -EPERM ? " (see sysctl kernel.io_uring_disabled)" : "");
-		goto out_bounces;
-	}
-	/* Without it everything works, with one more copy of page tables per I/O. */
-	ring_register_buffer(&worker->ring, worker->arena.base, worker->arena.size);
 	worker->blk.copier = worker->server->copier;
-	return 0;
-out_bounces:
-	bounces_close(&worker->blk);
-out_arena:
-	arena_close(&worker->arena);
-	return ret;
-}
-
-static void close_memory(struct tcp_worker *worker)
-{
-	ring_close(&worker->ring);
-	bounces_close(&worker->blk);
-	arena_close(&worker->arena);
+	return blk_queue_open(&worker->blk, &memory, RING_ENTRIES, err);
 }
 
 static int worker_open(struct thread *thread, struct error *err)
@@ -147,7 +120,7 @@ static int worker_open(struct thread *thread, struct error *err)
 out_staging:
 	staging_close(worker);
 out_memory:
-	close_memory(worker);
+	blk_queue_close(&worker->blk);
 	return ret;
 }
 
@@ -268,7 +241,7 @@ static void worker_run(struct thread *thread)
 		worker_turn(worker);
 	iscsi_worker_close(worker->iscsi);
 	staging_close(worker);
-	close_memory(worker);
+	blk_queue_close(&worker->blk);
 }
 
 static void worker_stop(struct thread *thread)

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/ring.h"
 #include "base/thread.h"
-#include "blk/bounce.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -71,40 +70,14 @@ static int worker_open_port(struct worker *w, struct error *err)
 
 static int worker_open_memory(struct worker *w, struct error *err)
 {
-	const struct arena_config config = {
+	const struct arena_config memory = {
 		.rx_frames = w->config.requests * WORKER_RX_FACTOR,
 		.runs = w->config.requests,
 		.run_frames = WORKER_RUN_FRAMES,
 	};
-	int ret = arena_open(&w->arena, &config, err);
 
-	if (ret)
-		return ret;
 	blk_queue_init(&w->blk, &w->arena, &w->ring, &w->thread.mailbox);
-	ret = bounces_open(&w->blk, err);
-	if (ret)
-		goto out_arena;
-	ret = ring_open(&w->ring, WORKER_RING_ENTRIES);
-	if (ret) {
-		ret = error_set(err, -ret, "cannot set up io_uring: %s%s", strerror(-ret),
-				ret == -EPERM ? " (see sysctl kernel.io_uring_disabled)" : "");
-		goto out_bounces;
-	}
-	/* Without it everything works, with one more copy of page tables per I/O. */
-	ring_register_buffer(&w->ring, w->arena.base, w->arena.size);
-	return 0;
-out_bounces:
-	bounces_close(&w->blk);
-out_arena:
-	arena_close(&w->arena);
-	return ret;
-}
-
-static void worker_close_memory(struct worker *w)
-{
-	ring_close(&w->ring);
-	bounces_close(&w->blk);
-	arena_close(&w->arena);
+	return blk_queue_open(&w->blk, &memory, WORKER_RING_ENTRIES, err);
 }
 
 static struct worker *worker_of(struct thread *thread)
@@ -138,7 +111,7 @@ static int worker_open_parts(struct thread *thread, struct error *err)
 out_xsk:
 	xsk_close(w->xsk);
 out_memory:
-	worker_close_memory(w);
+	blk_queue_close(&w->blk);
 	return ret;
 }
 
@@ -147,7 +120,7 @@ static void worker_close_parts(struct worker *w)
 	/* The socket first: it returns the replies that it never sent to the port. */
 	xsk_close(w->xsk);
 	aoe_port_close(w->port);
-	worker_close_memory(w);
+	blk_queue_close(&w->blk);
 }
 
 /* ---- the loop ---- */
