@@ -89,7 +89,7 @@ void iscsi_worker_stamp(struct iscsi_worker *worker, uint64_t now_ns)
 
 /* ---- what is over ---- */
 
-static void stats_add(struct iscsi_lun_stats *to, const struct iscsi_lun_stats *from)
+void iscsi_lun_stats_add(struct iscsi_lun_stats *to, const struct iscsi_lun_stats *from)
 {
 	for (unsigned int op = 0; op < LU_OPS; op++)
 		lu_op_add(&to->ops[op], &from->ops[op]);
@@ -125,7 +125,7 @@ void iscsi_count_end(struct iscsi_session *session)
 		if (!stats || !past) {
 			free(stats);
 		} else if (past->luns[lun]) {
-			stats_add(past->luns[lun], stats);
+			iscsi_lun_stats_add(past->luns[lun], stats);
 			free(stats);
 		} else {
 			past->luns[lun] = stats;

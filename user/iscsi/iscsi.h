@@ -249,6 +249,9 @@ struct iscsi_lun_stats {
 	uint64_t attentions; /* unit attentions that were told */
 };
 
+/* Any thread. */
+void iscsi_lun_stats_add(struct iscsi_lun_stats *to, const struct iscsi_lun_stats *from);
+
 struct iscsi_lun_report {
 	char target[ISCSI_NAME_MAX + 1];
 	char initiator[ISCSI_NAME_MAX + 1]; /* of one session; empty: of all that are over */

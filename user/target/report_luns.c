@@ -44,14 +44,6 @@ static int report_compare(const void *a, const void *b)
 	return order ? order : strcmp(left->initiator, right->initiator);
 }
 
-static void stats_add(struct iscsi_lun_stats *to, const struct iscsi_lun_stats *from)
-{
-	for (unsigned int op = 0; op < LU_OPS; op++)
-		lu_op_add(&to->ops[op], &from->ops[op]);
-	to->conflicts += from->conflicts;
-	to->attentions += from->attentions;
-}
-
 /* Adds equal ones up: an initiator may have several sessions. Returns how many are left. */
 static unsigned int reports_merge(struct iscsi_lun_report *all, unsigned int n)
 {
@@ -60,7 +52,7 @@ static unsigned int reports_merge(struct iscsi_lun_report *all, unsigned int n)
 	qsort(all, n, sizeof(*all), report_compare);
 	for (unsigned int i = 0; i < n; i++) {
 		if (kept && !report_compare(&all[kept - 1], &all[i]))
-			stats_add(&all[kept - 1].stats, &all[i].stats);
+			iscsi_lun_stats_add(&all[kept - 1].stats, &all[i].stats);
 		else
 			all[kept++] = all[i];
 	}
