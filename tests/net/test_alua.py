@@ -9,7 +9,7 @@ import pytest
 import iscsi_wire
 from daemon import Daemon
 from iscsi import HOST, IQN, Serve, Tools
-from lab import inside
+from lab import inside, wait_until
 from test_one_disk import Scsi
 
 OTHER = "iqn.2026-11.org.example:other"
@@ -229,7 +229,8 @@ def test_group_comes_and_goes(daemon, netns, config):
     daemon.configure(config)
     daemon.control("reload")
     host.expect(iscsi_wire.ASYNC)  # it is asked to log out
-    assert Host(netns, FIRST).states() == {1: OPTIMIZED}
+    again = Host(netns, FIRST)
+    wait_until(lambda: again.states() == {1: OPTIMIZED}, 10, "the end of the port that went")
 
 
 def test_portal_is_in_one_group(daemon, config):
