@@ -209,6 +209,12 @@ def test_sanitize(setup, guest, second):
     assert status == 5 or "not supported" in shown or "nvalid" in shown, shown
 
 
+def test_self_test(guest, disk):
+    """SEND DIAGNOSTIC: the default self-test is good."""
+    shown = guest.run(f"sg_senddiag --test {disk}")
+    assert "returned GOOD status" in shown, shown
+
+
 def test_reset(guest, disk):
     """The kernel's way out of trouble: a reset of the unit, after which it goes on."""
     guest.run(f"sg_reset --device {disk}")
