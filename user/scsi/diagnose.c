@@ -124,9 +124,6 @@ static void self_test(struct scsi_device *dev, struct command *cmd, unsigned int
 static void send_test(struct scsi_device *dev, struct command *cmd)
 {
 	switch (test_of(cmd)) {
-	case SELF_TEST_ABORT: /* none is ever running */
-		scsi_good(cmd);
-		break;
 	case SELF_TEST_DEFAULT:
 	case SELF_TEST_SHORT:
 	case SELF_TEST_BACKGROUND_SHORT:
@@ -136,6 +133,7 @@ static void send_test(struct scsi_device *dev, struct command *cmd)
 	case SELF_TEST_BACKGROUND_EXTENDED:
 		self_test(dev, cmd, LONG_SAMPLES);
 		break;
+	case SELF_TEST_ABORT: /* only while one runs in the background, which none ever does */
 	default:
 		scsi_bad_cdb(cmd, 1, 7);
 		break;
