@@ -81,6 +81,18 @@ static void test_errors_of_the_medium(void **state)
 	assert_int_equal(ten(1, 0x28, 0, 0).asc, SCSI_ASC_LOG_CHANGED);
 }
 
+/* Whoever resets what has no counters leaves those of others alone. */
+static void test_pages_without_counters(void **state)
+{
+	fs.disk->fail[BLK_READ] = BLK_EIO;
+	assert_int_equal(ten(0, 0x28, 0, 0).key, SCSI_KEY_MEDIUM_ERROR);
+	assert_int_equal(ten(1, 0x00, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(ten(0, 0x4c, 0x02, 0x10).status, SCSI_GOOD);
+	assert_int_equal(ten(0, 0x4c, 0x02, 0x2f).status, SCSI_GOOD);
+	assert_int_equal(errors(0x03), 1);
+	assert_int_equal(ten(1, 0x00, 0, 0).status, SCSI_GOOD);
+}
+
 static void test_what_there_is_not(void **state)
 {
 	static const uint8_t list[10] = {0x4c, 0, 0x40, 0, 0, 0, 0, 0, 4};
@@ -103,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_there_is),
 		TEST(test_errors_of_the_medium),
+		TEST(test_pages_without_counters),
 		TEST(test_what_there_is_not),
 	};
 

@@ -204,7 +204,21 @@ void scsi_log_sense(struct scsi_device *dev, struct command *cmd)
 	scsi_return(cmd, out, 4 + len, get_be16(cdb + 7));
 }
 
-/* Counters can be set to zero, and to nothing else. */
+/* Counters can be set to zero, and to nothing else; no other page has any. */
+static void reset_counters(struct command *cmd, uint8_t page)
+{
+	struct scsi_device *dev = scsi_device_of(cmd);
+	bool writes = page == SUPPORTED || page == WRITE_ERRORS;
+	bool reads = page == SUPPORTED || page == READ_ERRORS;
+
+	if (writes)
+		atomic_store(&dev->write_errors, 0);
+	if (reads)
+		atomic_store(&dev->read_errors, 0);
+	if (writes || reads)
+		scsi_attend(dev, cmd->scsi.it_l, SCSI_ASC_LOG_CHANGED);
+}
+
 void scsi_log_select(struct scsi_device *dev, struct command *cmd)
 {
 	const uint8_t *cdb = cmd->scsi.cdb;
@@ -222,12 +236,7 @@ void scsi_log_select(struct scsi_device *dev, struct command *cmd)
 		scsi_bad_cdb(cmd, cdb[3] ? 3 : 2, cdb[3] ? 7 : 5);
 		return;
 	}
-	if (cdb[1] & PCR || cdb[2] >> 6 & CUMULATIVE) {
-		if (page != READ_ERRORS)
-			atomic_store(&dev->write_errors, 0);
-		if (page != WRITE_ERRORS)
-			atomic_store(&dev->read_errors, 0);
-		scsi_attend(dev, cmd->scsi.it_l, SCSI_ASC_LOG_CHANGED);
-	}
+	if (cdb[1] & PCR || cdb[2] >> 6 & CUMULATIVE)
+		reset_counters(cmd, page);
 	scsi_good(cmd);
 }
