@@ -262,6 +262,9 @@ static void test_read_only(void **state)
 
 	assert_int_equal(a.key, SCSI_KEY_DATA_PROTECT);
 	assert_int_equal(a.asc, SCSI_ASC_WRITE_PROTECTED);
+	/* UNMAP, too. */
+	a = move(0x42, 10, 0, 24, data, 24, 0);
+	assert_int_equal(a.asc, SCSI_ASC_WRITE_PROTECTED);
 	assert_int_equal(move(0x28, 10, 0, 1, NULL, 0, 512).status, SCSI_GOOD);
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_WRITE), 0);
 }

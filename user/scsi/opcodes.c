@@ -175,6 +175,9 @@ bool scsi_opcode_offered(const struct scsi_device *dev, const struct scsi_opcode
 
 	if (!dev)
 		return !flags;
+	/* What it gives back is not known of a disk that is read-only: that is what is told. */
+	if (dev->lu->disk->read_only)
+		flags &= ~(unsigned int)SCSI_THIN;
 	return !(flags & SCSI_ENCRYPTED && !dev->lu->disk->can_crypto_erase) &&
 	       !(flags & SCSI_THIN && !dev->thin) && !(flags & SCSI_REMOVABLE && !dev->removable);
 }
