@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define SECTORS 2048u
@@ -283,6 +286,55 @@ static void test_empty_key(void **state)
 	get_key(key);
 }
 
+/* True once a thread waits for time to pass, as it does between two tries to lock. */
+static bool sleeps(pid_t thread)
+{
+	char path[64], text[16] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)thread);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	fgets(text, sizeof(text), f);
+	fclose(f);
+	return strtol(text, NULL, 10) == SYS_clock_nanosleep;
+}
+
+struct opening {
+	pthread_t thread;
+	_Atomic pid_t id;
+	struct disk *disk;
+};
+
+static void *open_disk(void *arg)
+{
+	struct opening *opening = arg;
+
+	atomic_store(&opening->id, gettid());
+	opening->disk = encrypted("");
+	return NULL;
+}
+
+/* An empty file that has a key by the time that whoever fills it lets go of it keeps that. */
+static void test_key_of_somebody_faster(void **state)
+{
+	int fd = open(key_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	uint8_t key[CIPHER_KEY], now[CIPHER_KEY];
+	struct opening opening = {0};
+
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(pthread_create(&opening.thread, NULL, open_disk, &opening), 0);
+	while (!atomic_load(&opening.id) || !sleeps(atomic_load(&opening.id)))
+		sched_yield();
+	put_key(64, 0600);
+	get_key(key);
+	close(fd);
+	assert_int_equal(pthread_join(opening.thread, NULL), 0);
+	get_key(now);
+	assert_memory_equal(key, now, sizeof(key));
+	disk_put(opening.disk);
+}
+
 static void test_keys_refused(void **state)
 {
 	struct disk *disk;
@@ -495,6 +547,7 @@ int main(void)
 		TEST(test_key_is_made_once),
 		TEST(test_missing_key),
 		TEST(test_empty_key),
+		TEST(test_key_of_somebody_faster),
 		TEST(test_keys_refused),
 		TEST(test_readers_share),
 		TEST(test_undone),

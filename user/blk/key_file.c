@@ -184,10 +184,15 @@ static int file_take(struct key_file *file, bool blank, bool fixed, struct error
 	struct stat st;
 	int ret = file_open(file, blank, fixed, err);
 
-	if (!ret)
-		ret = file_check(file, &st, err);
-	if (!ret)
-		ret = fd_lock(file->fd, file->replaceable, err);
+	if (ret)
+		return ret;
+	ret = fd_lock(file->fd, file->replaceable, err);
+	if (ret) {
+		/* Who was faster has it for his own, and has filled it perhaps. */
+		file->made = false;
+		return ret;
+	}
+	ret = file_check(file, &st, err);
 	if (!ret && !file_is_current(file, &st))
 		ret = error_set(err, EBUSY, "it is being replaced: try again");
 	/* Empty is what a start leaves that is cut short. */
