@@ -26,7 +26,7 @@ static struct scsi_device *other_dev;
 static bool other_gone;
 
 static uint8_t list[32768], before[SECTORS * 512];
-static uint32_t cscds, segments;
+static uint32_t cscds, segments, segments_len;
 
 static void note_gone(void *ctx)
 {
@@ -64,7 +64,7 @@ static int setup_with(bool read_only)
 	memcpy(fs.disk->data, before, sizeof(before));
 	memset(other->data, 0x99, sizeof(before));
 	memset(list, 0, sizeof(list));
-	cscds = segments = 0;
+	cscds = segments = segments_len = 0;
 	other_gone = false;
 	return 0;
 }
@@ -106,25 +106,51 @@ static void cscd(const struct disk *disk)
 	put_be16(list + 2, (uint16_t)(32 * cscds));
 }
 
+static void no_segments(void)
+{
+	segments = segments_len = 0;
+}
+
+static uint8_t *segment_of(uint8_t type, uint16_t len, uint16_t from, uint16_t to,
+			   uint64_t from_lba, uint64_t to_lba)
+{
+	uint8_t *at = list + 16 + 32 * cscds + segments_len;
+
+	at[0] = type;
+	put_be16(at + 2, (uint16_t)(len - 4));
+	put_be16(at + 4, from);
+	put_be16(at + 6, to);
+	put_be64(at + 12, from_lba);
+	put_be64(at + 20, to_lba);
+	segments++;
+	segments_len += len;
+	put_be32(list + 8, segments_len);
+	return at;
+}
+
 static uint8_t *segment(uint16_t from, uint16_t to, uint16_t blocks, uint64_t from_lba,
 			uint64_t to_lba)
 {
-	uint8_t *at = list + 16 + 32 * cscds + 28 * segments++;
+	uint8_t *at = segment_of(0x02, 28, from, to, from_lba, to_lba);
 
-	at[0] = 0x02;
-	put_be16(at + 2, 24);
-	put_be16(at + 4, from);
-	put_be16(at + 6, to);
 	put_be16(at + 10, blocks);
-	put_be64(at + 12, from_lba);
-	put_be64(at + 20, to_lba);
-	put_be32(list + 8, 28 * segments);
 	return at;
+}
+
+/* So many bytes, from so many behind the blocks on. */
+static void segment_of_bytes(uint16_t from, uint16_t to, uint32_t bytes, uint64_t from_lba,
+			     uint16_t from_off, uint64_t to_lba, uint16_t to_off)
+{
+	uint8_t *at = segment_of(0x0a, 32, from, to, from_lba, to_lba);
+
+	put_be32(at + 8, bytes);
+	put_be16(at + 28, from_off);
+	put_be16(at + 30, to_off);
 }
 
 static uint32_t list_len(void)
 {
-	return 16 + 32 * cscds + 28 * segments;
+	return 16 + 32 * cscds + segments_len;
 }
 
 static void copy_cdb(uint8_t cdb[16], uint32_t len)
@@ -178,7 +204,7 @@ static void test_onto_itself(void **state)
 	assert_int_equal(copy().status, SCSI_GOOD);
 	assert_memory_equal(fs.disk->data + 107 * 512, before + 100 * 512, 2000 * 512);
 	memcpy(fs.disk->data, before, sizeof(before));
-	segments = 0;
+	no_segments();
 	segment(0, 0, 2000, 107, 100);
 	assert_int_equal(copy().status, SCSI_GOOD);
 	assert_memory_equal(fs.disk->data + 100 * 512, before + 107 * 512, 2000 * 512);
@@ -195,10 +221,43 @@ static void test_to_another_unit(void **state)
 	assert_memory_equal(other->data + 3 * 4096, before + 512, 16 * 512);
 	assert_memory_equal(other->data + 10 * 4096, before + 9 * 512, 4096);
 	assert_int_equal(other->data[5 * 4096], 0x99);
-	segments = 0;
+	no_segments();
 	segment(1, 0, 15, 0, 0);
 	assert_int_equal(copy().asc, SCSI_ASC_INEXACT_SEGMENT);
 	assert_int_equal(other->data[0], 0x99);
+}
+
+/* Bytes of whole blocks; with segments of the other kind before and behind. */
+static void test_bytes_with_offsets(void **state)
+{
+	struct fixture_scsi_answer a;
+
+	cscd(&other->disk);
+	cscd(&fs.disk->disk);
+	segment(1, 1, 1, 0, 8000);
+	segment_of_bytes(1, 0, 2 * 4096, 8, 3 * 512, 2, 8192);
+	segment_of_bytes(1, 1, 0, 0, 0, 0, 0);
+	segment(1, 1, 1, 1, 8001);
+	assert_int_equal(copy().status, SCSI_GOOD);
+	assert_memory_equal(fs.disk->data + 8000 * 512, before, 1024);
+	assert_memory_equal(other->data + 4 * 4096, before + 11 * 512, 2 * 4096);
+	assert_int_equal(other->data[6 * 4096], 0x99);
+	/* Less than a block of one of them; what lies behind all numbers. */
+	no_segments();
+	segment(1, 1, 1, 0, 8000);
+	segment_of_bytes(1, 0, 4096, 0, 256, 0, 0);
+	a = copy();
+	assert_int_equal(a.asc, SCSI_ASC_INEXACT_SEGMENT);
+	assert_int_equal(get_be16(a.sense + 16), 16 + 64 + 28);
+	no_segments();
+	segment_of_bytes(1, 0, 512, 0, 0, 0, 0);
+	assert_int_equal(copy().asc, SCSI_ASC_INEXACT_SEGMENT);
+	no_segments();
+	segment_of_bytes(1, 0, 4096, UINT64_MAX, 512, 0, 0);
+	assert_int_equal(copy().key, SCSI_KEY_COPY_ABORTED);
+	no_segments();
+	segment_of_bytes(1, 0, 4096, 0, 0, UINT64_MAX, 4096);
+	assert_int_equal(copy().key, SCSI_KEY_COPY_ABORTED);
 }
 
 /* ---- lists that say nothing good ---- */
@@ -214,7 +273,7 @@ static void test_lists_refused(void **state)
 	list[16] = 0xe0;
 	assert_int_equal(copy().asc, SCSI_ASC_CSCD_TYPE);
 	list[16] = 0xe4;
-	list[48] = 0x0a;
+	list[48] = 0x0b;
 	assert_int_equal(copy().asc, SCSI_ASC_SEGMENT_TYPE);
 	list[48] = 0x02;
 	list[51] = 20;
@@ -242,7 +301,7 @@ static void test_too_many(void **state)
 	uint32_t max_cscds = get_be16(params + 8), max_segments = get_be16(params + 10);
 	uint32_t max_list = get_be32(params + 12);
 
-	assert_int_equal(max_list, 32 * max_cscds + 28 * max_segments);
+	assert_int_equal(max_list, 32 * max_cscds + 32 * max_segments);
 	for (uint32_t i = 0; i < max_cscds; i++)
 		cscd(&fs.disk->disk);
 	for (uint32_t i = 0; i < max_segments; i++)
@@ -250,12 +309,13 @@ static void test_too_many(void **state)
 	assert_int_equal(copy().status, SCSI_GOOD);
 	cscds = 1;
 	put_be16(list + 2, 32);
-	segments = 0;
+	no_segments();
 	memset(list + 48, 0, sizeof(list) - 48);
 	for (uint32_t i = 0; i < max_segments + 1; i++)
 		segment(0, 0, 1, 0, 10);
 	assert_int_equal(copy().asc, SCSI_ASC_TOO_MANY_SEGMENTS);
-	cscds = segments = 0;
+	cscds = 0;
+	no_segments();
 	for (uint32_t i = 0; i < max_cscds + 1; i++)
 		cscd(&fs.disk->disk);
 	segment(0, 0, 1, 0, 10);
@@ -293,10 +353,10 @@ static void test_stops_at_what_is_not_there(void **state)
 	put_be64(list + 16 + 8, 0x5000000000000003);
 	assert_int_equal(copy().asc, SCSI_ASC_UNREACHABLE_COPY_TARGET);
 	put_be64(list + 16 + 8, fs.disk->disk.wwn);
-	segments = 0;
+	no_segments();
 	segment(0, 0, 2, 0, SECTORS - 1);
 	assert_int_equal(copy().key, SCSI_KEY_COPY_ABORTED);
-	segments = 0;
+	no_segments();
 	segment(0, 0, 2, UINT64_MAX, 0);
 	assert_int_equal(copy().key, SCSI_KEY_COPY_ABORTED);
 	assert_memory_equal(fs.disk->data, before, 100 * 512);
@@ -557,7 +617,8 @@ static void test_store_pieces(void **state)
 static void onto_itself(uint64_t from, uint64_t to, unsigned int calls)
 {
 	memcpy(fs.disk->data, before, sizeof(before));
-	segments = store.calls = 0;
+	no_segments();
+	store.calls = 0;
 	segment(0, 0, 3000, from, to);
 	assert_int_equal(copy_by_store().status, SCSI_GOOD);
 	assert_memory_equal(fs.disk->data + to * 512, before + from * 512, 3000 * 512);
@@ -717,6 +778,7 @@ int main(void)
 		TEST(test_within_a_unit, setup),
 		TEST(test_onto_itself, setup),
 		TEST(test_to_another_unit, setup),
+		TEST(test_bytes_with_offsets, setup),
 		TEST(test_lists_refused, setup),
 		TEST(test_too_many, setup),
 		TEST(test_stops_at_what_is_not_there, setup),

@@ -83,7 +83,7 @@ static void copy_fail(struct command *cmd, uint16_t asc)
 		.asc = asc,
 		.has_field = true,
 		.in_list = true,
-		.field = (uint16_t)(copy->segments_off + copy->segment * COPY_SEGMENT_LEN),
+		.field = (uint16_t)copy->segment_off,
 		.bit = 8,
 	};
 
@@ -312,7 +312,7 @@ static bool segment_begin(struct command *cmd)
 	struct copy_segment *segment = &job->segment;
 
 	job->moved = 0;
-	scsi_copy_segment(cmd, job->copy, job->copy->segment, segment);
+	scsi_copy_segment(cmd, job->copy, segment);
 	/* Pieces that are shorter than those through memory gain nothing. */
 	job->by_memory = segment->exact && distance(segment) < SCSI_PIECE_MAX;
 	if (!segment->from || !segment->to)
@@ -334,7 +334,8 @@ static void copy_on(struct command *cmd)
 	struct scsi_copy *copy = job->copy;
 
 	while (job->moved == job->segment.bytes) {
-		if (++copy->segment == copy->nsegments) {
+		scsi_copy_next_segment(cmd, copy);
+		if (copy->segment == copy->nsegments) {
 			copy_done(cmd);
 			return;
 		}

@@ -12,10 +12,11 @@
 #define COPY_SEGMENTS_MAX   256u
 #define COPY_HEADER_LEN	    16u
 #define COPY_CSCD_LEN	    32u
-#define COPY_SEGMENT_LEN    28u
+#define COPY_SEGMENT_LEN    32u /* of the longest */
 #define COPY_LIST_MAX	    (COPY_CSCDS_MAX * COPY_CSCD_LEN + COPY_SEGMENTS_MAX * COPY_SEGMENT_LEN)
 #define COPY_CSCD_TYPE	    0xe4 /* identification descriptor */
-#define COPY_SEGMENT_TYPE   0x02 /* block device to block device */
+#define COPY_BLOCKS_TYPE    0x02 /* a segment: block device to block device */
+#define COPY_BYTES_TYPE	    0x0a /* the same with a number of bytes, and offsets */
 #define COPY_SEGMENT_BLOCKS 0xffffu
 #define COPY_THIS_UNIT	    0xffff /* a CSCD descriptor ID: where the command was sent to */
 #define COPY_HELD_MAX	    16u	   /* copies of a nexus and unit that are remembered once ended */
@@ -36,6 +37,7 @@ struct scsi_copy {
 	struct scsi_it_l *units[COPY_CSCDS_MAX];
 	unsigned int nunits, nsegments;
 	uint32_t segments_off; /* of the segments in the list */
+	uint32_t segment_off;  /* of the one at work */
 	uint16_t segment;      /* processed, and so the index of the one at work */
 	uint64_t bytes;	       /* written, of all segments */
 	/* Of a copy that failed. */
@@ -56,8 +58,10 @@ struct copy_segment {
  * Reads scsi_list(cmd), of `len` bytes.
  */
 bool scsi_copy_parse(struct command *cmd, uint32_t len, struct scsi_copy *copy);
-void scsi_copy_segment(const struct command *cmd, const struct scsi_copy *copy, unsigned int i,
+/* The segment at work; and on to the next. */
+void scsi_copy_segment(const struct command *cmd, const struct scsi_copy *copy,
 		       struct copy_segment *segment);
+void scsi_copy_next_segment(const struct command *cmd, struct scsi_copy *copy);
 
 /* copy_results.c: the copy that runs or is remembered under an identifier, or NULL. */
 struct scsi_copy *scsi_copy_find(struct scsi_it_l *it_l, uint8_t id);

@@ -57,17 +57,24 @@ static bool parse_cscds(struct command *cmd, struct scsi_copy *copy, uint32_t le
 	return true;
 }
 
+/* Of a whole segment, by its type; 0: there is none such. */
+static uint32_t segment_len(uint8_t type)
+{
+	return type == COPY_BLOCKS_TYPE ? 28 : type == COPY_BYTES_TYPE ? COPY_SEGMENT_LEN : 0;
+}
+
 static bool parse_segments(struct command *cmd, struct scsi_copy *copy, uint32_t len)
 {
 	const uint8_t *list = scsi_list(cmd);
-	uint32_t off = copy->segments_off, end = off + len;
+	uint32_t off = copy->segments_off, end = off + len, segment;
 
-	for (; off < end; off += COPY_SEGMENT_LEN) {
-		if (list[off] != COPY_SEGMENT_TYPE)
+	for (; off < end; off += segment) {
+		segment = segment_len(list[off]);
+		if (!segment)
 			return refuse(cmd, SCSI_ASC_SEGMENT_TYPE);
-		if (end - off < COPY_SEGMENT_LEN)
+		if (end - off < segment)
 			return refuse(cmd, SCSI_ASC_LIST_LENGTH);
-		if (get_be16(list + off + 2) != COPY_SEGMENT_LEN - 4)
+		if (get_be16(list + off + 2) != segment - 4)
 			return bad_field(cmd, off + 2, 7);
 		if (copy->nsegments++ == COPY_SEGMENTS_MAX)
 			return refuse(cmd, SCSI_ASC_TOO_MANY_SEGMENTS);
@@ -104,7 +111,7 @@ bool scsi_copy_parse(struct command *cmd, uint32_t len, struct scsi_copy *copy)
 		return refuse(cmd, SCSI_ASC_LIST_LENGTH);
 	if (get_be32(list + 12))
 		return refuse(cmd, SCSI_ASC_INLINE_DATA);
-	copy->segments_off = COPY_HEADER_LEN + cscds;
+	copy->segments_off = copy->segment_off = COPY_HEADER_LEN + cscds;
 	return parse_identifier(cmd, copy) && parse_cscds(cmd, copy, cscds) &&
 	       parse_segments(cmd, copy, segments);
 }
@@ -122,11 +129,42 @@ static bool whole_blocks(const struct scsi_it_l *unit, uint64_t bytes)
 	return !(bytes & ((1ull << unit->dev->block_shift) - 1));
 }
 
-void scsi_copy_segment(const struct command *cmd, const struct scsi_copy *copy, unsigned int i,
+/* SPC-4 6.4.3.7.4: so many blocks, of the source or of the destination. */
+static void segment_of_blocks(const uint8_t *at, struct copy_segment *segment)
+{
+	const struct scsi_it_l *counts = at[1] & SEGMENT_DC ? segment->to : segment->from;
+
+	segment->bytes = (uint64_t)get_be16(at + 10) << counts->dev->block_shift;
+	segment->exact = whole_blocks(segment->from, segment->bytes) &&
+			 whole_blocks(segment->to, segment->bytes);
+}
+
+/* Behind the last block there can be, if it would be one behind that. */
+static uint64_t lba_at(const struct scsi_it_l *unit, uint64_t lba, uint16_t bytes)
+{
+	uint64_t sum;
+
+	return __builtin_add_overflow(lba, bytes >> unit->dev->block_shift, &sum) ? UINT64_MAX
+										  : sum;
+}
+
+/* SPC-4 6.4.3.7.10: so many bytes, from bytes behind the blocks on. */
+static void segment_of_bytes(const uint8_t *at, struct copy_segment *segment)
+{
+	uint32_t bytes = get_be32(at + 8);
+	uint16_t from_off = get_be16(at + 28), to_off = get_be16(at + 30);
+
+	segment->bytes = bytes;
+	segment->from_lba = lba_at(segment->from, segment->from_lba, from_off);
+	segment->to_lba = lba_at(segment->to, segment->to_lba, to_off);
+	segment->exact = whole_blocks(segment->from, bytes | from_off) &&
+			 whole_blocks(segment->to, bytes | to_off);
+}
+
+void scsi_copy_segment(const struct command *cmd, const struct scsi_copy *copy,
 		       struct copy_segment *segment)
 {
-	const uint8_t *at = scsi_list(cmd) + copy->segments_off + i * COPY_SEGMENT_LEN;
-	const struct scsi_it_l *counts;
+	const uint8_t *at = scsi_list(cmd) + copy->segment_off;
 
 	*segment = (struct copy_segment){
 		.from = unit_of(cmd, copy, get_be16(at + 4)),
@@ -136,8 +174,14 @@ void scsi_copy_segment(const struct command *cmd, const struct scsi_copy *copy, 
 	};
 	if (!segment->from || !segment->to)
 		return;
-	counts = at[1] & SEGMENT_DC ? segment->to : segment->from;
-	segment->bytes = (uint64_t)get_be16(at + 10) << counts->dev->block_shift;
-	segment->exact = whole_blocks(segment->from, segment->bytes) &&
-			 whole_blocks(segment->to, segment->bytes);
+	if (at[0] == COPY_BYTES_TYPE)
+		segment_of_bytes(at, segment);
+	else
+		segment_of_blocks(at, segment);
+}
+
+void scsi_copy_next_segment(const struct command *cmd, struct scsi_copy *copy)
+{
+	copy->segment_off += segment_len(scsi_list(cmd)[copy->segment_off]);
+	copy->segment++;
 }

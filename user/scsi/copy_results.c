@@ -10,7 +10,7 @@
 
 #define GRANULARITY 9u /* of a segment's length: 512 bytes, as a power of two */
 #define STATUS_LEN  12u
-#define PARAMS_LEN  46u
+#define PARAMS_LEN  47u
 #define DETAILS_LEN 60u /* without the sense data */
 #define CONCURRENT  255u
 
@@ -131,9 +131,10 @@ void scsi_copy_parameters(struct scsi_device *dev, struct command *cmd)
 	put_be16(out + 34, CONCURRENT);
 	out[36] = CONCURRENT;
 	out[37] = GRANULARITY;
-	out[43] = 2;
-	out[44] = COPY_SEGMENT_TYPE;
-	out[45] = COPY_CSCD_TYPE;
+	out[43] = 3;
+	out[44] = COPY_BLOCKS_TYPE;
+	out[45] = COPY_BYTES_TYPE;
+	out[46] = COPY_CSCD_TYPE;
 	scsi_return(cmd, out, sizeof(out), allocation(cmd));
 }
 
@@ -163,9 +164,10 @@ uint16_t scsi_vpd_third_party_copy(struct scsi_device *dev, const struct scsi_ne
 	put_be16(out + 6, COPY_SEGMENTS_MAX);
 	put_be32(out + 8, COPY_LIST_MAX);
 	out = descriptor(&at, 0x0008, 4);
-	out[0] = 2;
-	out[1] = COPY_SEGMENT_TYPE;
-	out[2] = COPY_CSCD_TYPE;
+	out[0] = 3;
+	out[1] = COPY_BLOCKS_TYPE;
+	out[2] = COPY_BYTES_TYPE;
+	out[3] = COPY_CSCD_TYPE;
 	out = descriptor(&at, 0x000c, 4);
 	put_be16(out, 2);
 	put_be16(out + 2, COPY_THIS_UNIT);
