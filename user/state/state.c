@@ -108,18 +108,30 @@ static int temp_write(struct state *state, bool durable)
 	return ret;
 }
 
+/* What it will hold is as durable as its own name is. */
+static int parent_sync(int dir)
+{
+	_cleanup_close_ int parent = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return parent < 0 || fsync(parent) ? -errno : 0;
+}
+
 static int dir_open(const char *dir, struct error *err)
 {
-	int fd;
+	_cleanup_close_ int fd = -1;
+	bool made = !mkdir(dir, 0700);
 
-	if (mkdir(dir, 0700) && errno != EEXIST)
+	if (!made && errno != EEXIST)
 		return error_set(err, errno, "cannot make the state directory %s: %s", dir,
 				 strerror(errno));
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(err, errno, "cannot open the state directory %s: %s", dir,
 				 strerror(errno));
-	return fd;
+	if (made && parent_sync(fd))
+		return error_set(err, errno, "cannot sync what the state directory %s is in: %s",
+				 dir, strerror(errno));
+	return cleanup_steal_fd(&fd);
 }
 
 int state_dir_check(const char *dir, struct error *err)
