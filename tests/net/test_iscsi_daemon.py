@@ -136,6 +136,31 @@ def test_portals_come_and_go(daemon, config, tools, initiator):
     assert sessions(daemon) == before
 
 
+THIRD = "127.0.0.1:3262"
+
+
+@pytest.mark.parametrize("before, after", [
+    (([SECOND, f"{THIRD},2"], [SECOND, f"{THIRD},2"]), ([f"{SECOND},2", THIRD], [f"{SECOND},2", THIRD])),
+    (([f"{THIRD},2"], [SECOND, "127.0.0.1:3260"]),
+     ([f"{THIRD},2", f"{SECOND},2"], ["127.0.0.1:3260"])),
+    (([SECOND, THIRD], None), ([THIRD], ["0.0.0.0:3261"])),
+], ids=["groups of all", "to a target before it", "to a new target"])
+def test_portal_that_one_target_gives_up_and_another_gets(daemon, config, tools, before, after):
+    def give(*portals):
+        config["iscsi"] = [{"name": name, "allow": ["any"], "portals": listed,
+                            "luns": [{"lun": 0, "disk": "vol0"}]}
+                           for name, listed in zip((IQN, OTHER), portals) if listed]
+        reload(daemon, config)
+        assert daemon.diff() == []
+
+    give(*before)
+    give(*after)
+    for name, portals in zip((IQN, OTHER), after):
+        for portal in portals:
+            address, _, group = portal.replace("0.0.0.0", "127.0.0.1").partition(",")
+            assert f"Target:{name} Portal:{address},{group or 1}" in tools.ls(address)
+
+
 def test_change_that_fails_is_undone(daemon, config, tools, initiator, lab):
     before, shown = sessions(daemon), daemon.shown()
     target = config["iscsi"][0]

@@ -98,6 +98,7 @@ static const struct {
 	   "{ lun: 0, disk: a, ro: on }]"),
 	 "target " IQN ": remove LUN 0\n"
 	 "target " IQN ": remove LUN 7\n"
+	 "target " IQN ": do not listen on 0.0.0.0:3260\n"
 	 "target " IQN ": add LUN 1 b\n"
 	 "target " IQN ": add LUN 0 a ro\n"
 	 "target " IQN ": listen on 192.0.2.1:3260\n"
@@ -115,6 +116,12 @@ static const struct {
 	 T("allow: [any], portals: [192.0.2.1, 192.0.2.2]"),
 	 "target " IQN ": remove\n"
 	 "target " IQN ": add on 192.0.2.1:3260,192.0.2.2:3260, allow any\n"},
+	/* Before a new target wants it; nothing is left to do of the one that stays. */
+	{T("allow: [any], portals: [192.0.2.1, 192.0.2.2]"),
+	 T("allow: [any], portals: [192.0.2.2]")
+	 "- { name: " IQN "2, allow: [any], portals: [192.0.2.1] }\n",
+	 "target " IQN ": do not listen on 192.0.2.1:3260\n"
+	 "target " IQN "2: add on 192.0.2.1:3260, allow any\n"},
 	/* Target port groups, which are active/optimized unless something else is said. */
 	{"alua:\n- { group: 1 }\n- { group: 2, state: standby }\n- { group: 3, preferred: on }\n",
 	 "alua:\n- { group: 3 }\n- { group: 4 }\n- { group: 5, state: offline, preferred: on, implicit: on }\n",

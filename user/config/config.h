@@ -187,6 +187,7 @@ struct config_interface *config_find_interface(const struct config *config, cons
 struct config_aoe *config_find_aoe(const struct config *config, const struct aoe_address *addr);
 struct config_iscsi *config_find_iscsi(const struct config *config, const char *name);
 struct config_lun *config_find_lun(const struct config_iscsi *iscsi, unsigned int lun);
+bool config_iscsi_has_portal(const struct config_iscsi *iscsi, const struct iscsi_portal *portal);
 struct config_limit *config_find_limit(const struct config *config, const uint8_t mac[6]);
 struct config_alua *config_find_alua(const struct config *config, unsigned int group);
 
@@ -239,7 +240,8 @@ int config_log_level_parse(const char *text, int *level, struct error *err);
 enum config_step_kind {
 	CONFIG_REMOVE_EXPORT,
 	CONFIG_REMOVE_TARGET,
-	CONFIG_REMOVE_LUN, /* of a target that stays */
+	CONFIG_REMOVE_LUN,    /* of a target that stays */
+	CONFIG_CLOSE_PORTALS, /* those that are not wanted: another target may want them */
 	/* Exports that stay are no longer served there. */
 	CONFIG_REMOVE_INTERFACE,
 	CONFIG_REMOVE_DISK, /* no export that is left names it */

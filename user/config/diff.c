@@ -171,6 +171,29 @@ static int remove_targets(struct differ *differ)
 	return ret;
 }
 
+static bool portals_go(const struct config_iscsi *before, const struct config_iscsi *after)
+{
+	for (unsigned int i = 0; i < before->nportals; i++)
+		if (!config_iscsi_has_portal(after, &before->portals[i]))
+			return true;
+	return false;
+}
+
+static int close_portals(struct differ *differ)
+{
+	const struct config *running = differ->running.config;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < running->niscsi && !ret; i++) {
+		const struct config_iscsi *iscsi = &running->iscsi[i];
+		const struct config_iscsi *after = config_index_iscsi(&differ->wanted, iscsi->name);
+
+		if (target_stays(iscsi, after) && portals_go(iscsi, after))
+			ret = add_step(differ, CONFIG_CLOSE_PORTALS, iscsi, after);
+	}
+	return ret;
+}
+
 static struct scsi_access_state access_of(const struct config *config, uint16_t group)
 {
 	const struct config_alua *alua = config_find_alua(config, group);
@@ -226,6 +249,18 @@ static int add_targets(struct differ *differ)
 	return ret;
 }
 
+/* Once those that go are closed. */
+static bool portals_change(const struct config_iscsi *before, const struct config_iscsi *after)
+{
+	unsigned int stay = 0;
+
+	for (unsigned int i = 0; i < before->nportals; i++)
+		if (config_iscsi_has_portal(after, &before->portals[i]) &&
+		    !config_portals_equal(&before->portals[i], &after->portals[stay++]))
+			return true;
+	return stay != after->nportals;
+}
+
 static int change_targets(struct differ *differ, enum config_step_kind kind)
 {
 	const struct config *wanted = differ->wanted.config;
@@ -238,7 +273,7 @@ static int change_targets(struct differ *differ, enum config_step_kind kind)
 
 		if (!target_stays(before, iscsi))
 			continue;
-		if (kind == CONFIG_TARGET_PORTALS ? !config_iscsi_portals_equal(before, iscsi)
+		if (kind == CONFIG_TARGET_PORTALS ? portals_change(before, iscsi)
 						  : !config_iscsi_access_equal(before, iscsi))
 			ret = add_step(differ, kind, before, iscsi);
 	}
@@ -267,6 +302,8 @@ static int remove_what_goes(struct differ *differ)
 	}
 	if (!ret)
 		ret = remove_targets(differ);
+	if (!ret)
+		ret = close_portals(differ);
 	for (unsigned int i = 0; i < running->ninterfaces && !ret; i++)
 		if (!interface_stays(differ, running->interfaces[i].name))
 			ret = add_step(differ, CONFIG_REMOVE_INTERFACE, &running->interfaces[i],

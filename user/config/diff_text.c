@@ -65,13 +65,30 @@ static void put_export_step(FILE *out, const struct config_step *step)
 	}
 }
 
+static void put_portal(FILE *out, const char *separator, const struct iscsi_portal *portal)
+{
+	char text[CONFIG_PORTAL_TEXT];
+
+	config_portal_format(portal, text);
+	fprintf(out, "%s%s", separator, text);
+}
+
 static void put_target_portals(FILE *out, const struct config_iscsi *iscsi)
 {
-	for (unsigned int i = 0; i < iscsi->nportals; i++) {
-		char text[CONFIG_PORTAL_TEXT];
+	for (unsigned int i = 0; i < iscsi->nportals; i++)
+		put_portal(out, i ? "," : "", &iscsi->portals[i]);
+}
 
-		config_portal_format(&iscsi->portals[i], text);
-		fprintf(out, "%s%s", i ? "," : "", text);
+static void put_closed_portals(FILE *out, const struct config_iscsi *running,
+			       const struct config_iscsi *wanted)
+{
+	const char *separator = "";
+
+	for (unsigned int i = 0; i < running->nportals; i++) {
+		if (config_iscsi_has_portal(wanted, &running->portals[i]))
+			continue;
+		put_portal(out, separator, &running->portals[i]);
+		separator = ",";
 	}
 }
 
@@ -110,6 +127,10 @@ static void put_target_step(FILE *out, const struct config_step *step)
 	case CONFIG_ADD_LUN:
 		fputs("add ", out);
 		put_lun(out, step->lun);
+		break;
+	case CONFIG_CLOSE_PORTALS:
+		fputs("do not listen on ", out);
+		put_closed_portals(out, step->running_iscsi, wanted);
 		break;
 	case CONFIG_TARGET_PORTALS:
 		fputs("listen on ", out);
@@ -219,6 +240,7 @@ static void put_step(FILE *out, const struct config_step *step, const struct con
 	case CONFIG_REMOVE_LUN:
 	case CONFIG_ADD_TARGET:
 	case CONFIG_ADD_LUN:
+	case CONFIG_CLOSE_PORTALS:
 	case CONFIG_TARGET_PORTALS:
 	case CONFIG_TARGET_ACCESS:
 		put_target_step(out, step);

@@ -8,7 +8,7 @@
 
 void config_iscsi_fini(struct config_iscsi *iscsi);
 bool config_iscsi_access_equal(const struct config_iscsi *a, const struct config_iscsi *b);
-bool config_iscsi_portals_equal(const struct config_iscsi *a, const struct config_iscsi *b);
+bool config_portals_equal(const struct iscsi_portal *a, const struct iscsi_portal *b);
 /* No portal group goes, which is a target port with initiators. */
 bool config_iscsi_groups_stay(const struct config_iscsi *before, const struct config_iscsi *after);
 

@@ -167,12 +167,15 @@ bool config_iscsi_groups_stay(const struct config_iscsi *before, const struct co
 	return true;
 }
 
-bool config_iscsi_portals_equal(const struct config_iscsi *a, const struct config_iscsi *b)
+bool config_portals_equal(const struct iscsi_portal *a, const struct iscsi_portal *b)
 {
-	bool equal = a->nportals == b->nportals;
+	return a->group == b->group && !strcmp(a->address, b->address);
+}
 
-	for (unsigned int i = 0; i < a->nportals && equal; i++)
-		equal = a->portals[i].group == b->portals[i].group &&
-			!strcmp(a->portals[i].address, b->portals[i].address);
-	return equal;
+bool config_iscsi_has_portal(const struct config_iscsi *iscsi, const struct iscsi_portal *portal)
+{
+	for (unsigned int i = 0; i < iscsi->nportals; i++)
+		if (config_portals_equal(&iscsi->portals[i], portal))
+			return true;
+	return false;
 }

@@ -113,26 +113,49 @@ int service_add_lun(struct service *s, const struct config_step *step, const str
 		       : 0;
 }
 
-int service_target_portals(struct service *s, const struct config_step *step,
-			   const struct config *config, struct error *err)
+/* `portals` is the running configuration's afterwards, or freed. */
+static int set_portals(struct service *s, struct config_iscsi *now, struct iscsi_portal *portals,
+		       unsigned int n, struct error *err)
 {
-	const struct config_iscsi *wanted = step->wanted_iscsi;
-	struct config_iscsi *now = config_find_iscsi(s->running, wanted->name);
-	struct iscsi_portal *portals = calloc(wanted->nportals, sizeof(*portals));
-	int ret;
+	int ret = target_set_portals(s->target, now->name, portals, n, err);
 
-	if (!portals)
-		return out_of_memory(err);
-	memcpy(portals, wanted->portals, wanted->nportals * sizeof(*portals));
-	ret = target_set_portals(s->target, wanted->name, portals, wanted->nportals, err);
 	if (ret) {
 		free(portals);
 		return ret;
 	}
 	free(now->portals);
 	now->portals = portals;
-	now->nportals = wanted->nportals;
+	now->nportals = n;
 	return 0;
+}
+
+int service_close_portals(struct service *s, const struct config_step *step,
+			  const struct config *config, struct error *err)
+{
+	const struct config_iscsi *wanted = step->wanted_iscsi;
+	struct config_iscsi *now = config_find_iscsi(s->running, wanted->name);
+	struct iscsi_portal *left = calloc(now->nportals, sizeof(*left));
+	unsigned int n = 0;
+
+	if (!left)
+		return out_of_memory(err);
+	for (unsigned int i = 0; i < now->nportals; i++)
+		if (config_iscsi_has_portal(wanted, &now->portals[i]))
+			left[n++] = now->portals[i];
+	return set_portals(s, now, left, n, err);
+}
+
+int service_target_portals(struct service *s, const struct config_step *step,
+			   const struct config *config, struct error *err)
+{
+	const struct config_iscsi *wanted = step->wanted_iscsi;
+	struct config_iscsi *now = config_find_iscsi(s->running, wanted->name);
+	struct iscsi_portal *portals = calloc(wanted->nportals, sizeof(*portals));
+
+	if (!portals)
+		return out_of_memory(err);
+	memcpy(portals, wanted->portals, wanted->nportals * sizeof(*portals));
+	return set_portals(s, now, portals, wanted->nportals, err);
 }
 
 int service_target_access(struct service *s, const struct config_step *step,

@@ -38,6 +38,8 @@ int service_remove_lun(struct service *s, const struct config_step *step,
 		       const struct config *config, struct error *err);
 int service_add_lun(struct service *s, const struct config_step *step, const struct config *config,
 		    struct error *err);
+int service_close_portals(struct service *s, const struct config_step *step,
+			  const struct config *config, struct error *err);
 int service_target_portals(struct service *s, const struct config_step *step,
 			   const struct config *config, struct error *err);
 int service_target_access(struct service *s, const struct config_step *step,
