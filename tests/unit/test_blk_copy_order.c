@@ -413,6 +413,7 @@ static void storm_begin(struct storm_worker *w, struct storm_slot *slot)
 	w->submitted++;
 	if (rand_r(&w->seed) % 2) {
 		slot->io = (struct blk_io){.op = rand_r(&w->seed) % 2 ? BLK_WRITE : BLK_READ,
+					   .flags = rand_r(&w->seed) % 2 ? BLK_DEDUP : 0,
 					   .lba = lba,
 					   .nblocks = n,
 					   .done = storm_io_done};

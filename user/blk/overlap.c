@@ -178,11 +178,10 @@ static void overlap_link(struct overlap *table, struct blk_io *io)
 /* Both flags the same: the original must promise what the retransmission asks for. */
 static bool overlap_is_twin(const struct blk_io *io, const struct blk_io *original)
 {
-	/* What has steps changes as it goes, on its own thread. */
-	if (io->next || original->next)
+	/* What has steps, or is a copy, becomes another request as it goes, on its own thread. */
+	if (io->next || original->next || !(io->flags & BLK_DEDUP) || io->flags != original->flags)
 		return false;
-	return (io->flags & BLK_DEDUP) && io->op == BLK_WRITE && original->op == BLK_WRITE &&
-	       io->flags == original->flags && io->origin == original->origin &&
+	return io->op == BLK_WRITE && original->op == BLK_WRITE && io->origin == original->origin &&
 	       io->lba == original->lba && io->nblocks == original->nblocks &&
 	       sgl_equal(io->queue->arena, &io->sgl, original->queue->arena, &original->sgl);
 }
