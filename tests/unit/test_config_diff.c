@@ -118,7 +118,7 @@ static const struct {
 	 "target " IQN ": add on 192.0.2.1:3260,192.0.2.2:3260, allow any\n"},
 	/* Before a new target wants it; nothing is left to do of the one that stays. */
 	{T("allow: [any], portals: [192.0.2.1, 192.0.2.2]"),
-	 T("allow: [any], portals: [192.0.2.2]")
+	 T("allow: [any], portals: [192.0.2.2]") /* and another */
 	 "- { name: " IQN "2, allow: [any], portals: [192.0.2.1] }\n",
 	 "target " IQN ": do not listen on 192.0.2.1:3260\n"
 	 "target " IQN "2: add on 192.0.2.1:3260, allow any\n"},
