@@ -128,18 +128,18 @@ struct scsi_device {
 
 	struct scsi_sanitize *sanitize;	     /* at work: sanitize.c */
 	struct scsi_sanitize *sanitize_left; /* by another process: waits for a thread */
-	bool sanitize_unrestricted;	     /* the one that failed may be left */
 	void (*stopped)(void *ctx);	     /* waits for the end of `sanitize`; or NULL */
 	void *stopped_ctx;
 
 	/* To look at without the lock. */
-	atomic_uint sanitize_state;    /* enum scsi_sanitize_state */
-	atomic_uint sanitize_progress; /* of 65536 */
-	atomic_bool sanitize_stop;     /* the unit goes */
-	atomic_bool loaded;	       /* the medium, of a removable unit */
-	atomic_bool descriptor_sense;  /* Control mode page, D_SENSE */
-	atomic_bool tell_aborted;      /* Control mode page, TAS */
-	atomic_bool write_protected;   /* Control mode page, SWP */
+	atomic_uint sanitize_state;	   /* enum scsi_sanitize_state */
+	atomic_uint sanitize_progress;	   /* of 65536 */
+	atomic_bool sanitize_unrestricted; /* the one that failed may be left */
+	atomic_bool sanitize_stop;	   /* the unit goes */
+	atomic_bool loaded;		   /* the medium, of a removable unit */
+	atomic_bool descriptor_sense;	   /* Control mode page, D_SENSE */
+	atomic_bool tell_aborted;	   /* Control mode page, TAS */
+	atomic_bool write_protected;	   /* Control mode page, SWP */
 };
 
 struct scsi_nexus {

@@ -119,9 +119,10 @@ static void sanitize_close(struct scsi_sanitize *s, enum scsi_sanitize_state sta
 	if (s->run != ARENA_NONE)
 		arena_run_put(s->queue->arena, s->run);
 	pthread_mutex_lock(&dev->lock);
-	atomic_store(&dev->sanitize_state, state);
+	/* First, as whoever sees the failure asks whether it can be left. */
 	if (state == SANITIZE_FAILED)
-		dev->sanitize_unrestricted = s->unrestricted;
+		atomic_store(&dev->sanitize_unrestricted, s->unrestricted);
+	atomic_store(&dev->sanitize_state, state);
 	dev->sanitize = NULL;
 	scsi_reservations_enforce_outside_locked(dev);
 	stopped = dev->stopped;
@@ -351,7 +352,7 @@ static void beginning_known(struct scsi_sanitize *s, bool good)
 	struct command *cmd = s->cmd;
 
 	if (!good) {
-		s->unrestricted = s->dev->sanitize_unrestricted;
+		s->unrestricted = atomic_load(&s->dev->sanitize_unrestricted);
 		sanitize_close(s, s->before);
 		tell(cmd, false, SCSI_KEY_HARDWARE_ERROR, SCSI_ASC_TARGET_FAILURE);
 		return;
@@ -521,7 +522,7 @@ void scsi_sanitize_exit(struct scsi_device *dev, struct command *cmd)
 		return;
 	}
 	/* SBC-4 4.11.4: what was begun without AUSE ends with a sanitized medium or not at all. */
-	if (!dev->sanitize_unrestricted) {
+	if (!atomic_load(&dev->sanitize_unrestricted)) {
 		scsi_bad_cdb(cmd, 1, 4);
 		return;
 	}

@@ -64,7 +64,7 @@ static bool load_failed(struct scsi_device *dev, const json_t *section)
 
 	if (json_unpack((json_t *)section, "{s:b}", "unrestricted", &unrestricted))
 		return false;
-	dev->sanitize_unrestricted = unrestricted;
+	atomic_store(&dev->sanitize_unrestricted, unrestricted);
 	atomic_store(&dev->sanitize_state, SANITIZE_FAILED);
 	return true;
 }
