@@ -533,6 +533,125 @@ static void test_killed(void **state)
 		killed_once(i * 100);
 }
 
+/* ---- workers at once ---- */
+
+#define WORKERS 3u
+#define ROUNDS	200u
+#define OWN	12u /* sectors of a worker: those of two lie in one page */
+
+/* Each has sectors of its own, which it writes and reads; the first one erases now and then. */
+struct storm_worker {
+	pthread_t thread;
+	struct arena arena;
+	struct ring ring;
+	struct mailbox mailbox;
+	struct blk_queue queue;
+	struct disk *disk;
+	uint32_t run;
+	unsigned int index, wrong;
+};
+
+static atomic_uint erases_begun, erases_ended;
+
+static void storm_run(struct storm_worker *w, struct bench_io *b)
+{
+	blk_submit(w->disk, &w->queue, &b->io);
+	while (!b->done) {
+		ring_run(&w->ring);
+		mailbox_drain(&w->mailbox);
+		sched_yield();
+	}
+	w->wrong += b->io.status != BLK_OK;
+}
+
+static void storm_transfer(struct storm_worker *w, enum blk_op op)
+{
+	struct bench_io b;
+
+	bench_io_init(&b, op, (uint64_t)w->index * OWN, OWN, 0);
+	bench_io_span(&b, w->run, OWN * BLK_SECTOR);
+	storm_run(w, &b);
+}
+
+static void storm_erase(struct storm_worker *w)
+{
+	struct bench_io b;
+
+	bench_io_init(&b, BLK_CRYPTO_ERASE, 0, 0, 0);
+	atomic_fetch_add(&erases_begun, 1);
+	storm_run(w, &b);
+	atomic_fetch_add(&erases_ended, 1);
+}
+
+/* What was written is there unless it may have been erased, and not there if it was. */
+static void storm_round(struct storm_worker *w, unsigned int round)
+{
+	uint8_t expected[OWN * BLK_SECTOR], *bytes = arena_ptr(&w->arena, w->run);
+	unsigned int begun = atomic_load(&erases_begun), before, ended;
+	bool same;
+
+	bench_pattern(expected, 0, OWN, round);
+	memcpy(bytes, expected, sizeof(expected));
+	storm_transfer(w, BLK_WRITE);
+	before = atomic_load(&erases_begun);
+	if (!w->index && round % 10 == 0)
+		storm_erase(w);
+	ended = atomic_load(&erases_ended);
+	storm_transfer(w, BLK_READ);
+	same = !memcmp(bytes, expected, sizeof(expected));
+	if (same ? ended > before : begun == atomic_load(&erases_begun))
+		w->wrong++;
+}
+
+/* A ring belongs to the thread that makes it. */
+static void *storm_main(void *arg)
+{
+	const struct arena_config config = {.runs = 1, .run_frames = BENCH_RUN_FRAMES};
+	struct storm_worker *w = arg;
+
+	if (mailbox_open(&w->mailbox) || blk_queue_open(&w->queue, &config, 16, NULL)) {
+		w->wrong++;
+		return NULL;
+	}
+	w->run = arena_run_get(&w->arena);
+	for (unsigned int round = 1; round <= ROUNDS; round++)
+		storm_round(w, round);
+	arena_run_put(&w->arena, w->run);
+	blk_queue_close(&w->queue);
+	mailbox_close(&w->mailbox);
+	return NULL;
+}
+
+static void storm(struct disk *disk)
+{
+	static struct storm_worker workers[WORKERS];
+
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		struct storm_worker *w = &workers[i];
+
+		*w = (struct storm_worker){.disk = disk, .index = i};
+		blk_queue_init(&w->queue, &w->arena, &w->ring, &w->mailbox);
+		assert_int_equal(pthread_create(&w->thread, NULL, storm_main, w), 0);
+	}
+	for (unsigned int i = 0; i < WORKERS; i++)
+		pthread_join(workers[i].thread, NULL);
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		assert_int_equal(workers[i].wrong, 0);
+		assert_int_equal(workers[i].queue.inflight, 0);
+	}
+	disk_put(disk);
+}
+
+static void test_storm(void **state)
+{
+	storm(encrypted(""));
+}
+
+static void test_storm_direct(void **state)
+{
+	storm(encrypted(",direct=on"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -555,6 +674,8 @@ int main(void)
 		TEST(test_erase_between_others),
 		TEST(test_erase_that_fails),
 		TEST(test_killed),
+		TEST(test_storm),
+		TEST(test_storm_direct),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
