@@ -205,6 +205,20 @@ def test_file_and_hand(daemon, netns, config):
     assert daemon.shown().count("alua") == 0
 
 
+def test_change_that_fails_is_undone(daemon, netns, config):
+    host = Host(netns, FIRST)
+    config["alua"] = [{"group": 1, "state": "active/nonoptimized"}, {"group": 2, "preferred": True}]
+    daemon.configure(config)
+    daemon.control("reload")
+    shown = daemon.shown()
+    config["alua"] = [{"group": 1, "state": "standby"}, {"group": 7, "state": "offline"}]
+    config["iscsi"][0]["portals"] = ["0.0.0.0:3260", "192.0.2.77:3260"]  # of nobody here
+    daemon.configure(config)
+    assert "192.0.2.77" in daemon.control("reload", check=False).stderr
+    assert sorted(daemon.shown().splitlines()) == sorted(shown.splitlines())
+    assert host.test_ready() == STATE_CHANGED and host.states() == {1: NONOPTIMIZED}
+
+
 def test_group_comes_and_goes(daemon, netns, config):
     """One that comes leaves sessions alone; one that goes takes the target's with it."""
     host = Host(netns, FIRST)

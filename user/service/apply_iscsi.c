@@ -182,17 +182,32 @@ int service_target_access(struct service *s, const struct config_step *step,
 	return config_chap_copy(&wanted->chap, &now->chap) ? out_of_memory(err) : 0;
 }
 
-/* What is noted of it is read anew from the target, see service_running(). */
+static int note_alua(struct config *running, uint16_t group, struct scsi_access_state access)
+{
+	struct config_alua *now = config_find_alua(running, group);
+
+	if (!now)
+		now = config_add_alua(running);
+	if (!now)
+		return -ENOMEM;
+	*now = (struct config_alua){group, access};
+	return 0;
+}
+
 int service_set_alua(struct service *s, const struct config_step *step, const struct config *config,
 		     struct error *err)
 {
 	const struct config_alua *wanted = step->wanted_alua;
+	const uint16_t group = wanted ? wanted->group : step->running_alua->group;
 	struct scsi_access_state access = {.access = SCSI_ACCESS_OPTIMIZED};
+	int ret;
 
 	if (wanted)
 		access = wanted->access;
-	return target_set_alua(s->target, wanted ? wanted->group : step->running_alua->group,
-			       access, err);
+	ret = target_set_alua(s->target, group, access, err);
+	if (ret)
+		return ret;
+	return note_alua(s->running, group, access) ? out_of_memory(err) : 0;
 }
 
 int service_discovery_chap(struct service *s, const struct config_step *step,
