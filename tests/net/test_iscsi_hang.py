@@ -4,6 +4,7 @@
 import contextlib
 import os
 import socket
+import threading
 import time
 
 import pytest
@@ -176,6 +177,31 @@ def test_worker_that_hangs_is_found_by_the_watchdog(lab):
         assert notify.recv(4096) == b"WATCHDOG=1"
         assert "answers again" in hang.daemon.output()
         assert host.expect(wire.RESPONSE, itt).status == wire.GOOD
+
+
+def test_unit_that_is_erased_changes_places(hang):
+    """What goes on by itself ends first, and is waited for."""
+    def waits():
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(0.5)
+            client.connect(str(hang.daemon.socket))
+            client.sendall(b'{"version": 1, "command": "status"}\n')
+            with contextlib.suppress(TimeoutError):
+                return not client.recv(1)
+        return True
+
+    host = hang.host()
+    hang.frozen.freeze()
+    assert host.execute(bytes([0x48, 0x82]) + bytes(8))[0].status == wire.GOOD  # BLOCK ERASE, IMMED
+    hang.quick("export", "remove", IQN, "0")
+    shown = threading.Thread(target=hang.daemon.control, args=("export", "iscsi", IQN, "3", "cold"))
+    shown.start()
+    wait_until(waits, 4, "the daemon to wait for it")
+    hang.frozen.thaw()
+    shown.join()
+    units = hang.daemon.json("status")["iscsi"][0]["luns"]
+    assert [unit["lun"] for unit in units] == [1, 3]
+    wait_until(lambda: host.execute(bytes(6), lun=3)[0].status == wire.GOOD, 10, "the unit to be ready")
 
 
 def test_changes_do_not_wait_for_a_worker_that_hangs(hang):

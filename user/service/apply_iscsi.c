@@ -2,6 +2,7 @@
 /* The steps of a change that are about iSCSI targets (see apply.c). */
 #include "service/internal.h"
 
+#include "base/log.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,13 @@ int service_remove_target(struct service *s, const struct config_step *step,
 	return ret;
 }
 
+/* A disk that was some other unit until now may have to end what it was asked for there. */
+static void settle_unit(struct service *s, const char *disk)
+{
+	if (target_settle_unit(s->target, disk, s->settle_until_ns))
+		log_warning("requests to disk %s do not end", disk);
+}
+
 int service_add_target(struct service *s, const struct config_step *step,
 		       const struct config *config, struct error *err)
 {
@@ -73,12 +81,14 @@ int service_add_target(struct service *s, const struct config_step *step,
 
 	if (!luns)
 		return out_of_memory(err);
-	for (unsigned int i = 0; i < wanted->nluns; i++)
+	for (unsigned int i = 0; i < wanted->nluns; i++) {
 		luns[i] = (struct lun_request){
 			.lun = wanted->luns[i].lun,
 			.disk = wanted->luns[i].disk,
 			.read_only = wanted->luns[i].read_only,
 		};
+		settle_unit(s, luns[i].disk);
+	}
 	ret = target_add_iscsi(s->target, &request, err);
 	free(luns);
 	return ret ? ret : note_target(s, wanted, err);
@@ -104,8 +114,10 @@ int service_add_lun(struct service *s, const struct config_step *step, const str
 		.disk = step->lun->disk,
 		.read_only = step->lun->read_only,
 	};
-	int ret = target_add_lun(s->target, now->name, &request, err);
+	int ret;
 
+	settle_unit(s, request.disk);
+	ret = target_add_lun(s->target, now->name, &request, err);
 	if (ret)
 		return ret;
 	return config_iscsi_add_lun(now, request.lun, request.disk, request.read_only)

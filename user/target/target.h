@@ -87,6 +87,8 @@ int target_enable_export(struct target *target, const struct aoe_address *addr, 
 int target_settle_address(struct target *target, const struct aoe_address *addr,
 			  uint64_t deadline_ns);
 int target_settle_disk(struct target *target, const char *name, uint64_t deadline_ns);
+/* Until the disk of that name can be shown as a LUN again: what goes on by itself ends first. */
+int target_settle_unit(struct target *target, const char *disk, uint64_t deadline_ns);
 
 /* The export's access list, on every interface or on one; or one entry of it, added or changed. */
 int target_acl_set(struct target *target, const struct aoe_address *addr, const struct aoe_acl *acl,

@@ -33,6 +33,14 @@ bool target_disk_leaving(const struct target *target, const struct disk *disk)
 	return unit && unit->users == unit->leaving;
 }
 
+/* Nobody shows it any more, and something that began in it has not ended. */
+static bool unit_is_stopping(const struct target *target, const struct disk *disk)
+{
+	const struct target_unit *unit = unit_find(target, disk);
+
+	return unit && !unit->users;
+}
+
 /* The state is the disk's, whatever its words are: it is found again by the disk's WWN. */
 static int unit_open_state(struct target *target, struct target_unit *unit, struct error *err)
 {
@@ -144,6 +152,18 @@ void target_unit_put(struct target_unit *unit)
 	unit->leaving--;
 	if (!--unit->users)
 		scsi_device_stop(unit->device, unit_stopped, unit);
+}
+
+int target_settle_unit(struct target *target, const char *disk, uint64_t deadline_ns)
+{
+	const struct target_disk *named = target_disk_find(target, disk);
+	int ret = 0;
+
+	while (mailbox_drain(&target->mailbox))
+		;
+	while (!ret && named && unit_is_stopping(target, named->disk))
+		ret = target_await_mail(target, deadline_ns);
+	return ret;
 }
 
 void target_units_resized(struct target *target, const struct disk *disk)
