@@ -86,9 +86,10 @@ static void resume_unit(struct target *target, const struct target_unit *unit)
 		log_warning("disk '%s': a SANITIZE that did not end is done again",
 			    unit->disk->name);
 	else if (scsi_device_unfinished(unit->device))
-		log_error("disk '%s': a SANITIZE that did not end cannot go on now: there is no memory "
-			  "for it; remove the LUN and show it again",
-			  unit->disk->name);
+		log_error(
+			"disk '%s': a SANITIZE that did not end cannot go on now: there is no memory "
+			"for it; remove the LUN and show it again",
+			unit->disk->name);
 }
 
 static int show_lun(struct target *target, struct target_iscsi *iscsi,
