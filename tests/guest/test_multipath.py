@@ -92,6 +92,11 @@ class Map:
 
     def usual(self):
         self.becomes((OPTIMIZED, "active", self.first), (NONOPTIMIZED, "enabled", self.second))
+        self.looks_like(0, {self.first: "active ready running"})
+
+    def looks_like(self, group, paths):
+        """Its priority is asked for before the path is looked at."""
+        wait_until(lambda: self.groups()[group][2] == paths, 30, f"{paths} in multipath's list")
 
     def written(self):
         """Bytes written through each portal."""
@@ -140,7 +145,7 @@ def test_the_administrator_moves_it(setup, both):
     assert both.writes_through() == [PORTALS[1]]
     setup.target.control("alua", "set", "1", "standby", "implicit")
     both.becomes((OPTIMIZED, "active", both.second), (STANDBY, "enabled", both.first))
-    assert both.groups()[1][2] == {both.first: "active ghost running"}
+    both.looks_like(1, {both.first: "active ghost running"})
     assert both.writes_through() == [PORTALS[1]]
 
 
