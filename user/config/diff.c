@@ -136,14 +136,32 @@ static bool target_stays(const struct config_iscsi *running, const struct config
 	       config_iscsi_groups_stay(running, wanted);
 }
 
-static bool lun_stays(const struct differ *differ, const struct config_lun *running,
-		      const struct config_lun *wanted)
+/* Of the running and the wanted, either way round. */
+static bool lun_stays(const struct differ *differ, const struct config_lun *one,
+		      const struct config_lun *other)
 {
-	return running && wanted && running->read_only == wanted->read_only &&
-	       !strcmp(running->disk, wanted->disk) && disk_stays(differ, wanted->disk);
+	return one && other && one->read_only == other->read_only &&
+	       !strcmp(one->disk, other->disk) && disk_stays(differ, one->disk);
 }
 
 /* ---- steps, kind by kind ----------------------------------------------------------------- */
+
+/* Of a target that stays: the LUNs that it has on one side and not the same on the other. */
+static int change_luns(struct differ *differ, enum config_step_kind kind,
+		       const struct config_iscsi *iscsi, const struct config_iscsi *other)
+{
+	bool remove = kind == CONFIG_REMOVE_LUN;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < iscsi->nluns && !ret; i++) {
+		const struct config_lun *lun = &iscsi->luns[i];
+
+		if (!lun_stays(differ, lun, config_find_lun(other, lun->lun)))
+			ret = add_lun_step(differ, kind, remove ? iscsi : other,
+					   remove ? NULL : iscsi, lun);
+	}
+	return ret;
+}
 
 static int remove_targets(struct differ *differ)
 {
@@ -160,13 +178,8 @@ static int remove_targets(struct differ *differ)
 		const struct config_iscsi *iscsi = &running->iscsi[i];
 		const struct config_iscsi *after = config_index_iscsi(&differ->wanted, iscsi->name);
 
-		if (!target_stays(iscsi, after))
-			continue;
-		for (unsigned int k = 0; k < iscsi->nluns && !ret; k++)
-			if (!lun_stays(differ, &iscsi->luns[k],
-				       config_find_lun(after, iscsi->luns[k].lun)))
-				ret = add_lun_step(differ, CONFIG_REMOVE_LUN, iscsi, NULL,
-						   &iscsi->luns[k]);
+		if (target_stays(iscsi, after))
+			ret = change_luns(differ, CONFIG_REMOVE_LUN, iscsi, after);
 	}
 	return ret;
 }
@@ -238,13 +251,8 @@ static int add_targets(struct differ *differ)
 		const struct config_iscsi *before =
 			config_index_iscsi(&differ->running, iscsi->name);
 
-		if (!target_stays(before, iscsi))
-			continue;
-		for (unsigned int k = 0; k < iscsi->nluns && !ret; k++)
-			if (!lun_stays(differ, config_find_lun(before, iscsi->luns[k].lun),
-				       &iscsi->luns[k]))
-				ret = add_lun_step(differ, CONFIG_ADD_LUN, before, iscsi,
-						   &iscsi->luns[k]);
+		if (target_stays(before, iscsi))
+			ret = change_luns(differ, CONFIG_ADD_LUN, iscsi, before);
 	}
 	return ret;
 }
