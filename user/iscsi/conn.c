@@ -188,7 +188,7 @@ void iscsi_conn_adopt(struct iscsi_conn *conn, struct iscsi_worker *worker, uint
 	iscsi_worker_enter(worker, conn);
 	worker->now = now_ns;
 	iscsi_worker_due_by(worker, conn->drop_at);
-	iscsi_login_continue(conn);
+	iscsi_login_finish(conn);
 }
 
 /* ---- timers ---- */

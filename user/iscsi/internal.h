@@ -224,8 +224,9 @@ void iscsi_login_end(struct iscsi_conn *conn);
 /* A whole login request. */
 void iscsi_login_request(struct iscsi_conn *conn, const uint8_t *bhs, const uint8_t *data,
 			 uint32_t len);
-/* The connection is with the right worker now, or the session in its way has gone. */
-void iscsi_login_continue(struct iscsi_conn *conn);
+/* All was said; or the connection is with the right worker now, or the session in its way has gone.
+ */
+void iscsi_login_finish(struct iscsi_conn *conn);
 /* Whether it is the target that is being logged in to. */
 bool iscsi_login_concerns(const struct iscsi_conn *conn, const struct iscsi_target *target);
 

@@ -278,7 +278,7 @@ static void login_join(struct iscsi_conn *conn)
 	login_succeed(conn, session);
 }
 
-static void login_finish(struct iscsi_conn *conn)
+void iscsi_login_finish(struct iscsi_conn *conn)
 {
 	struct iscsi_login *login = conn->login;
 	uint16_t status = ISCSI_LOGIN_SUCCESS;
@@ -297,11 +297,6 @@ static void login_finish(struct iscsi_conn *conn)
 		login_join(conn);
 	else
 		login_lead(conn);
-}
-
-void iscsi_login_continue(struct iscsi_conn *conn)
-{
-	login_finish(conn);
 }
 
 /* The next part of what we have to say. */
@@ -327,7 +322,7 @@ static void login_answer(struct iscsi_conn *conn)
 		login->answering = true;
 		iscsi_conn_reply(conn, reply);
 	} else if (login->transit && (login->flags & 3) == ISCSI_STAGE_FULL) {
-		login_finish(conn);
+		iscsi_login_finish(conn);
 	} else {
 		login_send_last(conn);
 	}

@@ -126,7 +126,7 @@ static bool worker_wake_login(struct iscsi_worker *worker)
 	list_for_each_entry (conn, &worker->conns, link)
 		if (conn->state == ISCSI_CONN_MOVING && !conn->waiting) {
 			conn->waiting = true;
-			iscsi_login_continue(conn);
+			iscsi_login_finish(conn);
 			return true;
 		}
 	return false;
