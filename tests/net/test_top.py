@@ -82,19 +82,27 @@ class Terminal:
 
     def shows(self, condition, what, seconds=10):
         """Waits until condition(lines) is true, and returns its value."""
-        return wait_until(lambda: condition(self.lines()), seconds, f"{what} on\n{self.text()}")
+        try:
+            return wait_until(lambda: condition(self.lines()), seconds, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error} on\n{self.text()}") from None
 
-    def row(self, name, seconds=10):
-        """The words of the first row that begins with it."""
-        return self.shows(lambda lines: next((line.split() for line in lines[5:]
-                                              if line.split()[:1] == [name]), None), name, seconds)
+    def row(self, name, seconds=10, busy=False):
+        """The words of the row that begins with it, once it is drawn to its end: a picture of the screen
+        may be taken between two writes to it. A busy one tells of more than 0 IOPS."""
+
+        def whole_row(lines):
+            titles = lines[4].split() if len(lines) > 4 else []
+            for words in map(str.split, lines[5:]):
+                if words[:1] == [name] and len(words) == len(titles):
+                    row = dict(zip(titles, words))
+                    return words if not busy or row["IOPS"].strip("0.-") else None
+            return None
+
+        return self.shows(whole_row, f"{'IOPS of ' * busy}{name}", seconds)
 
     def busy_row(self, name):
-        """The same, once it tells of more than 0 IOPS."""
-        return self.shows(lambda lines: next(
-            (line.split() for line in lines[5:] if line.split()[:1] == [name] and
-             line.split()[2].replace(".", "").isdigit() and float(line.split()[2]) > 0), None),
-            f"IOPS of {name}")
+        return self.row(name, busy=True)
 
     def pid(self):
         """The program's: the only child of the shell."""
@@ -130,18 +138,18 @@ def test_what_the_screen_shows(pair, terminal):
         for latency in words[5:7]:
             assert latency.endswith("s") and latency[0].isdigit()
         assert words[7].endswith(".img")
-        lines = top.lines()
+        lines = top.shows(lambda lines: lines if lines[23].endswith("a name") else None, "the last line")
         assert lines[0].startswith("stgt-xdp top") and "1 export," in lines[0]
         assert "IOPS" in lines[1] and "in flight" in lines[2] and lines[3] == ""
         assert lines[4].split() == ["EXPORT", "INTERFACE", "IOPS", "rMB/s", "wMB/s", "p50", "p99",
                                     "DISK"]
-        assert lines[23].startswith("q quit") and lines[23].endswith("a name")
+        assert lines[23].startswith("q quit")
         top.press("n")
         assert top.busy_row(INITIATOR)[1] == pair.port
         top.press("p")
         assert top.row("7.1")[1:3] == [INITIATOR, pair.port]
         top.press("f")
-        top.shows(lambda lines: lines[4].split()[-1] == "XDP", "the interfaces")
+        top.shows(lambda lines: lines[4].split()[-1:] == ["XDP"], "the interfaces")
         assert top.row(pair.port)[-1] in ("copy", "copy+sg", "zerocopy", "generic", "generic+sg")
         top.press("e")
         assert top.busy_row("7.1")
@@ -160,7 +168,8 @@ def test_it_follows_the_size(pair, terminal):
                       if width > 10 else len(lines) == height, f"{width}x{height}")
             if width >= 60:
                 top.busy_row("7.1")
-                assert top.lines()[4].split()[:3] == ["EXPORT", "INTERFACE", "IOPS"]
+                top.shows(lambda lines: lines[4].split()[:3] == ["EXPORT", "INTERFACE", "IOPS"],
+                          "the titles")
         top.press("q")
         assert top.ended() == 0
 
