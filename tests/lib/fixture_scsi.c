@@ -47,7 +47,11 @@ static void take(struct fixture_scsi_command *fc, unsigned int direction, uint32
 
 static int place(struct command *cmd, uint32_t len, struct sgl *data_in)
 {
-	take(command_of(cmd), 0, len, data_in);
+	struct fixture_scsi_command *fc = command_of(cmd);
+
+	if (fc->placing)
+		fc->placing();
+	take(fc, 0, len, data_in);
 	return 0;
 }
 
@@ -137,11 +141,13 @@ void fixture_scsi_start(struct fixture_scsi *fs, struct fixture_scsi_command *fc
 {
 	uint8_t attribute = fc->cmd.scsi.attribute;
 	uint64_t lun = fc->cmd.scsi.lun;
+	void (*placing)(void) = fc->placing;
 	bool hold = fc->hold_out;
 
 	memset(fc, 0, sizeof(*fc));
 	fc->fs = fs;
 	fc->hold_out = hold;
+	fc->placing = placing;
 	fc->out = out;
 	fc->in = in;
 	fc->cmd.ops = &ops;

@@ -35,6 +35,7 @@ struct fixture_scsi_command {
 	bool hold_out; /* data-out does not come until fixture_scsi_answer_solicit() */
 	void (*waiting)(struct command *cmd); /* in solicit() */
 	uint32_t wait_off, wait_len;
+	void (*placing)(void); /* called in place(): what happens on another thread just then */
 	unsigned int delivered, dropped;
 };
 

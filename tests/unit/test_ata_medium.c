@@ -377,6 +377,28 @@ static void test_what_others_reserved(void **unused)
 	fixture_ata_close(&fa);
 }
 
+/* By a SANITIZE, of another unit of it. */
+static void test_sealed_disk(void **unused)
+{
+	static uint8_t data[512];
+	struct fixture_ata fa;
+
+	open_disk(&fa, STORED);
+	disk_seal(&fa.disk->disk);
+	for (unsigned int i = 0; i < COUNT(writes); i++)
+		assert_error(run(&fa, writes[i].command, 0, 1, data, 512), ABRT);
+	for (unsigned int i = 0; i < COUNT(reads); i++)
+		assert_error(run(&fa, reads[i].command, 0, 1, NULL, 0), ABRT);
+	assert_error(run(&fa, 0x42, 0, 1, NULL, 0), ABRT);
+	assert_int_equal(fa.disk->requests, 0);
+	assert_ok(run(&fa, 0xea, 0, 0, NULL, 0));
+	assert_ok(run(&fa, 0xec, 0, 0, NULL, 0));
+	disk_unseal(&fa.disk->disk);
+	assert_ok(run(&fa, 0x34, 0, 1, data, 512));
+	assert_ok(run(&fa, 0x24, 0, 1, NULL, 0));
+	fixture_ata_close(&fa);
+}
+
 static void test_writes_say_who_sent_them(void **unused)
 {
 	struct fixture_ata fa;
@@ -614,6 +636,7 @@ int main(void)
 		cmocka_unit_test(test_errors_of_the_store),
 		cmocka_unit_test(test_read_only_disk),
 		cmocka_unit_test(test_what_others_reserved),
+		cmocka_unit_test(test_sealed_disk),
 		cmocka_unit_test(test_writes_say_who_sent_them),
 		cmocka_unit_test(test_retransmission),
 		cmocka_unit_test(test_durability),

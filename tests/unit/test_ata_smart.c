@@ -306,6 +306,22 @@ static void test_failing_self_test(void **unused)
 	fixture_ata_close(&fa);
 }
 
+/* The disk is being sanitized: that says nothing of the medium. */
+static void test_self_test_of_a_sealed_disk(void **unused)
+{
+	struct fixture_ata fa;
+
+	open_disk(&fa);
+	disk_seal(&fa.disk->disk);
+	assert_abort(smart(&fa, 0xd4, 0, 0x01));
+	disk_unseal(&fa.disk->disk);
+	assert_int_equal(smart(&fa, 0xd5, 1, 0x06).data[2], 0);
+	assert_int_equal(smart(&fa, 0xd0, 1, 0).data[363], 0);
+	assert_ok(smart(&fa, 0xd4, 0, 0x01), 0);
+	assert_int_equal(smart(&fa, 0xd5, 1, 0x06).data[2], 0x01);
+	fixture_ata_close(&fa);
+}
+
 static void test_self_test_log_wraps(void **unused)
 {
 	struct fixture_ata fa;
@@ -459,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_self_tests_read_the_medium),
 		cmocka_unit_test(test_self_test_of_a_tiny_disk),
 		cmocka_unit_test(test_failing_self_test),
+		cmocka_unit_test(test_self_test_of_a_sealed_disk),
 		cmocka_unit_test(test_self_test_log_wraps),
 		cmocka_unit_test(test_other_self_tests),
 		cmocka_unit_test(test_settings_survive_a_restart),

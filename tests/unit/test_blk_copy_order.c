@@ -303,6 +303,26 @@ static void test_errors(void **state)
 	assert_int_equal(asked, 4);
 }
 
+/* The source's seal or the destination's: nothing is copied, and neither range is waited for. */
+static void test_sealed(void **state)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		struct request other;
+		struct copying c = {.done = 0};
+
+		disk_seal(&disks[i]);
+		copy(&c, &disks[0], 100, &disks[1], 200);
+		assert_int_equal(c.done, 1);
+		assert_int_equal(c.copy.status, BLK_ESEALED);
+		submit(&disks[1 - i], &other, BLK_WRITE, i ? 100 : 200);
+		assert_true(has_started(&other));
+		end_all();
+		overlap_close(disks[i].overlap);
+		disk_init(&disks[i], &slow_ops, SECTORS);
+	}
+	assert_int_equal(asked, 0);
+}
+
 /* ---- storms ---- */
 
 #define WORKERS	 3u
@@ -497,6 +517,7 @@ int main(void)
 		TEST(test_durable_before_its_end),
 		TEST(test_a_refusal_is_remembered),
 		TEST(test_errors),
+		TEST(test_sealed),
 		TEST(test_storm),
 	};
 

@@ -512,6 +512,26 @@ static void test_unit_hidden_meanwhile(void **state)
 	fixture_scsi_end(&running);
 }
 
+/* What was read before the destination was sanitized does not land there afterwards. */
+static void test_destination_sanitized_meanwhile(void **state)
+{
+	static const uint8_t block_erase[10] = {0x48, 0x02};
+
+	cscd(&other->disk);
+	segment(THIS_UNIT, 0, 8, 0, 0);
+	segment(THIS_UNIT, 0, 8, 8, 1);
+	fs.disk->hold = true;
+	start();
+	fs.fc.cmd.scsi.lun = 1ull << 48;
+	assert_int_equal(fixture_scsi_run(&fs, 1, block_erase, 10, NULL, 0, 0).status, SCSI_GOOD);
+	fs.fc.cmd.scsi.lun = 0;
+	fixture_disk_release(fs.disk);
+	assert_int_equal(running.delivered, 1);
+	assert_int_equal(fixture_scsi_answer_of(&running).asc, SCSI_ASC_THIRD_PARTY_FAILURE);
+	fixture_scsi_end(&running);
+	assert_true(fixture_disk_is(other, 0, SECTORS, 0));
+}
+
 /* ---- copies by the store ---- */
 
 static struct copier *copier;
@@ -789,6 +809,7 @@ int main(void)
 		TEST(test_cache_turned_off_meanwhile, setup),
 		TEST(test_aborted, setup),
 		TEST(test_unit_hidden_meanwhile, setup),
+		TEST(test_destination_sanitized_meanwhile, setup),
 		STORE(test_store_copies),
 		STORE(test_store_pieces),
 		STORE(test_store_copies_onto_itself),

@@ -114,7 +114,7 @@ static void test_crypto_erase(void **state)
 	fs.disk->hold = true;
 	assert_int_equal(sanitize(IMMED | CRYPTO, 0).status, SCSI_GOOD);
 	assert_int_equal(run(1, 0x28, 0).asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
-	assert_int_equal(lu_excluded(&fs.lu), LU_EXCLUSIVE);
+	assert_true(disk_sealed(&fs.disk->disk));
 	release_all();
 	fs.disk->hold = false;
 	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
@@ -186,7 +186,7 @@ static void test_others_wait(void **state)
 
 	fs.disk->hold = true;
 	assert_int_equal(sanitize(IMMED | OVERWRITE, pattern(0x01, 4, 0)).status, SCSI_GOOD);
-	assert_int_equal(lu_excluded(&fs.lu), LU_EXCLUSIVE);
+	assert_true(disk_sealed(&fs.disk->disk));
 	a = run(1, 0x00, 0);
 	assert_int_equal(a.key, SCSI_KEY_NOT_READY);
 	assert_int_equal(a.asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
@@ -203,7 +203,7 @@ static void test_others_wait(void **state)
 	assert_int_equal(get_be16(a.data + 12), SCSI_ASC_SANITIZE_IN_PROGRESS);
 	release_all();
 	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
-	assert_int_equal(lu_excluded(&fs.lu), LU_OPEN);
+	assert_false(disk_sealed(&fs.disk->disk));
 	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0));
 }
 
@@ -240,6 +240,66 @@ static void test_old_data_does_not_land(void **state)
 	fixture_scsi_end(&waiting);
 	release_all();
 	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0x22));
+}
+
+static void another_begins_one(void)
+{
+	assert_int_equal(sanitize(IMMED | OVERWRITE, pattern(0x01, 4, 0x22)).status, SCSI_GOOD);
+}
+
+/*
+ * Once it was found that nothing stands against a write, and before that reaches the disk, another
+ * thread begins a SANITIZE, or brings one to its end.
+ */
+static void test_no_write_slips_through(void **state)
+{
+	static const uint8_t and_verify[10] = {0x2e, [8] = 1};
+	static const uint8_t or [16] = {0x8b, [13] = 1};
+	static const uint8_t same[10] = {0x41, [8] = 8};
+	static uint8_t data[512];
+	const struct {
+		const uint8_t *cdb;
+		uint8_t len;
+	} writes[] = {{and_verify, 10}, { or, 16}, {same, 10}};
+
+	memset(data, 0xee, sizeof(data));
+	for (unsigned int i = 0; i < 6; i++) {
+		memset(fs.disk->data, 0xa5, 4096 * 512);
+		fs.disk->hold = i % 2;
+		waiting.placing = another_begins_one;
+		fixture_scsi_start(&fs, &waiting, 1, writes[i / 2].cdb, writes[i / 2].len, data,
+				   512, NULL, 0);
+		assert_int_equal(waiting.delivered, 1);
+		assert_int_equal(fixture_scsi_answer_of(&waiting).key, SCSI_KEY_NOT_READY);
+		assert_int_equal(fixture_scsi_answer_of(&waiting).asc,
+				 SCSI_ASC_SANITIZE_IN_PROGRESS);
+		fixture_scsi_end(&waiting);
+		release_all();
+		assert_true(fixture_disk_is(fs.disk, 0, 4096, 0x22));
+	}
+}
+
+/* What waits for its turn behind the SANITIZE comes after it. */
+static void test_later_in_the_queue_is_later(void **state)
+{
+	static const uint8_t write[10] = {0x2a, [8] = 1};
+	static uint8_t data[512];
+	uint8_t cdb[10] = {0x48, OVERWRITE};
+	static struct fixture_scsi_command behind;
+
+	put_be16(cdb + 7, pattern(0x01, 4, 0x11));
+	memset(data, 0x77, sizeof(data));
+	fs.disk->hold = true;
+	fixture_scsi_start(&fs, &waiting, 0, cdb, 10, list, 8, NULL, 0);
+	behind.cmd.scsi.attribute = SCSI_ORDERED;
+	fixture_scsi_start(&fs, &behind, 0, write, 10, data, 512, NULL, 0);
+	release_all();
+	assert_int_equal(fixture_scsi_answer_of(&waiting).status, SCSI_GOOD);
+	assert_int_equal(fixture_scsi_answer_of(&behind).status, SCSI_GOOD);
+	assert_true(fixture_disk_is(fs.disk, 0, 1, 0x77));
+	assert_true(fixture_disk_is(fs.disk, 1, 4095, 0x11));
+	fixture_scsi_end(&waiting);
+	fixture_scsi_end(&behind);
 }
 
 static void reset_done(struct scsi_tmf *tmf)
@@ -314,6 +374,8 @@ int main(void)
 		TEST(test_others_wait),
 		TEST(test_thread_is_shared),
 		TEST(test_old_data_does_not_land),
+		TEST(test_no_write_slips_through),
+		TEST(test_later_in_the_queue_is_later),
 		TEST(test_goes_on_after_its_command),
 		TEST(test_failure),
 		TEST(test_thread_ends),

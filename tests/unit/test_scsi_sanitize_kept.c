@@ -181,7 +181,7 @@ static void test_beginning_cannot_be_saved(void **state)
 	assert_int_equal(a.asc, SCSI_ASC_TARGET_FAILURE);
 	assert_true(is(&fs, 0xa5, 0xa5));
 	assert_int_equal(ready(&fs), 0);
-	assert_int_equal(lu_excluded(&fs.lu), LU_OPEN);
+	assert_false(disk_sealed(&fs.disk->disk));
 	fixture_scsi_kept_block(&kept, false);
 	assert_int_equal(sanitize(OVERWRITE).status, SCSI_GOOD);
 }
@@ -195,13 +195,13 @@ static void test_end_cannot_be_saved(void **state)
 	save();
 	assert_int_equal(sanitize_end().asc, SCSI_ASC_SANITIZE_FAILED);
 	assert_int_equal(read_one(&fs), SCSI_ASC_SANITIZE_FAILED);
-	assert_int_equal(lu_excluded(&fs.lu), LU_EXCLUSIVE);
+	assert_true(disk_sealed(&fs.disk->disk));
 	assert_int_equal(sanitize(EXIT).key, SCSI_KEY_HARDWARE_ERROR);
 	assert_int_equal(read_one(&fs), SCSI_ASC_SANITIZE_FAILED);
 	fixture_scsi_kept_block(&kept, false);
 	assert_int_equal(sanitize(EXIT).status, SCSI_GOOD);
 	assert_int_equal(read_one(&fs), 0);
-	assert_int_equal(lu_excluded(&fs.lu), LU_OPEN);
+	assert_false(disk_sealed(&fs.disk->disk));
 }
 
 /* ---- what the next process finds ---- */
@@ -226,7 +226,7 @@ static void test_killed_in_the_middle(void **state)
 		start_next();
 		assert_int_equal(ready(&next), SCSI_ASC_SANITIZE_IN_PROGRESS);
 		assert_int_equal(read_one(&next), SCSI_ASC_SANITIZE_IN_PROGRESS);
-		assert_int_equal(lu_excluded(&next.lu), LU_EXCLUSIVE);
+		assert_true(disk_sealed(&next.disk->disk));
 		assert_true(scsi_device_unfinished(next.dev));
 		next.disk->disk.can_crypto_erase = true;
 		assert_true(scsi_device_resume(next.dev, &next.queue));
@@ -234,7 +234,7 @@ static void test_killed_in_the_middle(void **state)
 		assert_true(is(&next, even[method], odd[method]));
 		assert_int_equal(fixture_disk_count(next.disk, BLK_CRYPTO_ERASE), method == CRYPTO);
 		assert_int_equal(ready(&next), 0);
-		assert_int_equal(lu_excluded(&next.lu), LU_OPEN);
+		assert_false(disk_sealed(&next.disk->disk));
 		assert_false(scsi_device_resume(next.dev, &next.queue));
 		end_next();
 		fs.disk->hold = false;
@@ -283,7 +283,7 @@ static void test_failure_is_kept(void **state)
 		fs.disk->fail[BLK_WRITE] = BLK_OK;
 		start_next();
 		assert_int_equal(read_one(&next), SCSI_ASC_SANITIZE_FAILED);
-		assert_int_equal(lu_excluded(&next.lu), LU_EXCLUSIVE);
+		assert_true(disk_sealed(&next.disk->disk));
 		assert_false(scsi_device_unfinished(next.dev));
 		assert_int_equal(fixture_scsi_run(&next, 0, cdb, 10, NULL, 0, 0).status,
 				 ause ? SCSI_GOOD : SCSI_CHECK_CONDITION);

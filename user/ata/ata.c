@@ -50,6 +50,7 @@ void ata_end_io(struct command *cmd, enum blk_status status)
 		return;
 	case BLK_EROFS:
 	case BLK_ENOTSUP:
+	case BLK_ESEALED:
 		break;
 	}
 	ata_abort(cmd);
@@ -171,6 +172,7 @@ void ata_execute(struct ata_device *dev, struct command *cmd, unsigned int limit
 	cmd->data_in = (struct sgl){};
 	cmd->model.device = dev;
 	cmd->model.limit = limit;
+	cmd->io.era = disk_era(dev->lu->disk);
 	if (!entry->execute || (entry->flags & ATA_MULTIPLE && !atomic_load(&dev->multiple))) {
 		ata_abort(cmd);
 		return;

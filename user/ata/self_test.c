@@ -66,8 +66,12 @@ static void self_test_finish(struct command *cmd)
 {
 	bool captive = cmd->ata.lba & CAPTIVE;
 
-	self_test_record(ata_device_of(cmd), cmd);
 	cmd->data_in.len = 0;
+	if (cmd->model.status == BLK_ESEALED) {
+		ata_abort(cmd);
+		return;
+	}
+	self_test_record(ata_device_of(cmd), cmd);
 	if (cmd->model.status == BLK_OK || !captive) {
 		ata_ok(cmd);
 		return;

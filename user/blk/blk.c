@@ -115,19 +115,33 @@ static void blk_prepare(struct disk *disk, struct blk_queue *queue, struct blk_i
 	io->status = blk_check(disk, io);
 }
 
+static void blk_refuse(struct blk_io *io)
+{
+	io->status = BLK_ESEALED;
+	io->decided = true;
+}
+
+/* False: it has to wait. */
+static bool blk_enter(struct blk_io *io)
+{
+	enum overlap_verdict verdict = overlap_enter(io->disk->overlap, io);
+
+	if (verdict == OVERLAP_REFUSED) {
+		blk_refuse(io);
+		return true;
+	}
+	/* The table has the whole from now on; the backstore gets one step at a time. */
+	blk_next(io);
+	blk_assert_step(io);
+	return verdict == OVERLAP_RUN;
+}
+
 void blk_submit(struct disk *disk, struct blk_queue *queue, struct blk_io *io)
 {
 	blk_prepare(disk, queue, io);
 	io->decided = io->status != BLK_OK || (blk_has_range(io) && !io->nblocks);
-	if (!io->decided) {
-		enum overlap_verdict verdict = overlap_enter(disk->overlap, io);
-
-		/* The table has the whole from now on; the backstore gets one step at a time. */
-		blk_next(io);
-		blk_assert_step(io);
-		if (verdict != OVERLAP_RUN)
-			return;
-	}
+	if (!io->decided && !blk_enter(io))
+		return;
 	list_add_tail(&queue->ready, &io->ready);
 	blk_queue_run(queue);
 }
@@ -148,9 +162,13 @@ void blk_submit_pair(struct blk_queue *queue, struct disk *disk_a, struct blk_io
 	a->decided = b->decided = a->status != BLK_OK;
 	if (!a->decided)
 		overlap_enter_pair(disk_a->overlap, a, disk_b->overlap, b, verdicts);
-	if (verdicts[0] == OVERLAP_RUN)
+	if (verdicts[0] == OVERLAP_REFUSED) {
+		blk_refuse(a);
+		blk_refuse(b);
+	}
+	if (verdicts[0] != OVERLAP_WAIT)
 		list_add_tail(&queue->ready, &a->ready);
-	if (verdicts[1] == OVERLAP_RUN)
+	if (verdicts[1] != OVERLAP_WAIT)
 		list_add_tail(&queue->ready, &b->ready);
 	blk_queue_run(queue);
 }

@@ -48,6 +48,7 @@ enum blk_status {
 	BLK_EIO,     /* the medium failed; the range's content is undefined */
 	BLK_ENOSPC,  /* no space behind a thin disk; the range's content is undefined */
 	BLK_ENOTSUP, /* this backstore cannot do it: nothing was done */
+	BLK_ESEALED, /* of another era, see disk_seal(): nothing was done */
 };
 
 enum blk_flags {
@@ -72,6 +73,7 @@ struct blk_io {
 	uint64_t nblocks; /* 0: done at once, if lba is not outside the disk */
 	struct sgl sgl;	  /* READ, WRITE: exactly nblocks sectors, in the queue's arena */
 	uint64_t origin;  /* with BLK_DEDUP: who sent it (any value that tells initiators apart) */
+	uint32_t era;	  /* disk_era() when what it belongs to began; see disk_seal() */
 	/*
 	 * NULL, or a request of several steps that execute as one: what was submitted names the
 	 * whole range, and by its op whether any step changes it. Puts the next step (op, flags,
@@ -219,6 +221,7 @@ struct disk {
 	char serial[21];	    /* NUL terminated, printable ASCII */
 	uint64_t wwn;
 	atomic_uint exclusion;	 /* see lu.h */
+	_Atomic uint32_t era;	 /* see disk_era() */
 	struct disk_room *space; /* how full its file system is, see space.h; NULL: unknown */
 	bool undone;		 /* see disk_undo() */
 	uint32_t atom; /* sectors that the backstore can only rewrite together: see overlap.h */
@@ -269,6 +272,23 @@ int disk_grow(struct disk *disk, uint64_t size, struct error *err);
  * `limit`, are alike: one at least. Any thread.
  */
 bool disk_mapped(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n);
+
+/*
+ * A disk is sealed while, or because, its content is not to be had: it is being replaced as a
+ * whole. Then it refuses requests, other than flushes, but those of the era that disk_seal()
+ * returned, which is known to whoever sealed it. What came before that is ordered before those, as
+ * ever; and what began before and comes only when the disk is open again, is of a past era and
+ * refused as well. Any thread; any number of seals is lifted by one disk_unseal(), and only the
+ * last one's era gets past.
+ */
+uint32_t disk_seal(struct disk *disk);
+void disk_unseal(struct disk *disk);
+bool disk_sealed(struct disk *disk);
+/* For a request, or the first of several, of somebody who did not seal the disk. Any thread. */
+static inline uint32_t disk_era(const struct disk *disk)
+{
+	return atomic_load_explicit(&disk->era, memory_order_acquire);
+}
 
 /* Reads the store's size anew. 1: it changed, 0: it did not, negative errno. Control thread. */
 int disk_resize(struct disk *disk, struct error *err);

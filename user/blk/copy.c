@@ -180,6 +180,8 @@ void blk_copy(struct blk_queue *queue, struct blk_copy *copy)
 	copy->message = (struct message){.run = copy_carry_out};
 	copy->read = copy_part(BLK_READ, copy, copy->from_lba);
 	copy->write = copy_part(BLK_WRITE, copy, copy->to_lba);
+	copy->read.era = copy->from_era;
+	copy->write.era = copy->to_era;
 	copy->read.done = copy_read_ended;
 	copy->write.done = copy_write_ended;
 	copy->status = copy_is_possible(queue, copy) ? BLK_OK : BLK_ENOTSUP;

@@ -24,6 +24,7 @@ void copier_close(struct copier *copier, struct mailbox *control);
 struct blk_copy {
 	struct disk *from, *to;
 	uint64_t from_lba, to_lba, nblocks; /* one at least, BLK_COPY_MAX at most */
+	uint32_t from_era, to_era;	    /* see struct blk_io */
 	unsigned int flags;		    /* BLK_FUA or 0 */
 	void (*done)(struct blk_copy *copy);
 	/*

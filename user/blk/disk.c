@@ -172,6 +172,21 @@ int disk_grow(struct disk *disk, uint64_t size, struct error *err)
 	return ret ? error_prefix(err, -ret, "disk '%s'", disk->name) : 0;
 }
 
+uint32_t disk_seal(struct disk *disk)
+{
+	return overlap_begin_era(disk->overlap, NULL);
+}
+
+void disk_unseal(struct disk *disk)
+{
+	overlap_begin_era(disk->overlap, &disk->era);
+}
+
+bool disk_sealed(struct disk *disk)
+{
+	return overlap_era(disk->overlap) != disk_era(disk);
+}
+
 bool disk_mapped(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n)
 {
 	*n = limit;

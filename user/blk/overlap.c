@@ -19,6 +19,7 @@ struct overlap_bucket {
 struct overlap {
 	pthread_mutex_t lock;
 	uint32_t atom;
+	uint32_t era;
 	uint64_t seq;
 	struct list all; /* in arrival order */
 	struct list wide;
@@ -58,6 +59,28 @@ void overlap_close(struct overlap *table)
 	assert(list_empty(&table->all));
 	pthread_mutex_destroy(&table->lock);
 	free(table);
+}
+
+uint32_t overlap_begin_era(struct overlap *table, _Atomic uint32_t *era)
+{
+	uint32_t begun;
+
+	pthread_mutex_lock(&table->lock);
+	begun = ++table->era;
+	if (era)
+		atomic_store_explicit(era, begun, memory_order_release);
+	pthread_mutex_unlock(&table->lock);
+	return begun;
+}
+
+uint32_t overlap_era(struct overlap *table)
+{
+	uint32_t era;
+
+	pthread_mutex_lock(&table->lock);
+	era = table->era;
+	pthread_mutex_unlock(&table->lock);
+	return era;
 }
 
 static uint64_t overlap_first(const struct blk_io *io)
@@ -209,16 +232,24 @@ static enum overlap_verdict overlap_enter_locked(struct overlap *table, struct b
 	return io->overlap.blockers ? OVERLAP_WAIT : OVERLAP_RUN;
 }
 
+static bool overlap_is_of_another_era(const struct overlap *table, const struct blk_io *io)
+{
+	return io->era != table->era;
+}
+
 enum overlap_verdict overlap_enter(struct overlap *table, struct blk_io *io)
 {
-	enum overlap_verdict verdict;
+	enum overlap_verdict verdict = OVERLAP_REFUSED;
 
 	io->overlap.entered = io->op != BLK_FLUSH;
 	if (!io->overlap.entered)
 		return OVERLAP_RUN;
 	assert(io->nblocks || io->op == BLK_CRYPTO_ERASE);
 	pthread_mutex_lock(&table->lock);
-	verdict = overlap_enter_locked(table, io);
+	if (overlap_is_of_another_era(table, io))
+		io->overlap.entered = false;
+	else
+		verdict = overlap_enter_locked(table, io);
 	pthread_mutex_unlock(&table->lock);
 	return verdict;
 }
@@ -236,12 +267,15 @@ static void overlap_lock_pair(struct overlap *a, struct overlap *b)
 void overlap_enter_pair(struct overlap *table_a, struct blk_io *a, struct overlap *table_b,
 			struct blk_io *b, enum overlap_verdict verdicts[2])
 {
+	bool refused;
+
 	assert(a->nblocks && b->nblocks);
-	a->overlap.entered = b->overlap.entered = true;
 	overlap_lock_pair(table_a, table_b);
-	verdicts[0] = overlap_enter_locked(table_a, a);
-	verdicts[1] = overlap_enter_locked(table_b, b);
-	assert(table_a != table_b || !overlap_conflict(table_a, a, b));
+	refused = overlap_is_of_another_era(table_a, a) || overlap_is_of_another_era(table_b, b);
+	a->overlap.entered = b->overlap.entered = !refused;
+	verdicts[0] = refused ? OVERLAP_REFUSED : overlap_enter_locked(table_a, a);
+	verdicts[1] = refused ? OVERLAP_REFUSED : overlap_enter_locked(table_b, b);
+	assert(refused || table_a != table_b || !overlap_conflict(table_a, a, b));
 	pthread_mutex_unlock(&table_a->lock);
 	if (table_b != table_a)
 		pthread_mutex_unlock(&table_b->lock);

@@ -23,9 +23,10 @@
 #include "blk/blk.h"
 
 enum overlap_verdict {
-	OVERLAP_RUN,  /* no conflict: start it now */
-	OVERLAP_WAIT, /* it will be in a later overlap_leave()'s list */
-	OVERLAP_TWIN, /* it will be in the original's twins */
+	OVERLAP_RUN,	 /* no conflict: start it now */
+	OVERLAP_WAIT,	 /* it will be in a later overlap_leave()'s list */
+	OVERLAP_TWIN,	 /* it will be in the original's twins */
+	OVERLAP_REFUSED, /* of another era than the table's: it is not in there */
 };
 
 /*
@@ -36,12 +37,21 @@ struct overlap *overlap_open(uint32_t atom);
 /* NULL is fine. The table must be empty. */
 void overlap_close(struct overlap *table);
 
+/*
+ * Begins an era: from the return on only its requests enter. *era is set to it, under the table's
+ * lock, unless it is NULL. Any thread.
+ */
+uint32_t overlap_begin_era(struct overlap *table, _Atomic uint32_t *era);
+/* The one that has begun last; at first 0. Any thread. */
+uint32_t overlap_era(struct overlap *table);
+
 /* Takes `io` into the table. Any worker. */
 enum overlap_verdict overlap_enter(struct overlap *table, struct blk_io *io);
 
 /*
  * The same for two of a thread, as one: whoever conflicts with both is before both or after both,
  * so that no two pairs wait for each other. They do not conflict; tables may be one and the same.
+ * When one of them is refused, both are.
  */
 void overlap_enter_pair(struct overlap *table_a, struct blk_io *a, struct overlap *table_b,
 			struct blk_io *b, enum overlap_verdict verdicts[2]);

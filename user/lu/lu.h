@@ -45,7 +45,8 @@ unsigned int lu_write_flags(struct lu *lu);
 
 /*
  * What those who know nothing of a SCSI reservation of the disk may do meanwhile, through whichever
- * unit and transport: SCSI's device server says it, other device models heed it. Any thread.
+ * unit and transport: SCSI's device server says it, other device models heed it. Any thread. (For
+ * a SANITIZE the disk is sealed instead, see blk.h.)
  */
 enum lu_exclusion {
 	LU_OPEN,

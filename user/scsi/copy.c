@@ -146,6 +146,7 @@ static void submit(struct command *cmd, const struct scsi_it_l *unit, uint64_t l
 	const struct copy_job *job = job_of(cmd);
 	struct scsi_device *dev = unit->dev;
 
+	cmd->io.era = op == BLK_WRITE ? job->segment.to_era : disk_era(dev->lu->disk);
 	cmd->io.flags = op == BLK_WRITE ? scsi_write_flags_to(dev, cmd) : 0;
 	cmd->io.lba = piece_sector(job, unit, lba);
 	cmd->io.nblocks = job->piece >> BLK_SECTOR_SHIFT;
@@ -230,6 +231,8 @@ static void submit_to_store(struct command *cmd)
 	job->store.from_lba = piece_sector(job, segment->from, segment->from_lba);
 	job->store.to_lba = piece_sector(job, segment->to, segment->to_lba);
 	job->store.nblocks = job->piece >> BLK_SECTOR_SHIFT;
+	job->store.from_era = disk_era(job->store.from);
+	job->store.to_era = segment->to_era;
 	job->store.flags = scsi_write_flags_to(segment->to->dev, cmd);
 	job->store.done = store_done;
 	blk_copy(cmd->queue, &job->store);

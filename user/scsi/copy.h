@@ -35,6 +35,8 @@ struct scsi_copy {
 	bool identified; /* it has one, so that it may be asked after */
 	/* What it names; held while it runs. NULL: the nexus sees no such unit. */
 	struct scsi_it_l *units[COPY_CSCDS_MAX];
+	/* Those units' disks', and the command's own's, when it began. */
+	uint32_t eras[COPY_CSCDS_MAX], era;
 	unsigned int nunits, nsegments;
 	uint32_t segments_off; /* of the segments in the list */
 	uint32_t segment_off;  /* of the one at work */
@@ -49,6 +51,7 @@ struct scsi_copy {
 struct copy_segment {
 	struct scsi_it_l *from, *to; /* NULL: not to be had */
 	uint64_t from_lba, to_lba;
+	uint32_t to_era; /* when the copy began */
 	uint64_t bytes;
 	bool exact; /* whole blocks of both */
 };

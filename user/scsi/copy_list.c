@@ -41,6 +41,7 @@ static bool parse_cscd(struct command *cmd, struct scsi_copy *copy, uint32_t off
 	unit = unit_designated(cmd->scsi.nexus, cscd);
 	if (unit && get_be24(cscd + 29) && get_be24(cscd + 29) != 1u << unit->dev->block_shift)
 		return bad_field(cmd, off + 29, 7);
+	copy->eras[copy->nunits] = unit ? disk_era(unit->dev->lu->disk) : 0;
 	copy->units[copy->nunits++] = unit;
 	return true;
 }
@@ -111,6 +112,7 @@ bool scsi_copy_parse(struct command *cmd, uint32_t len, struct scsi_copy *copy)
 		return refuse(cmd, SCSI_ASC_LIST_LENGTH);
 	if (get_be32(list + 12))
 		return refuse(cmd, SCSI_ASC_INLINE_DATA);
+	copy->era = cmd->io.era;
 	copy->segments_off = copy->segment_off = COPY_HEADER_LEN + cscds;
 	return parse_identifier(cmd, copy) && parse_cscds(cmd, copy, cscds) &&
 	       parse_segments(cmd, copy, segments);
@@ -122,6 +124,11 @@ static struct scsi_it_l *unit_of(const struct command *cmd, const struct scsi_co
 	if (id == COPY_THIS_UNIT)
 		return cmd->scsi.it_l;
 	return id < copy->nunits ? copy->units[id] : NULL;
+}
+
+static uint32_t era_of(const struct scsi_copy *copy, uint16_t id)
+{
+	return id < copy->nunits ? copy->eras[id] : copy->era;
 }
 
 static bool whole_blocks(const struct scsi_it_l *unit, uint64_t bytes)
@@ -171,6 +178,7 @@ void scsi_copy_segment(const struct command *cmd, const struct scsi_copy *copy,
 		.to = unit_of(cmd, copy, get_be16(at + 6)),
 		.from_lba = get_be64(at + 12),
 		.to_lba = get_be64(at + 20),
+		.to_era = era_of(copy, get_be16(at + 6)),
 	};
 	if (!segment->from || !segment->to)
 		return;

@@ -399,11 +399,12 @@ void scsi_sanitize_crypto(struct scsi_device *dev, struct command *cmd);
 void scsi_sanitize_exit(struct scsi_device *dev, struct command *cmd);
 /* Whether the command has to wait for the end of one, or is refused as one failed. */
 bool scsi_sanitize_refuses(const struct command *cmd, struct scsi_sense *sense);
+/* What a command is told whose requests the disk refused, as it was sealed for one. */
+struct scsi_sense scsi_sanitize_sense(struct scsi_device *dev);
 /* Whether there is something that REQUEST SENSE tells. */
 bool scsi_sanitize_tells(struct scsi_device *dev, struct scsi_sense *sense);
-/* Whether one runs or failed: the medium is nobody's then. */
-bool scsi_sanitizing(const struct scsi_device *dev);
-/* With what the state says: before anybody looks at the unit. */
+/* With what the state says, which the disk is sealed by or not: before anybody looks at the unit.
+ */
 int scsi_sanitize_load(struct scsi_device *dev, struct error *err);
 
 /* ---- diagnose.c ---- */
@@ -481,8 +482,6 @@ bool scsi_reservation_excludes(const struct scsi_it_l *it_l, unsigned int flags)
 void scsi_reservations_admit_locked(struct scsi_it_l *it_l);
 void scsi_reservations_forget_locked(struct scsi_it_l *it_l);
 void scsi_reservations_reset_locked(struct scsi_device *dev);
-/* Who is shut out now of those outside SCSI. The unit's lock is held. */
-void scsi_reservations_enforce_outside_locked(struct scsi_device *dev);
 void scsi_pr_in_read_keys(struct scsi_device *dev, struct command *cmd);
 void scsi_pr_in_read_reservation(struct scsi_device *dev, struct command *cmd);
 void scsi_pr_in_report_capabilities(struct scsi_device *dev, struct command *cmd);

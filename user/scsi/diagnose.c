@@ -82,6 +82,10 @@ static void sample_done(struct blk_io *io)
 {
 	struct command *cmd = container_of(io, struct command, io);
 
+	if (io->status == BLK_ESEALED) {
+		scsi_end_io(cmd, io->status, 0);
+		return;
+	}
 	if (io->status != BLK_OK)
 		scsi_log_error(scsi_device_of(cmd), false);
 	if (scsi_task_aborted(cmd))

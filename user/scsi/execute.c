@@ -153,6 +153,9 @@ void scsi_end_io(struct command *cmd, enum blk_status status, uint64_t lba)
 		sense.asc = cmd->io.op == BLK_READ ? SCSI_ASC_READ_ERROR : SCSI_ASC_WRITE_ERROR;
 		scsi_log_error(scsi_device_of(cmd), cmd->io.op != BLK_READ);
 		break;
+	case BLK_ESEALED:
+		sense = scsi_sanitize_sense(scsi_device_of(cmd));
+		break;
 	}
 	scsi_fail(cmd, sense);
 }
@@ -177,15 +180,10 @@ void scsi_return(struct command *cmd, const void *data, uint32_t len, uint32_t a
 
 /* ---- data-out ---- */
 
-/* Data of before must not land on what has been sanitized meanwhile. */
 static void solicit_done(struct command *cmd)
 {
-	struct scsi_sense sense;
-
 	if (scsi_task_aborted(cmd))
 		scsi_end(cmd, SCSI_TASK_ABORTED);
-	else if (cmd->scsi.opcode->flags & SCSI_WRITES && scsi_sanitize_refuses(cmd, &sense))
-		scsi_fail(cmd, sense);
 	else
 		cmd->scsi.resume(cmd);
 }
@@ -329,6 +327,7 @@ void scsi_start(struct command *cmd)
 		scsi_refuse(cmd, SCSI_KEY_NOT_READY, refused);
 		return;
 	}
+	cmd->io.era = disk_era(dev->lu->disk);
 	if (scsi_sanitize_refuses(cmd, &sense)) {
 		scsi_fail(cmd, sense);
 		return;

@@ -201,12 +201,12 @@ void scsi_reservations_admit_locked(struct scsi_it_l *it_l)
 	atomic_store(&it_l->excluded, excluded_of(it_l->dev->reservations, it_l));
 }
 
-void scsi_reservations_enforce_outside_locked(struct scsi_device *dev)
+static void enforce_outside(struct scsi_device *dev)
 {
 	const struct scsi_reservations *r = dev->reservations;
 	enum lu_exclusion outside = LU_OPEN;
 
-	if (scsi_sanitizing(dev) || r->simple || excludes_reads(r->current.type))
+	if (r->simple || excludes_reads(r->current.type))
 		outside = LU_EXCLUSIVE;
 	else if (r->current.type)
 		outside = LU_READ_ONLY;
@@ -219,7 +219,7 @@ void scsi_reservations_enforce_locked(struct scsi_device *dev)
 
 	list_for_each_entry (it_l, &dev->it_ls, link)
 		scsi_reservations_admit_locked(it_l);
-	scsi_reservations_enforce_outside_locked(dev);
+	enforce_outside(dev);
 }
 
 /* SBC-4 table 13, SPC-5 table 68: of some commands only what they would change is refused. */

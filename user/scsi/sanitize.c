@@ -29,7 +29,7 @@
 
 /* ---- what others are told ---- */
 
-static struct scsi_sense sense_now(struct scsi_device *dev)
+struct scsi_sense scsi_sanitize_sense(struct scsi_device *dev)
 {
 	struct scsi_sense running = {.key = SCSI_KEY_NOT_READY,
 				     .asc = SCSI_ASC_SANITIZE_IN_PROGRESS,
@@ -53,7 +53,7 @@ bool scsi_sanitize_refuses(const struct command *cmd, struct scsi_sense *sense)
 	/* What failed can be begun again, and left. */
 	if (state == SANITIZE_FAILED && (!(flags & SCSI_MEDIUM) || cmd->scsi.cdb[0] == OPCODE))
 		return false;
-	*sense = sense_now(dev);
+	*sense = scsi_sanitize_sense(dev);
 	return true;
 }
 
@@ -61,13 +61,8 @@ bool scsi_sanitize_tells(struct scsi_device *dev, struct scsi_sense *sense)
 {
 	if (atomic_load(&dev->sanitize_state) == SANITIZE_NONE)
 		return false;
-	*sense = sense_now(dev);
+	*sense = scsi_sanitize_sense(dev);
 	return true;
-}
-
-bool scsi_sanitizing(const struct scsi_device *dev)
-{
-	return atomic_load(&dev->sanitize_state) != SANITIZE_NONE;
 }
 
 /* ---- what is remembered ---- */
@@ -122,9 +117,11 @@ static void sanitize_close(struct scsi_sanitize *s, enum scsi_sanitize_state sta
 	/* First, as whoever sees the failure asks whether it can be left. */
 	if (state == SANITIZE_FAILED)
 		atomic_store(&dev->sanitize_unrestricted, s->unrestricted);
+	/* Before the state, too: what that lets in is of the new era. */
+	if (state == SANITIZE_NONE)
+		disk_unseal(dev->lu->disk);
 	atomic_store(&dev->sanitize_state, state);
 	dev->sanitize = NULL;
-	scsi_reservations_enforce_outside_locked(dev);
 	stopped = dev->stopped;
 	ctx = dev->stopped_ctx;
 	pthread_mutex_unlock(&dev->lock);
@@ -233,6 +230,7 @@ static void submit(struct scsi_sanitize *s, enum blk_op op, uint64_t sectors)
 {
 	s->io.op = op;
 	s->io.flags = 0;
+	s->io.era = s->era;
 	s->io.lba = sectors ? s->at : 0;
 	s->io.nblocks = sectors;
 	s->io.sgl = (struct sgl){};
@@ -291,7 +289,7 @@ static bool sanitize_claim(struct scsi_sanitize *s, enum scsi_sanitize_state sta
 		dev->sanitize = s;
 		atomic_store(&dev->sanitize_progress, 0);
 		atomic_store(&dev->sanitize_state, state);
-		scsi_reservations_enforce_outside_locked(dev);
+		s->era = disk_seal(dev->lu->disk);
 	}
 	pthread_mutex_unlock(&dev->lock);
 	return first;

@@ -21,6 +21,7 @@ struct scsi_sanitize {
 	struct state_save save;
 	struct message message;			  /* to its own thread */
 	enum scsi_sanitize_state before, outcome; /* the unit's state: as it was, as it ends */
+	uint32_t era;				  /* of the disk, which is sealed for all others */
 	/* What is to be done, as it is remembered. */
 	bool erase, crypto, invert, unrestricted;
 	unsigned int passes;

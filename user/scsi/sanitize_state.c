@@ -76,8 +76,11 @@ int scsi_sanitize_load(struct scsi_device *dev, struct error *err)
 	const char *state = json_string_value(json_object_get(section, "state"));
 	bool good = state != NULL;
 
-	if (!section || (state && strcmp(state, "none") == 0))
+	if (!section || (state && strcmp(state, "none") == 0)) {
+		if (disk_sealed(dev->lu->disk))
+			disk_unseal(dev->lu->disk);
 		return 0;
+	}
 	if (state && strcmp(state, "runs") == 0) {
 		dev->sanitize_left = calloc(1, sizeof(*dev->sanitize_left));
 		if (!dev->sanitize_left)
@@ -90,5 +93,6 @@ int scsi_sanitize_load(struct scsi_device *dev, struct error *err)
 		return error_set(err, EINVAL,
 				 "the state's section '" SCSI_SANITIZE_SECTION
 				 "' is not one that this program writes");
+	disk_seal(dev->lu->disk);
 	return 0;
 }
