@@ -17,7 +17,7 @@ SIZES = {OPEN: 64 << 20, CLOSED: 32 << 20}
 
 @pytest.fixture(scope="module")
 def setup():
-    need((*TOOLS, "mkfs.ext4", "dmsetup"))
+    need((*TOOLS, "mkfs.ext4"))
     lab = Lab()
     try:
         disks = {target: lab.disk(size) for target, size in SIZES.items()}
@@ -27,7 +27,7 @@ def setup():
             "--iscsi", OPEN, *with_portals(1, 1), "--lun", f"0={disks[OPEN]}", "--allow", "any",
             "--iscsi", CLOSED, *with_portals(1, 1), "--lun", f"0={disks[CLOSED]}",
             "--allow", IQN + "guest", "--chap", chap],
-            modules=("ext4", "dm-multipath", "dm-round-robin"))
+            modules=("ext4",))
         bed.disks = disks
         yield bed
     finally:
@@ -137,33 +137,3 @@ def test_rescan_shows_a_resize(setup, guest, initiator, disk):
 
     wait_until(lambda: size() == 80 << 20, 10, "new size after a rescan")
     guest.run(f"{FIO} --filename={disk} --offset=70M --size=2M", 60)
-
-
-def test_multipath_survives_the_loss_of_a_path(setup, guest, initiator):
-    """Two sessions to one unit under dm-multipath."""
-    initiator.set(OPEN, node__session__timeo__replacement_timeout=2)
-    paths = [initiator.login(OPEN, portal) for portal in PORTALS]
-    names = {guest.run(f"cat /sys/block/{os.path.basename(path)}/device/wwid") for path in paths}
-    assert len(names) == 1, names
-    numbers = [guest.run(f"cat /sys/block/{os.path.basename(path)}/dev").strip() for path in paths]
-    guest.run(f"""
-        set -e
-        sectors=$(blockdev --getsz {paths[0]})
-        dmsetup create both --table "0 $sectors multipath 1 queue_if_no_path 0 1 1 round-robin 0 2 1 \
-            {numbers[0]} 4 {numbers[1]} 4"
-        dmsetup mknodes both
-    """)
-    away = f"{PORTALS[1].split(':')[0]}/24 dev {setup.near}"
-
-    def failed():
-        return re.search(rf"{numbers[1]} F", guest.run("dmsetup status both"))
-
-    def trouble():
-        setup.lab.ip(setup.storage, f"address del {away}")
-        wait_until(failed, 30, "the path's failure in dmsetup status")
-
-    try:
-        verified_run(setup, setup.disks[OPEN], "/dev/mapper/both", trouble)
-    finally:
-        setup.lab.ip(setup.storage, f"address add {away}")
-        guest.run("dmsetup remove --force --retry both")

@@ -150,8 +150,12 @@ def test_the_administrator_moves_it(setup, both):
 
 
 def test_preferred(setup, both):
-    """Of two groups that are as good, the one that the administrator prefers."""
+    """Both paths of two groups that are as good, or the one that the administrator prefers."""
     setup.target.control("alua", "set", "1", "active/nonoptimized", "implicit")
+    wait_until(lambda: both.order() == [(NONOPTIMIZED, "active", sorted([both.first, both.second]))], 30,
+               "one group of both paths in multipath's list")
+    verified_run(setup, setup.file, both.device(), lambda: None)
+    assert both.writes_through() == list(PORTALS)
     setup.target.control("alua", "set", "2", "active/nonoptimized", "preferred", "implicit")
     both.becomes((NONOPTIMIZED + 80, "active", both.second), (NONOPTIMIZED, "enabled", both.first))
     assert both.writes_through() == [PORTALS[1]]
