@@ -119,8 +119,7 @@ def test_link_down_during_verified_io(setup, guest, disk):
 
     def trouble():
         setup.lab.ip(netns, f"link set {port} down")
-        time.sleep(20)
-        assert "FAILED" in setup.initiator.admin("-m session -P 1")
+        wait_until(lambda: "FAILED" in setup.initiator.admin("-m session -P 1"), 40, "the session's failure")
         setup.lab.ip(netns, f"link set {port} up")
 
     verified_run(setup, setup.disks[OPEN], disk, trouble)
