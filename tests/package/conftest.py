@@ -2,12 +2,18 @@
 """Fixtures: the project installed into a folder, its package, a clean Debian."""
 
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from packages import CleanRoot, build_deb, make
+
+
+def pytest_sessionstart():
+    """An end by SIGTERM (a time limit's) clears away as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
