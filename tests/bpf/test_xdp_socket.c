@@ -20,7 +20,7 @@
 #define RUNS	   100
 #define RUN_FRAMES 3
 #define MAX_FRAME  9018
-#define WAIT_MS	   2000
+#define WAIT_MS	   10000 /* at most; a busy machine takes its time */
 
 static struct veth *veth;
 
@@ -121,13 +121,11 @@ static bool wait_readable(struct rig *rig, int timeout_ms)
 	return poll(&ready, 1, timeout_ms) == 1;
 }
 
-/* The next frame, still unreleased. */
+/* The next frame, still unreleased; there may be others before it that are only counted. */
 static void receive(struct rig *rig, struct frame_view *view)
 {
-	if (xsk_rx_peek(rig->xsk, view))
-		return;
-	assert_true(wait_readable(rig, WAIT_MS));
-	assert_true(xsk_rx_peek(rig->xsk, view));
+	while (!xsk_rx_peek(rig->xsk, view))
+		assert_true(wait_readable(rig, WAIT_MS));
 }
 
 static void assert_view(struct rig *rig, const struct frame_view *view, const uint8_t *frame,
@@ -247,6 +245,19 @@ static void an_unreleased_frame_comes_again(void **state)
 	arena_frame_put(&rig->arena, held.addr);
 }
 
+/* On a busy machine a kernel thread hands on what was sent, and the last frames come late. */
+static void wait_dropped(struct rig *rig, uint64_t frames)
+{
+	struct xsk_stats stats = {0};
+	int tries;
+
+	for (tries = 0; stats.rx_dropped < frames && tries < WAIT_MS; tries++) {
+		if (tries)
+			poll(NULL, 0, 1);
+		assert_int_equal(xsk_stats(rig->xsk, &stats), 0);
+	}
+}
+
 /* A burst beyond the fill ring is lost and counted; what comes afterwards is received. */
 static void a_full_arena_recovers(void **state)
 {
@@ -259,7 +270,7 @@ static void a_full_arena_recovers(void **state)
 	frame_make(rig, frame, sizeof(frame), 3);
 	for (i = 0; i < RX_FRAMES + 10; i++)
 		packet_send(rig->far, frame, sizeof(frame));
-	assert_true(wait_readable(rig, WAIT_MS));
+	wait_dropped(rig, 10);
 	while (xsk_rx_peek(rig->xsk, &view)) {
 		xsk_rx_release(rig->xsk);
 		got++;
@@ -379,6 +390,9 @@ static int bridge_make(const char *txvlan)
 	shell("ethtool -K %s txvlan %s tx-vlan-stag-hw-insert %s >/dev/null", veth->far, txvlan,
 	      txvlan);
 	shell("ip link set br0 up && ip link set port up && ip link set host up");
+	/* The kernel's own time after both ends of the link are up. */
+	shell("timeout 10 sh -c 'until ip -d link show port | grep -q \"state forwarding\"; do "
+	      "sleep 0.01; done'");
 	return packet_open("host", WIRE_TYPE_AOE);
 }
 
