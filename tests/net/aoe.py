@@ -29,7 +29,7 @@ ERR_ABRT, ERR_IDNF = 0x04, 0x10
 
 _tags = itertools.count(0x01020304)  # shared: clients on one interface see each other's replies
 
-LIMIT = 3.0 * SLOW  # for a reply
+LIMIT = 20.0 * SLOW  # for a reply; what is to be durable may wait for the writes of everybody else
 SILENCE = 0.15 * SLOW  # what a reply that must not come is waited for, after a later one has come
 
 
@@ -233,19 +233,28 @@ class AoeClient:
         reply = self.request(CONFIG, config_body(command, string), **kwargs)
         return reply if reply.is_error else ConfigReply.of(reply)
 
-    def discover(self, seconds=1.0, shelf=0xFFFF, slot=0xFF):
-        """Broadcasts a query; the sorted addresses of whoever answers."""
+    def discover(self, *expected, shelf=0xFFFF, slot=0xFF):
+        """Broadcasts a query; the sorted addresses of whoever answers. Those expected may take as long as
+        any reply; others have a moment."""
         self.drain()
         tag = next(self.tags)
         self.send(self.frame(CONFIG, config_body(CONFIG_READ), tag=tag, shelf=shelf, slot=slot,
                              dst=BROADCAST))
         found = []
-        deadline = time.monotonic() + seconds * SLOW
-        while time.monotonic() < deadline:
-            reply = self.receive(deadline - time.monotonic())
+        began = time.monotonic()
+        end, limit = began + 2 * SILENCE, began + LIMIT
+        while (left := (end if {*expected} <= {*found} else limit) - time.monotonic()) > 0:
+            reply = self.receive(left)
             if reply and reply.tag == tag and reply.ver_flags & RESPONSE:
                 found.append((reply.shelf, reply.slot))
+                end = max(end, time.monotonic() + SILENCE)
         return sorted(found)
+
+    def finds(self, *expected, **query):
+        """These, once each, and nobody else answer a broadcast query."""
+        found = self.discover(*expected, **query)
+        assert found == sorted(expected), found
+        return True
 
     def ata(self, command, lba=0, count=0, feature=0, aflags=0, data=b"", **kwargs):
         reply = self.request(ATA, ata_body(command, lba, count, feature, aflags, data), **kwargs)

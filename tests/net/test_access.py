@@ -36,7 +36,7 @@ def test_stranger_finds_nothing_by_broadcast(pair):
     pair.serve_disk(pair.lab.disk(), allow=FRIEND)
     friend = pair.client(mac=FRIEND)
     assert friend.replies(query(friend, src=STRANGER, dst=BROADCAST, shelf=0xFFFF, slot=0xFF)) == []
-    assert friend.discover(0.2) == [(7, 1)]
+    assert friend.finds((7, 1))
 
 
 @pytest.mark.parametrize("allow", [f"{FRIEND},{READER}/ro", f"{FRIEND},any/ro"])
@@ -55,8 +55,8 @@ def test_read_only_initiator(pair, allow):
 def test_lists_hold_for_the_exports_before_them(pair):
     pair.serve("--aoe", "7.1=ram:1M", "--aoe", "7.2=ram:1M", "--allow", FRIEND, "--aoe", "7.3=ram:1M",
                "--allow", READER)
-    assert pair.client(mac=FRIEND).discover(0.3) == [(7, 1), (7, 2)]
-    assert pair.client(mac=READER).discover(0.3) == [(7, 3)]
+    assert pair.client(mac=FRIEND).finds((7, 1), (7, 2))
+    assert pair.client(mac=READER).finds((7, 3))
 
 
 def test_read_only_disk(pair):

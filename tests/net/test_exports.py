@@ -24,9 +24,9 @@ def test_several_exports_on_an_interface(pair):
     disks = [lab.disk(1 << 20), lab.disk(2 << 20)]
     pair.serve("--aoe", f"7.1={disks[0]}", "--aoe", f"7.2={disks[1]}", "--aoe", "300.254=ram:4M",
                "--allow", "any")
-    assert pair.client().discover(0.3) == [(7, 1), (7, 2), (300, 254)]
-    assert pair.client().discover(0.3, shelf=7) == [(7, 1), (7, 2)]
-    assert pair.client().discover(0.3, slot=254) == [(300, 254)]
+    assert pair.client().finds((7, 1), (7, 2), (300, 254))
+    assert pair.client().finds((7, 1), (7, 2), shelf=7)
+    assert pair.client().finds((300, 254), slot=254)
     assert [pair.client(7, 1).size(), pair.client(7, 2).size(), pair.client(300, 254).size()] == \
         [2048, 4096, 8192]
 
@@ -40,7 +40,7 @@ def test_several_interfaces_in_one_process(lab):
                         links[2][0], "--aoe", f"8.1={own}", "--allow", "any")
     clients = [AoeClient(lab, initiator, nic, lab.mac(storage, port), shelf, 1)
                for (port, nic), shelf in zip(links, (7, 7, 8))]
-    assert [client.discover(0.3) for client in clients] == [[(7, 1)], [(7, 1)], [(8, 1)]]
+    assert clients[0].finds((7, 1)) and clients[1].finds((7, 1)) and clients[2].finds((8, 1))
     clients[0].write(10, pattern(10, 2, 1))
     assert clients[1].read(10, 2) == pattern(10, 2, 1)
     assert clients[2].read(10, 2) == pattern(10, 2)
@@ -76,9 +76,9 @@ def test_mtu_change_is_announced(jumbo):
     wait_until(lambda: client.config().sectors == 2, 5, "2 sectors advertised")
 
 
-def announcement(client, seconds=5):
+def announcement(client):
     """The next unasked configuration response."""
-    while reply := client.receive(seconds):
+    while reply := client.receive():
         if reply.command == CONFIG and reply.dst == "ff:ff:ff:ff:ff:ff":
             return reply
     return None
@@ -103,7 +103,7 @@ def test_resize_is_seen_on_hup(pair, size):
     os.truncate(disk, size)
     target.hup()
     assert announcement(client)
-    wait_until(lambda: client.size() == size // 512, 3, "the new size in IDENTIFY")
+    wait_until(lambda: client.size() == size // 512, 10, "the new size in IDENTIFY")
     last = client.ata(READ_EXT, size // 512 - 1, 1, aflags=AFLAG_LBA48)
     over = client.ata(READ_EXT, size // 512, 1, aflags=AFLAG_LBA48)
     assert last.ok and over.error & 0x10
