@@ -89,14 +89,15 @@ class Terminal:
 
     def row(self, name, seconds=10, busy=False):
         """The words of the row that begins with it, once it is drawn to its end: a picture of the screen
-        may be taken between two writes to it. A busy one tells of more than 0 IOPS."""
+        may be taken between two writes to it. A busy one tells of more than 0 IOPS, and of enough of them
+        to be more than 0.000 MB/s."""
 
         def whole_row(lines):
             titles = lines[4].split() if len(lines) > 4 else []
             for words in map(str.split, lines[5:]):
                 if words[:1] == [name] and len(words) == len(titles):
                     row = dict(zip(titles, words))
-                    return words if not busy or row["IOPS"].strip("0.-") else None
+                    return words if not busy or row["IOPS"].strip("0.-") and row["rMB/s"].strip("0.-") else None
             return None
 
         return self.shows(whole_row, f"{'IOPS of ' * busy}{name}", seconds)
@@ -110,7 +111,7 @@ class Terminal:
         with open(f"/proc/{shell}/task/{shell}/children") as children:
             return int(children.read())
 
-    def ended(self, seconds=5):
+    def ended(self, seconds=10):
         """Its exit status; the terminal is as it was before."""
         wait_until(self.status.exists, seconds, "the end of top")
         before, after = (open(f"{self.status}.{when}").read() for when in ("before", "after"))
@@ -234,9 +235,10 @@ def test_a_slow_server_does_not_hold_up_the_keys(pair, terminal):
     try:
         top.shows(lambda lines: lines[2].startswith("waiting for"), "the wait")
         top.press("f")
-        top.row(pair.port, seconds=2)
+        # Who waited for the server would do so for ten seconds.
+        top.row(pair.port, seconds=5)
         top.press("q")
-        assert top.ended(seconds=2) == 0
+        assert top.ended(seconds=5) == 0
     finally:
         os.kill(target.pid, signal.SIGCONT)
 

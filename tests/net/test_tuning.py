@@ -11,7 +11,7 @@ import pytest
 from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, READ_EXT, STATUS_DRDY, STATUS_ERR, WRITE_EXT,
                  AtaReply, ata_body, mac_bytes)
 from conftest import Pair
-from lab import PINS, PROGRAM, SLOW, Lab, pattern
+from lab import PINS, PROGRAM, SLOW, Lab, pattern, wait_until
 from test_load import activity
 
 ERR_UNC = 0x40
@@ -64,16 +64,32 @@ class Loop:
             self.waiting.remove(reply.tag)
 
 
+def limited(loop, rate, seconds=0.5):
+    """It has this many answers a second, and never more. An initiator that was held up itself, as it may be
+    on a busy machine, has fewer, and saves up what comes in a twentieth of a second."""
+    loop.run(0.2)  # the burst that it has saved up
+    for _ in range(10):
+        start = time.monotonic()
+        answered = loop.run(seconds)
+        took = time.monotonic() - start
+        assert answered <= rate * (took + 0.05) * 1.05 + 1
+        if answered > rate * took * 0.9:
+            return
+    raise AssertionError(f"{answered} answers in {took:.2f} s at {rate} a second")
+
+
+def unlimited(loop):
+    """Its answers are not counted out: there are more than any limit here lets pass."""
+    wait_until(lambda: loop.run(0.3) > 100, 10, "answers as fast as they can be had")
+
+
 @pytest.mark.parametrize("limit,rate", [("iops=1000", 1000), ("bytes=500K", 500)])
 def test_limited_rate(pair, limit, rate):
     target = pair.serve_disk(pair.lab.disk())
     client = pair.client()
     target.control("limit", "set", LIMITED, limit)
     loop = Loop(client, LIMITED, 32)
-    loop.run(0.2)  # the burst that it has saved up
-    start = time.monotonic()
-    answered = loop.run(2)
-    assert answered == pytest.approx(rate * (time.monotonic() - start), rel=0.1)
+    limited(loop, rate, seconds=2)
     loop.finish()
     assert reasons(target)["ignored_share"] == 0
     entry, = target.json("status")["limits"]
@@ -104,17 +120,15 @@ def test_limit_changes_live(pair):
     target = pair.serve_disk(pair.lab.disk())
     client = pair.client()
     loop = Loop(client, LIMITED, 8)
-    assert loop.run(0.3) > 200
+    unlimited(loop)
     target.control("limit", "set", LIMITED, "iops=100")
-    loop.run(0.2)
-    assert 80 * 0.5 <= loop.run(0.5) <= 120 * 0.5 + 1
+    limited(loop, 100)
     target.control("limit", "set", LIMITED, "iops=1000", "bytes=200K")
     assert [(entry["iops"], entry["bytes_per_second"]) for entry in listed(target, "limit")] == \
         [(1000, 200 << 10)]
-    loop.run(0.2)
-    assert 160 * 0.5 <= loop.run(0.5) <= 240 * 0.5 + 1
+    limited(loop, 200)
     target.control("limit", "clear", LIMITED)
-    assert loop.run(0.3) > 200
+    unlimited(loop)
     loop.finish()
 
 
@@ -152,7 +166,7 @@ def test_limit_for_any_holds_each_by_itself(pair):
     target.control("limit", "set", "any", "iops=200")
     target.control("limit", "set", exempt, "iops=1000000")
     # The first one's answers still wait when the second comes, who has saved up what all have.
-    first = Loop(client, LIMITED, 60)
+    first = Loop(client, LIMITED, 120)
     first.run(0.1)
     tags = {next(client.tags) for _ in range(200 // 20)}
     for tag in tags:
@@ -163,22 +177,17 @@ def test_limit_for_any_holds_each_by_itself(pair):
     assert len(first.waiting) > 10
     first.finish()
     for mac in (LIMITED, OTHER):
-        loop = Loop(client, mac, 4)
-        loop.run(0.2)
-        start = time.monotonic()
-        answered = loop.run(0.5)
-        seconds = time.monotonic() - start
-        # A client that was held up may have saved up a twentieth of a second.
-        assert 200 * seconds * 0.5 < answered <= 200 * (seconds + 0.05) * 1.1 + 1, mac
+        loop = Loop(client, mac, 8)
+        limited(loop, 200)
         loop.finish()
     free = Loop(client, exempt, 8)
-    assert free.run(0.3) > 200
+    unlimited(free)
     free.finish()
     assert sorted((entry["mac"], entry["iops"]) for entry in listed(target, "limit")) == \
         [(exempt, 1000000), ("any", 200)]
     assert "any" in target.control("limit", "list").stdout
     target.control("limit", "clear", "any")
-    assert Loop(client, LIMITED, 8).run(0.3) > 200
+    unlimited(Loop(client, LIMITED, 8))
 
 
 def test_error_once(pair):
@@ -205,8 +214,8 @@ def test_drop_is_a_lost_frame(pair):
     assert client.replies(write) == []
     assert client.read(8, 2) == pattern(8, 2)
     # Sent again it is done.
-    reply, = client.replies(write)
-    assert AtaReply.of(reply).ok
+    client.send(write)
+    assert AtaReply.of(client.receive()).ok
     assert client.read(8, 2) == data
     assert reasons(target)["fault_drop"] == 1
 
@@ -220,16 +229,16 @@ def test_fault_of_one_initiator(pair):
 
 
 def test_delay(pair):
-    target = pair.serve_disk(pair.lab.disk())
+    target = pair.serve("--aoe", "7.1=ram:8M", "--allow", "any")
     client = pair.client()
-    target.control("fault", "add", "7.1", "delay=300ms", "op=read")
+    target.control("fault", "add", "7.1", "delay=1s", "op=read")
     for _ in range(3):
         start = time.monotonic()
-        assert client.read(8, 2) == pattern(8, 2)
-        assert 0.3 <= time.monotonic() - start < 0.3 + 0.25 * SLOW
+        assert client.read(8, 2) == bytes(1024)
+        assert 1 <= time.monotonic() - start < 1 + SLOW
     start = time.monotonic()
     client.write(8, pattern(8, 2))
-    assert time.monotonic() - start < 0.3
+    assert time.monotonic() - start < 1
     assert reasons(target)["fault_delay"] == 3
 
 
