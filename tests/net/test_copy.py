@@ -12,7 +12,7 @@ import pytest
 
 import iscsi_wire as iscsi
 from iscsi_wire import IscsiTarget
-from lab import PROGRAM, pattern, sector, wait_until
+from lab import PROGRAM, SLOW, pattern, sector, wait_until
 
 MIB = 2048  # in sectors
 COPY_ABORTED = 0x0a
@@ -191,14 +191,20 @@ def test_no_space_behind_the_destination(serve, lab):
     assert target.stop() == 0
 
 
+def slow_to_copy(lab, fill=False):
+    """Two disks in memory: no file system that shares blocks is done with a copy at once, and no busy
+    device holds up its end."""
+    home = lab.tmpfs("40M")
+    return [lab.disk(16 << 20, home / "source"), lab.disk(16 << 20, home / "target", fill)]
+
+
 def long_copy(copier, sectors):
     """256 times the whole disk; nobody waits for its end."""
     return copier.start(*[(0, 0, 1, 0, sectors)] * 256)
 
 
 def test_abort(serve, lab):
-    disks = [lab.disk(16 << 20), lab.disk(16 << 20, fill=False)]
-    target, copier = serve(*disks)
+    target, copier = serve(*slow_to_copy(lab))
     itt = long_copy(copier, 16 * MIB)
     wait_until(lambda: copied(target)[0] > 0, 10, "the copy to begin")
     abort = copier.host.tmf(iscsi.ABORT_TASK, itt=itt, cmdsn=copier.host.cmdsn - 1)
@@ -215,7 +221,7 @@ def test_abort(serve, lab):
 
 def test_initiator_leaves(serve, lab):
     """Nobody is left to copy for."""
-    target, copier = serve(lab.disk(16 << 20), lab.disk(16 << 20, fill=False))
+    target, copier = serve(*slow_to_copy(lab))
     long_copy(copier, 16 * MIB)
     wait_until(lambda: copied(target)[0] > 0, 10, "the copy to begin")
     copier.host.close()
@@ -228,15 +234,15 @@ def test_initiator_leaves(serve, lab):
 @pytest.mark.parametrize("end", ["terminate", "kill"])
 def test_end_while_it_copies(serve, lab, end):
     """Each sector is as before or copied; the same copy then ends what it began."""
-    disks = [lab.disk(16 << 20), lab.disk(16 << 20)]
+    disks = slow_to_copy(lab, fill=True)
     disks[1].write_bytes(pattern(0, 16 * MIB, 1))
     target, copier = serve(*disks)
     long_copy(copier, 16 * MIB)
     wait_until(lambda: copied(target)[0] > 0, 10, "the copy to begin")
     began = time.monotonic()
     getattr(target.child, end)()
-    assert target.child.wait(10) == (0 if end == "terminate" else -9)
-    assert end == "kill" or time.monotonic() - began < 5
+    assert target.child.wait(10 * SLOW) == (0 if end == "terminate" else -9)
+    assert end == "kill" or time.monotonic() - began < 5 * SLOW
     assert disks[0].read_bytes() == pattern(0, 16 * MIB)
     data = disks[1].read_bytes()
     for lba in range(16 * MIB):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from iscsi import HOST, IQN, Initiator, Serve, Tools, url
-from lab import PROGRAM, ROOT, inside, pattern, wait_until
+from lab import PROGRAM, ROOT, SLOW, inside, pattern, wait_until
 from test_metrics import LISTEN, asked_for, promtool_takes, scrape
 
 OTHER = "iqn.2026-11.org.example:other"
@@ -248,7 +248,7 @@ def test_it_ends_at_once_under_load(serve, tools, how):
     target = serve(*one("ram:64M"))
     tools.load(url())
     wait_until(lambda: any(s["reads"] > 100 for s in sessions(target)), 10, "reads")
-    assert target.stop(how, seconds=3) == 0
+    assert target.stop(how, seconds=5) == 0
     # And lets its port go.
     target.start()
     assert tools.inquiry(url()) is None
@@ -258,7 +258,7 @@ def test_what_was_acknowledged_outlives_a_kill(serve, lab, netns):
     disk = lab.disk(fill=False)
     target = serve(*one(disk))
     initiator = Initiator(netns)
-    blocks = 2048
+    blocks = 16384  # the whole disk: more than are written before somebody looks
     acknowledged = []
 
     def write():
@@ -267,7 +267,7 @@ def test_what_was_acknowledged_outlives_a_kill(serve, lab, netns):
                 initiator.write(lba, pattern(lba, 1))
                 acknowledged.append(lba)
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     wait_until(lambda: len(acknowledged) > 100, 20, "writes")
     target.kill()
@@ -275,7 +275,7 @@ def test_what_was_acknowledged_outlives_a_kill(serve, lab, netns):
     assert before < blocks
     assert disk.read_bytes()[:before * 512] == pattern(0, before)
     target.start()
-    writer.join(60)
+    writer.join(60 * SLOW)
     assert len(acknowledged) == blocks
     assert [s["initiator"] for s in sessions(target)] == [HOST]
     initiator.close()
