@@ -72,7 +72,8 @@ def enter(netns):
 
 class Lab:
     def __init__(self):
-        self.tag = f"x{os.getpid() % 0xfffff:x}{next(_serial)}"
+        # The process is kept apart from the number: 12 of process 3 is not 2 of process 31.
+        self.tag = f"x{os.getpid() % 0xfffff:x}n{next(_serial)}"
         # On a disk where there is one: direct I/O wants it, and /tmp may be memory.
         where = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
         self.path = Path(tempfile.mkdtemp(prefix="stgt-lab-", dir=where))

@@ -61,7 +61,7 @@ class Watcher:
         """Its exit status and what it said."""
         if how:
             self.child.send_signal(how)
-        return self.child.wait(10), self.err.read_text()
+        return self.child.wait(10 * SLOW), self.err.read_text()
 
     def lines(self):
         return self.out.read_text().splitlines()
@@ -186,7 +186,7 @@ def test_capture_to_a_fifo_waits_for_its_reader(pair):
     with open(path, "wb") as file:
         reader = pair.lab.spawn(["cat", fifo], stdout=file)
     assert watcher.end(None) == (0, "20 frames captured, 0 lost for lack of room\n")
-    assert reader.wait(5) == 0
+    assert reader.wait(5 * SLOW) == 0
     assert [len(frames) for frames in by_direction(path)] == [10, 10]
 
 
