@@ -163,6 +163,45 @@ def test_a_sanitize_is_done_again_after_a_kill(pair):
     assert pair.client().read(0, 1) == b"new" + bytes(509)
 
 
+def without_iscsi(pair, daemon, **disk):
+    """The configuration that has the disk exported over AoE and by nothing else."""
+    daemon.configure({"disks": [{"name": "vol0", **disk}],
+                      "interfaces": [{"name": pair.port}],
+                      "aoe": [{"interface": pair.port, "address": "7.1", "disk": "vol0",
+                               "allow": ["any"]}]})
+
+
+def test_a_sanitize_is_done_again_where_only_aoe_is_served(pair):
+    image = pair.lab.disk(64 << 20, fill=False)
+    disk = serve(pair, file=str(image))
+    overwrite(pair, 0x5a)
+    disk.kill()
+    without_iscsi(pair, disk, file=str(image))
+    disk.start()
+    assert "a SANITIZE that did not end is done again" in disk.output()
+    ata = pair.client()
+    wait_until(lambda: not refused(ata.ata(aoe.READ_EXT, 0, 1, aflags=aoe.AFLAG_LBA48)), 60,
+               "the end")
+    assert image.read_bytes() == b"\x5a" * (64 << 20)
+    ata.write(0, b"new" + bytes(509))
+    disk.stop()
+    disk.start()
+    assert pair.client().read(0, 1) == b"new" + bytes(509)
+
+
+def test_an_unfinished_sanitize_shuts_aoe_out(pair):
+    disk = serve(pair, null="1TiB")
+    overwrite(pair, 0)
+    for _ in range(2):
+        disk.kill()
+        without_iscsi(pair, disk, null="1TiB")
+        disk.start()
+        ata = pair.client()
+        assert refused(ata.ata(aoe.READ_EXT, 0, 1, aflags=aoe.AFLAG_LBA48))
+        assert refused(write_through(ata, 0, bytes(512)))
+    disk.stop()
+
+
 def test_nobody_is_served_before_the_sanitize_has_ended(pair):
     disk = serve(pair, null="1TiB")
     overwrite(pair, 0)

@@ -350,7 +350,7 @@ static void test_failure(void **state)
 	assert_int_equal(run(1, 0x00, 0).status, SCSI_GOOD);
 }
 
-/* A thread that is to end does not wait for the end of the medium. */
+/* A thread that is to end does not wait for the end of the medium: another does it anew. */
 static void test_thread_ends(void **state)
 {
 	fs.disk->hold = true;
@@ -358,7 +358,16 @@ static void test_thread_ends(void **state)
 	fs.queue.closing = true;
 	release();
 	assert_int_equal(fs.queue.inflight, 0);
-	assert_int_equal(run(1, 0x00, 0).asc, SCSI_ASC_SANITIZE_FAILED);
+	assert_int_equal(run(1, 0x28, 0).asc, SCSI_ASC_SANITIZE_IN_PROGRESS);
+	assert_true(disk_sealed(&fs.disk->disk));
+	memset(fs.disk->data, 0xa5, 4096 * 512);
+	fs.queue.closing = fs.disk->hold = false;
+	assert_true(scsi_device_unfinished(fs.dev));
+	assert_true(scsi_device_resume(fs.dev, &fs.queue));
+	assert_false(scsi_device_unfinished(fs.dev));
+	fixture_scsi_turn(&fs);
+	assert_true(fixture_disk_is(fs.disk, 0, 4096, 0));
+	assert_int_equal(run(1, 0x28, 0).status, SCSI_GOOD);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -251,6 +251,27 @@ static void note(void *ctx)
 	*(bool *)ctx = true;
 }
 
+/* For who shows the disk without its unit. */
+static void test_told_without_the_unit(void **state)
+{
+	char *key = "disk";
+
+	assert_int_equal(scsi_state_sealed("/nonexistent", key, NULL), 0);
+	assert_int_equal(scsi_state_sealed(kept.dir, "another", NULL), 0);
+	assert_int_equal(scsi_state_sealed(kept.dir, key, NULL), 0);
+	sanitize_start(OVERWRITE);
+	assert_true(mailbox_drain(&writer));
+	assert_int_equal(scsi_state_sealed(kept.dir, key, NULL), 1);
+	fs.disk->fail[BLK_WRITE] = BLK_EIO;
+	save();
+	save();
+	assert_int_equal(sanitize_end().asc, SCSI_ASC_SANITIZE_FAILED);
+	assert_int_equal(scsi_state_sealed(kept.dir, key, NULL), 1);
+	fs.disk->fail[BLK_WRITE] = BLK_OK;
+	assert_int_equal(sanitize(ERASE).status, SCSI_GOOD);
+	assert_int_equal(scsi_state_sealed(kept.dir, key, NULL), 0);
+}
+
 /* The unit goes, and comes back: it is not finished, and not failed either. */
 static void test_stopped_in_the_middle(void **state)
 {
@@ -301,7 +322,7 @@ int main(void)
 		TEST(test_saved_before_it_begins),    TEST(test_over_when_that_is_saved),
 		TEST(test_beginning_cannot_be_saved), TEST(test_end_cannot_be_saved),
 		TEST(test_killed_in_the_middle),      TEST(test_stopped_in_the_middle),
-		TEST(test_failure_is_kept),
+		TEST(test_failure_is_kept),	      TEST(test_told_without_the_unit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,7 +127,7 @@ struct scsi_device {
 	_Atomic uint64_t read_errors, write_errors; /* of the medium: log.c */
 
 	struct scsi_sanitize *sanitize;	     /* at work: sanitize.c */
-	struct scsi_sanitize *sanitize_left; /* by another process: waits for a thread */
+	struct scsi_sanitize *sanitize_left; /* by another process or thread: waits for one */
 	void (*stopped)(void *ctx);	     /* waits for the end of `sanitize`; or NULL */
 	void *stopped_ctx;
 

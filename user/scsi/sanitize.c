@@ -104,10 +104,14 @@ static void tell(struct command *cmd, bool good, enum scsi_key key, uint16_t asc
 		scsi_refuse(cmd, key, asc);
 }
 
-/* The unit is in that state from now on; it may be gone afterwards, unless a command waits. */
+/*
+ * The unit is in that state from now on; it may be gone afterwards, unless a command waits. What
+ * still runs is left for another thread.
+ */
 static void sanitize_close(struct scsi_sanitize *s, enum scsi_sanitize_state state)
 {
 	struct scsi_device *dev = s->dev;
+	bool left = state == SANITIZE_RUNS;
 	void (*stopped)(void *ctx);
 	void *ctx;
 
@@ -122,10 +126,13 @@ static void sanitize_close(struct scsi_sanitize *s, enum scsi_sanitize_state sta
 		disk_unseal(dev->lu->disk);
 	atomic_store(&dev->sanitize_state, state);
 	dev->sanitize = NULL;
+	if (left)
+		dev->sanitize_left = s;
 	stopped = dev->stopped;
 	ctx = dev->stopped_ctx;
 	pthread_mutex_unlock(&dev->lock);
-	free(s);
+	if (!left)
+		free(s);
 	if (stopped)
 		stopped(ctx);
 }
@@ -134,6 +141,7 @@ static void sanitize_end(struct scsi_sanitize *s, enum scsi_sanitize_state state
 {
 	struct command *cmd = s->cmd;
 
+	s->cmd = NULL;
 	sanitize_close(s, state);
 	if (cmd)
 		tell(cmd, state == SANITIZE_NONE, SCSI_KEY_MEDIUM_ERROR, SCSI_ASC_SANITIZE_FAILED);
@@ -265,7 +273,7 @@ static void sanitize_next(struct scsi_sanitize *s)
 	if (s->pass == s->passes)
 		sanitize_over(s, SANITIZE_NONE);
 	else if (s->queue->closing || atomic_load(&s->dev->sanitize_stop))
-		sanitize_end(s, SANITIZE_FAILED);
+		sanitize_end(s, SANITIZE_RUNS);
 	else if (s->crypto)
 		submit(s, BLK_CRYPTO_ERASE, 0);
 	else if (!left || s->volatiles >= VOLATILE_MAX)
@@ -340,6 +348,8 @@ static bool take_memory(struct scsi_sanitize *s)
 
 static void sanitize_go(struct scsi_sanitize *s)
 {
+	s->at = s->volatiles = 0;
+	s->pass = 0;
 	s->total = scsi_sectors(s->dev, scsi_capacity(s->dev));
 	sanitize_next(s);
 }
@@ -380,21 +390,33 @@ static void sanitize_begin(struct scsi_sanitize *s, struct command *cmd)
 	scsi_end(cmd, SCSI_BUSY);
 }
 
-bool scsi_device_unfinished(const struct scsi_device *dev)
+bool scsi_device_unfinished(struct scsi_device *dev)
 {
-	return dev->sanitize_left;
+	bool left;
+
+	pthread_mutex_lock(&dev->lock);
+	left = dev->sanitize_left;
+	pthread_mutex_unlock(&dev->lock);
+	return left;
 }
 
 bool scsi_device_resume(struct scsi_device *dev, struct blk_queue *queue)
 {
-	struct scsi_sanitize *s = dev->sanitize_left;
+	struct scsi_sanitize *s;
 
+	pthread_mutex_lock(&dev->lock);
+	s = dev->sanitize_left;
+	dev->sanitize_left = NULL;
+	pthread_mutex_unlock(&dev->lock);
 	if (!s)
 		return false;
 	s->queue = queue;
-	if (!take_memory(s))
+	if (!take_memory(s)) {
+		pthread_mutex_lock(&dev->lock);
+		dev->sanitize_left = s;
+		pthread_mutex_unlock(&dev->lock);
 		return false;
-	dev->sanitize_left = NULL;
+	}
 	sanitize_claim(s, SANITIZE_RUNS);
 	sanitize_go(s);
 	return true;

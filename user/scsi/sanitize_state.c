@@ -69,6 +69,24 @@ static bool load_failed(struct scsi_device *dev, const json_t *section)
 	return true;
 }
 
+static bool is_over(const json_t *section)
+{
+	const char *state = json_string_value(json_object_get(section, "state"));
+
+	return !section || (state && strcmp(state, "none") == 0);
+}
+
+int scsi_state_sealed(const char *dir, const char *key, struct error *err)
+{
+	json_t *section;
+	int ret = state_peek(dir, key, SCSI_SANITIZE_SECTION, &section, err);
+
+	if (!ret)
+		ret = !is_over(section);
+	json_decref(section);
+	return ret;
+}
+
 int scsi_sanitize_load(struct scsi_device *dev, struct error *err)
 {
 	const json_t *section =
@@ -76,7 +94,7 @@ int scsi_sanitize_load(struct scsi_device *dev, struct error *err)
 	const char *state = json_string_value(json_object_get(section, "state"));
 	bool good = state != NULL;
 
-	if (!section || (state && strcmp(state, "none") == 0)) {
+	if (is_over(section)) {
 		if (disk_sealed(dev->lu->disk))
 			disk_unseal(dev->lu->disk);
 		return 0;

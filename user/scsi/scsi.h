@@ -36,12 +36,17 @@ struct scsi_device_config {
 int scsi_device_open(const struct scsi_device_config *config, struct scsi_device **dev,
 		     struct error *err);
 /*
- * A SANITIZE that another process left unfinished is in progress to everybody who asks, and waits
- * for a thread to do it again: that of `queue`, which calls scsi_device_resume(). False: there is
- * none, or no memory for it on this thread.
+ * A SANITIZE that another process left unfinished, or a thread that has ended, is in progress to
+ * everybody who asks, and waits for a thread to do it again: that of `queue`, which calls
+ * scsi_device_resume(). False: there is none, or no memory for it on this thread.
  */
-bool scsi_device_unfinished(const struct scsi_device *dev);
+bool scsi_device_unfinished(struct scsi_device *dev);
 bool scsi_device_resume(struct scsi_device *dev, struct blk_queue *queue);
+/*
+ * Whether the state of a unit that is not open says that a SANITIZE has not ended, or failed: 1 or
+ * 0, or negative errno. Then nobody may have the disk, whatever shows it, but a scsi_device.
+ */
+int scsi_state_sealed(const char *dir, const char *key, struct error *err);
 /*
  * Has what goes on without any command, a SANITIZE, end soon: the unit is about to be closed.
  * `stopped(ctx)` is called, perhaps at once, on any thread, when nothing does. What was left

@@ -54,21 +54,23 @@ static int document_check(json_t *document, const char *key, struct error *err)
 	return 0;
 }
 
-static int document_read(struct state *state, struct error *err)
+/* *document is the caller's, also on failure, or NULL. */
+static int document_read(int dir, const char *file, const char *key, json_t **document,
+			 struct error *err)
 {
-	_cleanup_close_ int fd = openat(state->dir, state->file, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
 	json_error_t why;
 
 	if (fd < 0 && errno == ENOENT) {
-		state->document = document_new(state->key);
-		return state->document ? 0 : error_set(err, ENOMEM, "out of memory");
+		*document = document_new(key);
+		return *document ? 0 : error_set(err, ENOMEM, "out of memory");
 	}
 	if (fd < 0)
 		return error_set(err, errno, "%s", strerror(errno));
-	state->document = json_loadfd(fd, JSON_REJECT_DUPLICATES, &why);
-	if (!state->document)
+	*document = json_loadfd(fd, JSON_REJECT_DUPLICATES, &why);
+	if (!*document)
 		return error_set(err, EINVAL, "line %d: %s", why.line, why.text);
-	return document_check(state->document, state->key, err);
+	return document_check(*document, key, err);
 }
 
 static int write_all(int fd, const char *text, size_t len)
@@ -215,7 +217,7 @@ static int document_write(struct state *state)
 
 static int state_load(struct state *state, struct error *err)
 {
-	int ret = document_read(state, err);
+	int ret = document_read(state->dir, state->file, state->key, &state->document, err);
 
 	if (ret)
 		return error_prefix(err, -ret, "state file %s/%s", state->dir_path, state->file);
@@ -284,6 +286,32 @@ void state_close(struct state *state)
 	free(state->file);
 	free(state->key);
 	free(state);
+}
+
+int state_peek(const char *dir, const char *key, const char *section, json_t **value,
+	       struct error *err)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *file = NULL;
+	json_t *document = NULL;
+	int ret;
+
+	*value = NULL;
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0)
+		return error_set(err, errno, "cannot open the state directory %s: %s", dir,
+				 strerror(errno));
+	if (asprintf(&file, "%s.json", key) < 0) {
+		file = NULL;
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	ret = document_read(fd, file, key, &document, err);
+	if (!ret)
+		*value = json_incref(
+			json_object_get(json_object_get(document, "sections"), section));
+	json_decref(document);
+	return ret ? error_prefix(err, -ret, "state file %s/%s", dir, file) : 0;
 }
 
 static json_t *state_sections(const struct state *state)

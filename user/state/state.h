@@ -27,6 +27,13 @@ int state_open(const char *dir, const char *key, struct mailbox *writer, struct 
 void state_close(struct state *state);
 
 /*
+ * *value is the section of a file that may not be open, and need not be there; or NULL; the
+ * caller's. Nothing is made or locked. 0, or negative errno when there is a file that is not ours.
+ */
+int state_peek(const char *dir, const char *key, const char *section, json_t **value,
+	       struct error *err);
+
+/*
  * Whether a file can be written in `dir`, which is made when missing: for asking before anything is
  * changed. 0 or negative errno; leaves nothing there.
  */

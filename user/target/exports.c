@@ -39,6 +39,15 @@ static int export_open_disk(struct target *target, struct target_export *export,
 	return 0;
 }
 
+void target_export_leave_unit(struct target_export *export)
+{
+	if (!export->unit)
+		return;
+	target_unit_leave(export->unit);
+	target_unit_put(export->unit);
+	export->unit = NULL;
+}
+
 static int export_open(struct target *target, struct target_export *export,
 		       const struct export_request *request, struct error *err)
 {
@@ -47,10 +56,13 @@ static int export_open(struct target *target, struct target_export *export,
 	if (ret)
 		return ret;
 	lu_init(&export->lu, export->disk, true);
+	ret = target_unit_get_sealed(target, export->disk, &export->unit, err);
+	if (ret)
+		goto out_disk;
 	ret = aoe_acl_copy(&request->acl, &export->acl);
 	if (ret) {
 		error_set(err, -ret, "out of memory");
-		goto out_disk;
+		goto out_unit;
 	}
 	ret = export_open_state(target, export, err);
 	if (ret)
@@ -69,6 +81,8 @@ out_state:
 	state_close(export->state);
 out_acl:
 	aoe_acl_fini(&export->acl);
+out_unit:
+	target_export_leave_unit(export);
 out_disk:
 	lu_fini(&export->lu);
 	disk_put(export->disk);
@@ -81,6 +95,7 @@ void target_export_close(struct target_export *export)
 	ata_device_close(export->ata);
 	state_close(export->state);
 	aoe_acl_fini(&export->acl);
+	target_export_leave_unit(export);
 	lu_fini(&export->lu);
 	disk_put(export->disk);
 	list_del(&export->link);

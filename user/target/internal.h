@@ -25,10 +25,11 @@ struct target_export {
 	struct state *state;
 	struct ata_device *ata;
 	struct aoe_export *aoe;
-	struct aoe_acl acl;   /* as last asked for or found; the truth is in the maps */
-	bool enabled;	      /* answered at all */
-	bool closing;	      /* is closed once no worker has it */
-	unsigned int leaving; /* workers that were told to let go and have not */
+	struct target_unit *unit; /* of a disk that is not to be had, for a SANITIZE; or NULL */
+	struct aoe_acl acl;	  /* as last asked for or found; the truth is in the maps */
+	bool enabled;		  /* answered at all */
+	bool closing;		  /* is closed once no worker has it */
+	unsigned int leaving;	  /* workers that were told to let go and have not */
 };
 
 /* A disk as SCSI initiators see it. */
@@ -109,6 +110,18 @@ int target_disk_open(struct target *target, const char *words, struct disk **dis
 /* The unit of a disk, by its name or by DISK, with one more user. */
 int target_unit_get(struct target *target, const char *words, struct target_unit **unit,
 		    struct error *err);
+/*
+ * The same of a disk that nobody may have, as a SANITIZE has not ended or has failed; of others
+ * *unit is NULL.
+ */
+int target_unit_get_sealed(struct target *target, struct disk *disk, struct target_unit **unit,
+			   struct error *err);
+/*
+ * A SANITIZE that did not end goes on, on the queue's thread, which this is called on; nothing
+ * where there is none. And what is said when, after all threads were asked, it waits still.
+ */
+void target_unit_resume(const struct target_unit *unit, struct blk_queue *queue);
+void target_unit_resumed(const struct target_unit *unit);
 /* A user's LUN does not show it any more; its commands may go on until target_unit_put(). */
 void target_unit_leave(struct target_unit *unit);
 void target_unit_put(struct target_unit *unit);
@@ -165,6 +178,8 @@ json_t *target_luns_stats_json(const struct target *target);
 struct target_export *target_export_find(const struct target *target,
 					 const struct aoe_address *addr);
 void target_export_close(struct target_export *export);
+/* Lets go of the unit that it has, if it has one. */
+void target_export_leave_unit(struct target_export *export);
 /* A worker that was told to let go of the export (ctx) has. */
 void target_export_left(void *ctx);
 /* Runs what workers send, waiting for it. 0, or -ETIMEDOUT once it is too late to wait. */

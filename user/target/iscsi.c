@@ -60,36 +60,18 @@ static void close_server(struct target *target)
 
 /* ---- units ---- */
 
-struct resuming {
-	struct scsi_device *device;
-	bool resumed;
-};
-
-static void resume_on(struct iscsi_worker *worker, void *arg)
+static void resume_on(struct iscsi_worker *worker, void *unit)
 {
-	struct resuming *resuming = arg;
-
-	if (!resuming->resumed)
-		resuming->resumed =
-			scsi_device_resume(resuming->device, iscsi_worker_queue(worker));
+	target_unit_resume(unit, iscsi_worker_queue(worker));
 }
 
 /* What another process left unfinished goes on, on the first worker that has memory for it. */
-static void resume_unit(struct target *target, const struct target_unit *unit)
+static void resume_unit(struct target *target, struct target_unit *unit)
 {
-	struct resuming resuming = {.device = unit->device};
-
 	if (!scsi_device_unfinished(unit->device))
 		return;
-	tcp_server_each(target->tcp, resume_on, &resuming);
-	if (resuming.resumed)
-		log_warning("disk '%s': a SANITIZE that did not end is done again",
-			    unit->disk->name);
-	else if (scsi_device_unfinished(unit->device))
-		log_error(
-			"disk '%s': a SANITIZE that did not end cannot go on now: there is no memory "
-			"for it; remove the LUN and show it again",
-			unit->disk->name);
+	tcp_server_each(target->tcp, resume_on, unit);
+	target_unit_resumed(unit);
 }
 
 static int show_lun(struct target *target, struct target_iscsi *iscsi,

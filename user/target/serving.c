@@ -55,6 +55,18 @@ static void port_remove(const struct worker_view *view, void *arg)
 		export->leaving++;
 }
 
+static void resume_on(const struct worker_view *view, void *unit)
+{
+	target_unit_resume(unit, view->blk);
+}
+
+/* What another process left unfinished goes on, also where no iSCSI target shows the disk. */
+static void resume_unit(struct target_interface *interface, struct target_unit *unit)
+{
+	target_interface_run(interface, resume_on, unit);
+	target_unit_resumed(unit);
+}
+
 /* ---- answering ---- */
 
 /* VLANs that cannot be told apart are not served: that would be no isolation at all. */
@@ -91,6 +103,8 @@ int target_serving_start(struct target_interface *interface, struct target_expor
 					 export->disk->read_only ? STGT_EXPORT_READ_ONLY : 0);
 	if (change.result)
 		return serving_failed(interface, change.result, err);
+	if (export->unit)
+		resume_unit(interface, export->unit);
 	target_interface_announce(interface, export);
 	return 0;
 }

@@ -174,6 +174,8 @@ void target_close(struct target *target)
 
 	list_for_each_entry_safe (interface, next_interface, &target->interfaces, link)
 		interface_remove(target, interface);
+	list_for_each_entry (export, &target->exports, link)
+		target_export_leave_unit(export);
 	target_iscsi_close_all(target);
 	/* No worker is left: whoever is still leaving has left by now. */
 	mailbox_drain(&target->mailbox);

@@ -5,6 +5,7 @@
  */
 #include "target/internal.h"
 
+#include "base/log.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,12 +42,19 @@ static bool unit_is_stopping(const struct target *target, const struct disk *dis
 	return unit && !unit->users;
 }
 
+#define UNIT_KEY_SIZE (sizeof("scsi-") + 16)
+
 /* The state is the disk's, whatever its words are: it is found again by the disk's WWN. */
+static void unit_key(const struct disk *disk, char key[UNIT_KEY_SIZE])
+{
+	snprintf(key, UNIT_KEY_SIZE, "scsi-%016llx", (unsigned long long)disk->wwn);
+}
+
 static int unit_open_state(struct target *target, struct target_unit *unit, struct error *err)
 {
-	char key[sizeof("scsi-") + 16];
+	char key[UNIT_KEY_SIZE];
 
-	snprintf(key, sizeof(key), "scsi-%016llx", (unsigned long long)unit->disk->wwn);
+	unit_key(unit->disk, key);
 	return state_open(target->options.state_dir, key, &target->mailbox, &unit->state, err);
 }
 
@@ -90,15 +98,13 @@ static void unit_close(struct message *message)
 	free(unit);
 }
 
-int target_unit_get(struct target *target, const char *words, struct target_unit **out,
+/* The unit of a disk that is held for it, or let go of. */
+static int unit_get(struct target *target, struct disk *disk, struct target_unit **out,
 		    struct error *err)
 {
 	struct target_unit *unit;
-	struct disk *disk;
-	int ret = target_disk_open(target, words, &disk, err);
+	int ret;
 
-	if (ret)
-		return ret;
 	/* One that has just stopped goes first. */
 	while (mailbox_drain(&target->mailbox))
 		;
@@ -133,6 +139,45 @@ int target_unit_get(struct target *target, const char *words, struct target_unit
 	list_add_tail(&target->units, &unit->link);
 	*out = unit;
 	return 0;
+}
+
+int target_unit_get(struct target *target, const char *words, struct target_unit **unit,
+		    struct error *err)
+{
+	struct disk *disk;
+	int ret = target_disk_open(target, words, &disk, err);
+
+	return ret ? ret : unit_get(target, disk, unit, err);
+}
+
+int target_unit_get_sealed(struct target *target, struct disk *disk, struct target_unit **unit,
+			   struct error *err)
+{
+	char key[UNIT_KEY_SIZE];
+	int ret;
+
+	*unit = NULL;
+	/* Whose unit is open is sealed by that. */
+	if (unit_find(target, disk))
+		return 0;
+	unit_key(disk, key);
+	ret = scsi_state_sealed(target->options.state_dir, key, err);
+	return ret > 0 ? unit_get(target, disk_hold(disk), unit, err) : ret;
+}
+
+void target_unit_resume(const struct target_unit *unit, struct blk_queue *queue)
+{
+	if (scsi_device_resume(unit->device, queue))
+		log_warning("disk '%s': a SANITIZE that did not end is done again",
+			    unit->disk->name);
+}
+
+void target_unit_resumed(const struct target_unit *unit)
+{
+	if (scsi_device_unfinished(unit->device))
+		log_error("disk '%s': a SANITIZE that did not end cannot go on now: there is no "
+			  "memory for it; remove what shows the disk and show it again",
+			  unit->disk->name);
 }
 
 void target_unit_leave(struct target_unit *unit)

@@ -265,6 +265,7 @@ static void worker_stop(struct thread *thread)
 	struct worker *w = worker_of(thread);
 
 	w->stopping = true;
+	w->blk.closing = true;
 	w->stop_deadline_ns = clock_now_ns() + WORKER_DRAIN_NS;
 }
 
