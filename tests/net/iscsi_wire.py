@@ -184,10 +184,13 @@ class Initiator:
     def write(self, lba, blocks, block=512, **kwargs):
         return self.command(write_10(lba, blocks), expected=blocks * block, flags=WRITE, **kwargs)
 
-    def data_out(self, r2t, data, sn=0, final=True, offset=0):
+    def data_out_bytes(self, r2t, data, sn=0, final=True, offset=0):
         at = r2t.asked[0] + offset
         rest = struct.pack(">IIIIII", r2t.ttt, 0, self.exp_statsn, 0, sn, at)
-        self.send(self.pdu(DATA_OUT, FINAL if final else 0, r2t.lun, r2t.itt, rest, data))
+        return self.pdu(DATA_OUT, FINAL if final else 0, r2t.lun, r2t.itt, rest, data)
+
+    def data_out(self, *args, **kwargs):
+        self.send(self.data_out_bytes(*args, **kwargs))
 
     def answer(self, r2t, data):
         """Sends what an R2T asks for of the command's data."""

@@ -100,6 +100,62 @@ def test_who_does_not_send_keeps_memory_from_nobody(target):
     assert target.stop() == 0
 
 
+WORKERS = min(os.cpu_count(), 8)  # of the target, among which sessions are spread
+
+
+def silent_writers(target):
+    """More than any worker has memory for."""
+    hosts = [target.initiator(n) for n in range(160 * WORKERS)]
+    for host in hosts:
+        host.write(0, 512)
+    return hosts, lambda: None
+
+
+def trickling_writers(target):
+    """The same, and each sends a byte now and then."""
+    hosts, _ = silent_writers(target)
+    rest = {host: host.data_out_bytes(host.expect(iscsi.R2T), bytes(1 << 16), final=False)
+            for host in hosts[:60 * WORKERS]}
+
+    def trickle():
+        for host in rest:
+            with contextlib.suppress(OSError):
+                host.send(rest[host][:1])
+            rest[host] = rest[host][1:]
+    return hosts, trickle
+
+
+def deaf_readers(target):
+    hosts = [target.initiator(n, receive=4096) for n in range(64 * WORKERS)]
+    for host in hosts:
+        for _ in range(127):
+            host.read(0, 512)
+    return hosts, lambda: None
+
+
+@pytest.mark.parametrize("strangers", [silent_writers, trickling_writers, deaf_readers])
+def test_memory_that_is_left_idle_is_not_waited_for(target, strangers):
+    """Small requests do not notice, large ones come to their turn before anybody worries."""
+    hosts, annoy = strangers(target)
+
+    def took(blocks):
+        began, data = time.monotonic(), os.urandom(blocks * 512)
+        itt = host.write(0, blocks)
+        host.data_out(host.expect(iscsi.R2T, itt), data)
+        assert host.expect(iscsi.RESPONSE, itt).status == iscsi.GOOD
+        assert host.execute(iscsi.read_10(0, blocks), expected=len(data))[1] == data
+        annoy()
+        return time.monotonic() - began
+
+    with target.initiator(9999) as host:
+        assert max(took(8) for _ in range(20)) < 1 * SLOW
+        assert max(took(512) for _ in range(20)) < 5 * SLOW
+        assert max(took(8) for _ in range(20)) < 1 * SLOW
+    for other in hosts:
+        other.close()
+    assert target.stop() == 0
+
+
 def test_connections_that_say_nothing(target):
     """More than there is patience for: the oldest make room, and none stays for long."""
     before = target.descriptors()

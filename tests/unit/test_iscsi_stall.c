@@ -12,9 +12,11 @@
 #include <string.h>
 
 #define SECOND 1000000000ull
+#define KEPT   6u /* of the rig's runs, for small requests */
+#define CROWD  7u /* initiators that together take the others, with 256 KiB each */
 
 static struct iscsi_rig rig;
-static struct host_conn c, d, e;
+static struct host_conn c, d, e, crowd[CROWD];
 static uint8_t data[300u << 10];
 static struct host_pdu pdu, r2t;
 
@@ -31,6 +33,9 @@ static int teardown(void **state)
 		host_disconnect(&d);
 	if (e.answers)
 		host_disconnect(&e);
+	for (unsigned int i = 0; i < CROWD; i++)
+		if (crowd[i].answers)
+			host_disconnect(&crowd[i]);
 	iscsi_rig_close(&rig);
 	return 0;
 }
@@ -94,12 +99,12 @@ static void test_connection_that_stopped_goes_on_without_its_command(void **stat
 static void test_connection_does_not_stop_between_pieces(void **state)
 {
 	host_ready(&rig, &c, 0, NULL);
-	iscsi_rig_take(&rig, 4);
+	iscsi_rig_take(&rig, 4 + KEPT);
 	rig.fs.disk->hold = true;
 	host_write(&c, 0, 1024, NULL, 0);
 	host_expect(&c, ISCSI_R2T, &r2t);
 	host_data_out(&c, &r2t, 0, 0, data, 256u << 10, true);
-	host_write(&c, 0, 8, data, 4096);
+	host_write(&c, 0, 256, data, 4096);
 	rig.fs.disk->hold = false;
 	fixture_disk_release(rig.fs.disk);
 	host_expect(&c, ISCSI_RESPONSE, &pdu);
@@ -150,22 +155,21 @@ static void test_unit_that_comes_meanwhile(void **state)
 	assert_int_equal(rig.fs.disk->requests, 0);
 }
 
-/* Pings are answered, and the data never comes: the memory goes to others. */
+/* Pings are answered, and the data never comes: the memory goes to others, wanted or not. */
 static void test_data_that_is_withheld_ends_the_session(void **state)
 {
 	host_ready(&rig, &c, 0, NULL);
-	host_ready(&rig, &d, 1, NULL);
 	iscsi_rig_take(&rig, 1);
 	host_write(&c, 0, 8, NULL, 0);
 	host_expect(&c, ISCSI_R2T, &r2t);
-	host_read(&d, 0, 8);
 	for (unsigned int i = 0; c.conn && i < 100; i++) {
 		iscsi_rig_sleep(&rig, SECOND);
 		host_test_unit_ready(&c);
-		host_test_unit_ready(&d);
 	}
 	assert_null(c.conn);
 	assert_non_null(strstr(rig.log, "it does not send the data of a command"));
+	host_ready(&rig, &d, 1, NULL);
+	host_read(&d, 0, 8);
 	host_expect(&d, ISCSI_DATA_IN, &pdu);
 }
 
@@ -218,6 +222,170 @@ static void test_no_session_takes_all_memory(void **state)
 	host_expect(&c, ISCSI_R2T, &pdu);
 }
 
+/* ---- who leaves memory idle that others wait for ---- */
+
+/* All have a session, and so much memory is left. */
+static void crowd_comes(void)
+{
+	for (unsigned int i = 0; i < CROWD; i++)
+		host_ready(&rig, &crowd[i], (uint8_t)(10 + i), NULL);
+	iscsi_rig_take(&rig, CROWD * 4 + KEPT);
+}
+
+static void crowd_writes(void)
+{
+	crowd_comes();
+	for (unsigned int i = 0; i < CROWD; i++) {
+		host_write(&crowd[i], 0, 512, NULL, 0);
+		host_expect(&crowd[i], ISCSI_R2T, &r2t);
+	}
+}
+
+static unsigned int crowd_left(void)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < CROWD; i++)
+		left += crowd[i].conn != NULL;
+	return left;
+}
+
+/* Lets time go by as a worker sees it that is not kept from looking; the crowd may be cut off. */
+static void pass(unsigned int tenths)
+{
+	struct host_pdu ping;
+
+	while (tenths--) {
+		iscsi_rig_sleep(&rig, SECOND / 10);
+		for (unsigned int i = 0; i < CROWD; i++)
+			host_receive(&crowd[i], &ping);
+	}
+}
+
+static void test_small_requests_do_not_wait_for_large_ones(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	host_ready(&rig, &d, 1, NULL);
+	crowd_writes();
+	host_write(&d, 0, 512, NULL, 0);
+	host_expect_nothing(&d);
+	for (unsigned int i = 0; i < 100; i++) {
+		host_write(&c, 0, 8, data, 4096);
+		host_expect(&c, ISCSI_RESPONSE, &pdu);
+		host_read(&c, 0, 8);
+		host_expect(&c, ISCSI_DATA_IN, &pdu);
+	}
+	assert_int_equal(crowd_left(), CROWD);
+}
+
+static void test_who_waits_gets_memory_that_is_left_idle(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	crowd_writes();
+	/* However long nobody wants it. */
+	pass(40);
+	assert_int_equal(crowd_left(), CROWD);
+	host_write(&c, 0, 512, NULL, 0);
+	pass(9);
+	host_expect_nothing(&c);
+	pass(5);
+	host_expect(&c, ISCSI_R2T, &r2t);
+	assert_int_equal(crowd_left(), CROWD - 1);
+	assert_non_null(strstr(rig.log, "others wait for memory that its commands leave idle"));
+	host_data_out(&c, &r2t, 0, 0, data, 256u << 10, true);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+}
+
+static void test_the_idlest_goes_first(void **state)
+{
+	crowd_writes();
+	host_ready(&rig, &c, 0, NULL);
+	pass(40);
+	/* All but the last begin anew. */
+	for (unsigned int i = 0; i < CROWD - 1; i++) {
+		put_be32(r2t.bhs + ISCSI_AT_ITT, crowd[i].itt);
+		put_be32(r2t.bhs + ISCSI_AT_TTT, 1);
+		host_data_out(&crowd[i], &r2t, 0, 0, data, 256u << 10, true);
+		host_expect(&crowd[i], ISCSI_RESPONSE, &pdu);
+		host_write(&crowd[i], 0, 512, NULL, 0);
+		host_expect(&crowd[i], ISCSI_R2T, &r2t);
+	}
+	host_write(&c, 0, 512, NULL, 0);
+	pass(14);
+	host_expect(&c, ISCSI_R2T, &r2t);
+	assert_int_equal(crowd_left(), CROWD - 1);
+	assert_null(crowd[CROWD - 1].conn);
+}
+
+/* A byte now and then, or a whole PDU of few. */
+static void test_trickling_keeps_no_memory_from_others(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	crowd_writes();
+	host_write(&c, 0, 512, NULL, 0);
+	for (unsigned int i = 0; i < 14; i++) {
+		for (unsigned int k = 0; k < CROWD; k++) {
+			put_be32(r2t.bhs + ISCSI_AT_ITT, crowd[k].itt);
+			put_be32(r2t.bhs + ISCSI_AT_TTT, 1);
+			if (crowd[k].conn)
+				host_data_out(&crowd[k], &r2t, i, i * 512, data, 512, false);
+		}
+		pass(1);
+	}
+	host_expect(&c, ISCSI_R2T, &pdu);
+	assert_int_equal(crowd_left(), CROWD - 1);
+}
+
+static void test_who_does_not_read_keeps_no_memory_from_others(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	crowd_comes();
+	for (unsigned int i = 0; i < CROWD; i++) {
+		/* A little more than fits in what is received and not looked at. */
+		for (unsigned int k = 0; k < RIG_ANSWERS / (256u << 10); k++)
+			host_read(&crowd[i], 0, 512);
+	}
+	host_write(&c, 0, 512, NULL, 0);
+	for (unsigned int i = 0; i < 14; i++) {
+		iscsi_rig_sleep(&rig, SECOND / 10);
+		for (unsigned int k = 0; k < CROWD; k++)
+			host_send_bytes(&crowd[k], NULL, 0);
+	}
+	host_expect(&c, ISCSI_R2T, &pdu);
+	assert_int_equal(crowd_left(), CROWD - 1);
+}
+
+/* A command whose turn does not come, as the one before it does not. */
+static void test_number_that_is_missing_keeps_no_memory_from_others(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	crowd_comes();
+	for (unsigned int i = 0; i < CROWD; i++) {
+		crowd[i].cmdsn++;
+		host_write(&crowd[i], 0, 512, data, 512);
+	}
+	host_write(&c, 0, 512, NULL, 0);
+	pass(14);
+	host_expect(&c, ISCSI_R2T, &pdu);
+	assert_int_equal(crowd_left(), CROWD - 1);
+}
+
+/* What came meanwhile has not been looked at yet. */
+static void test_nobody_is_blamed_for_a_worker_that_hung(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	crowd_writes();
+	host_write(&c, 0, 512, NULL, 0);
+	pass(9);
+	iscsi_rig_sleep(&rig, 5 * SECOND);
+	pass(8);
+	assert_int_equal(crowd_left(), CROWD);
+	host_data_out(&crowd[CROWD - 1], &r2t, 0, 0, data, 256u << 10, true);
+	host_expect(&crowd[CROWD - 1], ISCSI_RESPONSE, &pdu);
+	host_expect(&c, ISCSI_R2T, &pdu);
+	assert_int_equal(crowd_left(), CROWD);
+}
+
 /* Each would take memory for as long as the disk takes. */
 static void test_task_management_that_waits_is_bounded(void **state)
 {
@@ -250,6 +418,13 @@ int main(void)
 		T(test_data_that_trickles_ends_the_session),
 		T(test_data_that_comes_slowly_is_waited_for),
 		T(test_no_session_takes_all_memory),
+		T(test_small_requests_do_not_wait_for_large_ones),
+		T(test_who_waits_gets_memory_that_is_left_idle),
+		T(test_the_idlest_goes_first),
+		T(test_trickling_keeps_no_memory_from_others),
+		T(test_who_does_not_read_keeps_no_memory_from_others),
+		T(test_number_that_is_missing_keeps_no_memory_from_others),
+		T(test_nobody_is_blamed_for_a_worker_that_hung),
 		T(test_task_management_that_waits_is_bounded),
 	};
 

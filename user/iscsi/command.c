@@ -111,6 +111,7 @@ static void command_receive(struct iscsi_conn *conn, struct iscsi_task *task)
 	task->first = rx->len < rx->room ? rx->len : rx->room;
 	task->received = rx->len;
 	iscsi_task_heard(task);
+	task->asked = task->heard;
 	if (task->unsolicited) {
 		task->receiving = true;
 		conn->owed++;

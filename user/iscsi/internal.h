@@ -29,6 +29,13 @@ struct iscsi_answered {
 
 #define ISCSI_ANSWERED_MAX 256u
 
+/* While somebody waits for memory: see reclaim.c. */
+struct iscsi_reclaim {
+	bool watching;
+	uint64_t looked; /* the last time */
+	uint64_t awake;	 /* since when we have looked in time, and so heard whoever spoke */
+};
+
 struct iscsi_worker {
 	struct iscsi_worker_config config;
 	struct iscsi_pool pool;
@@ -39,6 +46,7 @@ struct iscsi_worker {
 	unsigned int nconns, nlogins, nfree_tasks;
 	uint64_t now;
 	uint64_t due; /* no timer ends before */
+	struct iscsi_reclaim reclaim;
 	struct iscsi_worker_stats stats;
 	struct list pasts; /* struct iscsi_past */
 	unsigned int nanswered;
@@ -360,6 +368,7 @@ struct iscsi_task {
 	uint32_t expected; /* Expected Data Transfer Length */
 	unsigned int pins; /* what else looks at it: transfers, aborts */
 	uint64_t heard;	   /* when data last came for it, or was asked for */
+	uint64_t asked;	   /* when its initiator was given the turn: to send, or to take, data */
 	uint64_t taken;	   /* when its command came */
 
 	uint32_t runs[ISCSI_TASK_RUNS];
@@ -449,6 +458,12 @@ bool iscsi_data_header(struct iscsi_conn *conn);
 void iscsi_data_whole(struct iscsi_conn *conn, bool good);
 /* A SCSI Command in its turn. */
 void iscsi_command_whole(struct iscsi_task *task);
+
+/* ---- memory that others wait for: reclaim.c ---- */
+
+/* Somebody begins to wait. */
+void iscsi_reclaim_watch(struct iscsi_worker *worker);
+void iscsi_reclaim_tick(struct iscsi_worker *worker);
 
 /* ---- counters: count.c ---- */
 

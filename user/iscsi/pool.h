@@ -7,6 +7,10 @@
  * may hold more than three times what is free; but one command each may always have what it needs.
  * Alone it has three quarters, two have three sevenths each, and who comes next finds some. Whoever
  * is over its share waits, and those behind pass.
+ *
+ * Small requests, of one run, do not wait for large ones: as long as fewer runs than `reserve` are
+ * lent one by one, there is one for the next, and it passes the line. Those beyond wait as all do,
+ * so that they starve nobody. How long a line may get is not for the pool to say: see reclaim.c.
  */
 #ifndef STGT_ISCSI_POOL_H
 #define STGT_ISCSI_POOL_H
@@ -25,17 +29,21 @@ struct iscsi_waiter {
 	struct iscsi_share *share;
 	unsigned int runs;
 	uint32_t *into; /* where their addresses go */
+	uint64_t since; /* when it began to wait */
 	/* It has them now. */
 	void (*granted)(struct iscsi_waiter *waiter);
 };
 
 struct iscsi_pool {
 	struct arena *arena;
-	struct list waiters;
+	struct list small, large; /* that wait: for one run, for more */
+	unsigned int reserve;	  /* runs */
+	unsigned int singles;	  /* runs that are lent one by one */
 	bool granting;
 };
 
-void iscsi_pool_init(struct iscsi_pool *pool, struct arena *arena);
+/* No request is of more than `most` runs. */
+void iscsi_pool_init(struct iscsi_pool *pool, struct arena *arena, unsigned int most);
 void iscsi_share_init(struct iscsi_share *share);
 /*
  * Takes `n` runs, or none and false: there are too few, somebody waits for that reason already, or
@@ -48,5 +56,14 @@ void iscsi_pool_wait(struct iscsi_pool *pool, struct iscsi_waiter *waiter);
 void iscsi_pool_cancel(struct iscsi_pool *pool, struct iscsi_waiter *waiter);
 void iscsi_pool_put(struct iscsi_pool *pool, struct iscsi_share *share, const uint32_t *runs,
 		    unsigned int n);
+/* Somebody waits, for whatever reason. */
+bool iscsi_pool_waited_for(const struct iscsi_pool *pool);
+/* Sessions that hold nothing and wait for their first command's memory, and what they lack. */
+struct iscsi_lack {
+	unsigned int waiters;
+	unsigned int runs; /* that would have to come back */
+};
+/* Of those that have waited since `before`, or longer. */
+struct iscsi_lack iscsi_pool_lack(const struct iscsi_pool *pool, uint64_t before);
 
 #endif

@@ -99,8 +99,10 @@ static void task_receiving(struct iscsi_task *task, bool receiving)
 	if (task->receiving == receiving)
 		return;
 	task->receiving = receiving;
-	if (receiving)
+	if (receiving) {
 		iscsi_task_heard(task);
+		task->asked = task->heard;
+	}
 	if (task->conn)
 		task->conn->owed += receiving ? 1 : -1u;
 }
@@ -199,7 +201,9 @@ bool iscsi_task_reserve(struct iscsi_task *task, void (*granted)(struct iscsi_wa
 	task->waiter.runs = task->nruns;
 	task->waiter.into = task->runs;
 	task->waiter.granted = granted;
+	task->waiter.since = worker->now;
 	iscsi_pool_wait(&worker->pool, &task->waiter);
+	iscsi_reclaim_watch(worker);
 	return false;
 }
 
@@ -465,6 +469,7 @@ static void task_queue_data(struct iscsi_task *task)
 		in->len = left;
 	task->in_sent = 0;
 	task->in_built = false;
+	task->asked = task->session->worker->now;
 	iscsi_conn_queue(task->conn, &task->tx);
 }
 

@@ -21,7 +21,7 @@ int iscsi_worker_open(const struct iscsi_worker_config *config, struct iscsi_wor
 		return error_set(err, ENOMEM, "no memory for an iSCSI worker");
 	worker->config = *config;
 	worker->due = UINT64_MAX;
-	iscsi_pool_init(&worker->pool, config->queue->arena);
+	iscsi_pool_init(&worker->pool, config->queue->arena, ISCSI_TASK_RUNS);
 	list_init(&worker->conns);
 	list_init(&worker->sessions);
 	list_init(&worker->leavings);
@@ -249,6 +249,7 @@ void iscsi_worker_tick(struct iscsi_worker *worker, uint64_t now_ns)
 		iscsi_conn_tick(conn);
 		iscsi_worker_due_by(worker, iscsi_conn_due(conn));
 	}
+	iscsi_reclaim_tick(worker);
 }
 
 /* ---- report ---- */

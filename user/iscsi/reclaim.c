@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Memory of commands whose initiators do not send, or do not read. As long as there is enough, they
+ * have all the time that TCP and ISCSI_STALL_NS give them. But when a session that has none has
+ * waited for PATIENCE_NS, those lose their connection whose initiators have been idle with some for
+ * just as long: the idlest first, and about as many as wait.
+ *
+ * So whoever waits comes to its turn PATIENCE_NS later at most than if all initiators were quick: a
+ * piece of data has to come, or to go, as a whole within that time. A byte now and then is nothing.
+ */
+#include "iscsi/internal.h"
+
+#define PATIENCE_NS 1000000000ull
+#define LOOK_NS	    200000000ull /* from one look to the next */
+#define LATE_NS	    500000000ull /* after such a gap we did not listen, and nobody is to blame */
+
+/* Its memory is lent until its initiator sends or takes something. */
+static bool task_depends(const struct iscsi_task *task)
+{
+	return task->reserved && task->nruns &&
+	       (task->state == ISCSI_TASK_ARRIVING || task->receiving ||
+		list_linked(&task->tx.link) || list_linked(&task->batch));
+}
+
+/* For how long the connection has kept memory that its initiator could have set free; 0: none. */
+static uint64_t conn_idle_ns(const struct iscsi_conn *conn)
+{
+	uint64_t since = conn->worker->now;
+	const struct iscsi_task *task;
+
+	list_for_each_entry (task, &conn->tasks, conn_link)
+		if (task_depends(task) && task->asked < since)
+			since = task->asked;
+	list_for_each_entry (task, &conn->batch.tasks, batch)
+		if (task_depends(task) && task->asked < since)
+			since = task->asked;
+	return conn->worker->now - since;
+}
+
+/*
+ * Ends as many sessions as wait, and more where that is not enough. Not fewer, however much they
+ * hold: of what comes back from one, a single waiter may get some, and the rest goes to sessions
+ * that hold something, have not used up their share and came earlier.
+ */
+static void reclaim_from(struct iscsi_worker *worker, uint64_t idle_ns, struct iscsi_lack *lack)
+{
+	struct iscsi_conn *conn;
+
+	list_for_each_entry (conn, &worker->conns, link) {
+		unsigned int held;
+
+		if (!lack->waiters && !lack->runs)
+			return;
+		if (conn->state != ISCSI_CONN_FULL || !conn->session->share.held ||
+		    conn_idle_ns(conn) < idle_ns)
+			continue;
+		held = conn->session->share.held;
+		iscsi_conn_drop(conn, "others wait for memory that its commands leave idle");
+		lack->runs -= held < lack->runs ? held : lack->runs;
+		lack->waiters -= lack->waiters > 0;
+	}
+}
+
+static void reclaim_look(struct iscsi_worker *worker)
+{
+	struct iscsi_lack lack = iscsi_pool_lack(&worker->pool, worker->now - PATIENCE_NS);
+
+	for (uint64_t idle_ns = 16 * PATIENCE_NS; idle_ns >= PATIENCE_NS; idle_ns /= 2)
+		reclaim_from(worker, idle_ns, &lack);
+}
+
+void iscsi_reclaim_watch(struct iscsi_worker *worker)
+{
+	struct iscsi_reclaim *reclaim = &worker->reclaim;
+
+	if (reclaim->watching)
+		return;
+	reclaim->watching = true;
+	reclaim->looked = reclaim->awake = worker->now;
+	iscsi_worker_due_by(worker, worker->now + LOOK_NS);
+}
+
+void iscsi_reclaim_tick(struct iscsi_worker *worker)
+{
+	struct iscsi_reclaim *reclaim = &worker->reclaim;
+
+	if (!reclaim->watching)
+		return;
+	if (worker->now - reclaim->looked > LATE_NS)
+		reclaim->awake = worker->now;
+	reclaim->looked = worker->now;
+	if (worker->now - reclaim->awake >= PATIENCE_NS)
+		reclaim_look(worker);
+	reclaim->watching = iscsi_pool_waited_for(&worker->pool);
+	if (reclaim->watching)
+		iscsi_worker_due_by(worker, worker->now + LOOK_NS);
+}
