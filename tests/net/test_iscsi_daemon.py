@@ -2,15 +2,18 @@
 """iSCSI targets of a daemon: what its file says, and changes while initiators are at work."""
 
 import re
+import socket
 
 import pytest
 
 from daemon import Daemon
 from iscsi import HOST, IQN, Initiator, Tools, url
 from lab import inside, pattern, wait_until
+from scsi import Scsi
 
 OTHER = "iqn.2026-11.org.example:other"
 SECOND = "127.0.0.1:3261"
+MODE_PARAMETERS_CHANGED = bytes([0x2a, 0x01])
 
 
 @pytest.fixture
@@ -72,11 +75,21 @@ def test_what_is_shown_is_what_runs(daemon, config, tools):
     assert "secretsecret" not in daemon.output()
 
 
-def test_another_soft_threshold_disturbs_nobody(daemon, config, initiator):
+def test_another_soft_threshold_disturbs_nobody(daemon, config, initiator, netns):
+    with inside(netns):
+        host = Scsi(socket.create_connection(("127.0.0.1", 3260)))
+    host.login(target=IQN)
+
+    def told():
+        """The additional sense code that TEST UNIT READY ends with, or nothing."""
+        host.run(bytes(6))
+        return host.sense[12:14]
+
     def threshold():
         return next(disk["space"]["threshold_bytes"] for disk in daemon.json("status")["disks"]
                     if "space" in disk)
 
+    wait_until(lambda: not told(), 10, "the unit attentions of a new session")
     there, usual = sessions(daemon), threshold()
     config["disks"][0]["soft_threshold"] = "1%"
     daemon.configure(config)
@@ -84,10 +97,12 @@ def test_another_soft_threshold_disturbs_nobody(daemon, config, initiator):
     daemon.control("reload")
     assert sessions(daemon) == there and threshold() > 9 * usual
     assert "soft_threshold: 1%" in daemon.shown()
+    assert told() == MODE_PARAMETERS_CHANGED
     config["disks"][0]["soft_threshold"] = "off"
     reload(daemon, config)
     assert sessions(daemon) == there and threshold() == 0
     initiator.write(0, bytes(512))
+    host.close()
 
 
 def test_units_come_and_go_under_a_session(daemon, config, initiator, tools):

@@ -339,6 +339,16 @@ static void test_everybody_is_told_of_the_threshold(void **state)
 	assert_int_equal(get_be32(a.data + 3), 16);
 }
 
+/* Every initiator, as it may have the mode page in mind. */
+static void test_everybody_is_told_of_another_threshold(void **state)
+{
+	scsi_device_threshold_changed(fs.dev);
+	for (unsigned int n = 0; n < FIXTURE_SCSI_NEXUSES; n++) {
+		assert_int_equal(ready(n).asc, 0x2a01);
+		assert_int_equal(ready(n).status, SCSI_GOOD);
+	}
+}
+
 /* Thick, or of a store that does not say how full it is. */
 static void test_no_thresholds(void **state)
 {
@@ -347,6 +357,7 @@ static void test_no_thresholds(void **state)
 	assert_int_equal(mode_page(0x1c, 2).asc, SCSI_ASC_INVALID_FIELD_CDB);
 	assert_int_equal(mode_page(0x01, 0).data[4 + 7], 0);
 	scsi_device_short_of_space(fs.dev);
+	scsi_device_threshold_changed(fs.dev);
 	assert_int_equal(ready(0).status, SCSI_GOOD);
 }
 
@@ -384,6 +395,7 @@ int main(void)
 		TEST(test_room_in_the_log, setup_room),
 		TEST(test_threshold_in_the_mode_page, setup_room),
 		TEST(test_everybody_is_told_of_the_threshold, setup_room),
+		TEST(test_everybody_is_told_of_another_threshold, setup_room),
 		TEST(test_no_thresholds, setup),
 		TEST(test_no_space_for_a_write, setup),
 	};

@@ -35,6 +35,13 @@ uint32_t scsi_threshold_sets(const struct scsi_device *dev, uint64_t bytes)
 	return sets < COUNT_MAX ? (uint32_t)sets : COUNT_MAX;
 }
 
+/* SBC-4, Logical Block Provisioning mode page: as of every change of the page that no command made. */
+void scsi_device_threshold_changed(struct scsi_device *dev)
+{
+	if (scsi_has_thresholds(dev))
+		scsi_attend(dev, NULL, SCSI_ASC_MODE_CHANGED);
+}
+
 void scsi_device_short_of_space(struct scsi_device *dev)
 {
 	if (scsi_has_thresholds(dev))

@@ -58,6 +58,9 @@ void scsi_device_close(struct scsi_device *dev);
 
 /* The disk has another size: every nexus is told (2Ah/09h). Any thread. */
 void scsi_device_resized(struct scsi_device *dev);
+/* The disk has another soft threshold: every nexus is told where that is in a mode page (2Ah/01h).
+ * Any thread. */
+void scsi_device_threshold_changed(struct scsi_device *dev);
 /* The disk has crossed its soft threshold: every nexus is told (38h/07h) where it is thin. Any
  * thread. */
 void scsi_device_short_of_space(struct scsi_device *dev);

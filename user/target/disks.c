@@ -176,10 +176,14 @@ int target_set_threshold(struct target *target, const char *name, int soft_thres
 			 struct error *err)
 {
 	struct target_disk *disk = target_disk_find(target, name);
+	uint64_t before;
 
 	if (!disk)
 		return error_set(err, ENOENT, "there is no disk %s", name);
+	before = disk_space_threshold(disk->disk);
 	disk_space_set(disk->disk, soft_threshold);
+	if (disk_space_threshold(disk->disk) != before)
+		target_unit_threshold_changed(target, disk->disk);
 	return 0;
 }
 

@@ -130,6 +130,7 @@ bool target_disk_shown(const struct target *target, const struct disk *disk);
 bool target_disk_leaving(const struct target *target, const struct disk *disk);
 /* Tells initiators. */
 void target_units_resized(struct target *target, const struct disk *disk);
+void target_unit_threshold_changed(struct target *target, const struct disk *disk);
 void target_unit_short_of_space(struct target *target, const struct disk *disk);
 
 /* ---- space.c ---- */

@@ -219,6 +219,14 @@ void target_units_resized(struct target *target, const struct disk *disk)
 		scsi_device_resized(unit->device);
 }
 
+void target_unit_threshold_changed(struct target *target, const struct disk *disk)
+{
+	struct target_unit *unit = unit_find(target, disk);
+
+	if (unit)
+		scsi_device_threshold_changed(unit->device);
+}
+
 void target_unit_short_of_space(struct target *target, const struct disk *disk)
 {
 	struct target_unit *unit = unit_find(target, disk);
