@@ -27,7 +27,8 @@ def stat(guest):
 def discovered(guest):
     """Every test finds both disks, and leaves no I/O error behind."""
     guest.run("aoe-discover")
-    wait_until(lambda: {"7.1", "7.2"} <= set(stat(guest)), 30, "aoe-stat showing 7.1 and 7.2")
+    wait_until(lambda: [stat(guest).get(address, [""])[-1] for address in ("7.1", "7.2")] == ["up", "up"], 30,
+               "aoe-stat showing 7.1 and 7.2 up")
     yield
     log = guest.run("dmesg")
     assert not re.search(r"I/O error|aoe: device .* is not up|Buffer I/O", log), log

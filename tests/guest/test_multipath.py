@@ -92,7 +92,8 @@ class Map:
 
     def usual(self):
         self.becomes((OPTIMIZED, "active", self.first), (NONOPTIMIZED, "enabled", self.second))
-        self.looks_like(0, {self.first: "active ready running"})
+        for group, path in enumerate((self.first, self.second)):
+            self.looks_like(group, {path: "active ready running"})
 
     def looks_like(self, group, paths):
         """Its priority is asked for before the path is looked at."""
@@ -131,7 +132,9 @@ def test_one_map_of_two_groups(setup, both):
     assert [paths for _, _, paths in both.groups()] == [
         {both.first: "active ready running"}, {both.second: "active ready running"}]
     for path, state in ((both.first, "active/optimized"), (both.second, "active/non-optimized")):
-        assert setup.guest.run(f"cat /sys/block/{path}/device/access_state").strip() == state
+        # The kernel asks by itself, after a unit attention.
+        wait_until(lambda: setup.guest.run(f"cat /sys/block/{path}/device/access_state").strip() == state, 30,
+                   f"{path} to be {state} in the kernel")
     assert both.writes_through() == [PORTALS[0]]
 
 

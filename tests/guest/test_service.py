@@ -269,9 +269,10 @@ def test_reload(served):
 
 
 def assert_short(guest, longest):
-    """The longest wait of an initiator was a pause. An emulated processor takes seconds for the start."""
+    """The longest wait of an initiator was a pause. An emulated processor takes seconds for the start, and a
+    busy one longer than usual; the initiator asks again ever more seldom meanwhile."""
     print(f"longest pause {longest:.3f} s, start {pause(guest):.3f} s")
-    assert longest < (1.0 if guest.fast else pause(guest) + 2), explain(guest)
+    assert longest < (max(1.0, 3 * pause(guest)) if guest.fast else pause(guest) + 2), explain(guest)
 
 
 def test_restart_under_load(served):

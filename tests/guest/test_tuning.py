@@ -16,7 +16,7 @@ FIO = (f"fio --name=verify --filename={DISK} --direct=1 --ioengine=libaio --iode
 @pytest.fixture(autouse=True)
 def discovered(guest):
     guest.run("aoe-discover")
-    wait_until(lambda: "e7.1" in guest.run("aoe-stat"), 30, "aoe-stat showing 7.1")
+    wait_until(lambda: re.search(r"e7\.1\s.*\sup\b", guest.run("aoe-stat")), 30, "aoe-stat showing 7.1 up")
     guest.run("dmesg -c")
     yield
     log = guest.run("dmesg")
