@@ -19,11 +19,13 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
-#define BUSY_RETRY_NS 20000000
-#define BUSY_TRIES    50
+#define BUSY_RETRY_NS  20000000
+#define BUSY_TRIES     50
+#define FILE_BLOCK_MAX 4096u
 
 /*
  * One who was killed keeps its stores for a moment after its end, as the kernel lets go of an
@@ -336,11 +338,30 @@ static uint32_t store_copy_align(const struct uring_disk *u)
 	return u->offset_align > page ? u->offset_align : page;
 }
 
+/*
+ * A file is in pieces of its file system's blocks, so no more than one of those is in one piece on
+ * the device. Some say a larger number for what is best to write (a page, a stripe).
+ */
+static unsigned int store_file_block(const struct uring_disk *u, const struct stat *st)
+{
+	unsigned int block = FILE_BLOCK_MAX, least = u->disk.spec.logical_block;
+	uint64_t found = (uint64_t)st->st_blksize;
+	struct statfs fs;
+
+	if (!fstatfs(u->fd, &fs) && (uint64_t)fs.f_bsize < found)
+		found = (uint64_t)fs.f_bsize;
+	if (!least)
+		least = BLK_SECTOR;
+	while (block > found && block > least)
+		block /= 2;
+	return block;
+}
+
 static int store_describe(struct uring_disk *u, struct error *err)
 {
 	struct disk *disk = &u->disk;
 	int64_t nblocks = uring_size(disk, err);
-	unsigned int block = 4096;
+	unsigned int block;
 	int logical = BLK_SECTOR;
 	struct stat st;
 
@@ -352,6 +373,7 @@ static int store_describe(struct uring_disk *u, struct error *err)
 							      : "the device is empty (no medium?)");
 	if (fstat(u->fd, &st))
 		return error_set(err, errno, "cannot look at it: %s", strerror(errno));
+	block = store_file_block(u, &st);
 	if (S_ISBLK(st.st_mode) &&
 	    (ioctl(u->fd, BLKPBSZGET, &block) || ioctl(u->fd, BLKSSZGET, &logical)))
 		return error_set(err, errno, "cannot read its block size: %s", strerror(errno));
