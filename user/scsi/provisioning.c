@@ -35,7 +35,7 @@ uint32_t scsi_threshold_sets(const struct scsi_device *dev, uint64_t bytes)
 	return sets < COUNT_MAX ? (uint32_t)sets : COUNT_MAX;
 }
 
-/* SBC-4, Logical Block Provisioning mode page: as of every change of the page that no command made. */
+/* SBC-4 has every change of the mode page told that no command made. */
 void scsi_device_threshold_changed(struct scsi_device *dev)
 {
 	if (scsi_has_thresholds(dev))
