@@ -32,6 +32,11 @@ static void ops_adopt(struct iscsi_conn *conn, struct iscsi_worker *to)
 	host_of(conn)->adopt = to;
 }
 
+static uint64_t ops_moved(struct iscsi_conn *conn)
+{
+	return host_of(conn)->moved;
+}
+
 static void ops_log(struct iscsi_conn *conn, int priority, const char *text)
 {
 	struct iscsi_rig *rig = host_of(conn)->rig;
@@ -53,6 +58,7 @@ static const struct iscsi_conn_ops ops = {
 	.input = ops_nothing,
 	.hang_up = ops_hang_up,
 	.adopt = ops_adopt,
+	.moved = ops_moved,
 	.log = ops_log,
 	.random = ops_random,
 };
@@ -202,6 +208,7 @@ static void pump_output(struct host_conn *c)
 				len = RIG_ANSWERS - c->nanswers;
 			memcpy(c->answers + c->nanswers, iov[i].iov_base, len);
 			c->nanswers += len;
+			c->moved += len;
 			sent += len;
 			if (len < iov[i].iov_len)
 				break;
@@ -280,6 +287,7 @@ void host_send_bytes(struct host_conn *c, const void *bytes, size_t len)
 	if (len)
 		memcpy(c->unread + c->nunread, bytes, len);
 	c->nunread += len;
+	c->moved += len;
 	pump(c);
 }
 

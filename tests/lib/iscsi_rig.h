@@ -66,7 +66,8 @@ struct host_conn {
 	size_t nunread;
 	uint8_t *answers; /* what it has sent */
 	size_t nanswers, taken;
-	size_t piece; /* bytes at a time in both directions; 0: as many as there are */
+	uint64_t moved; /* both ways */
+	size_t piece;	/* bytes at a time in both directions; 0: as many as there are */
 	bool header_digest, data_digest;
 	/* What requests are filled with. */
 	uint16_t tsih, cid;

@@ -181,8 +181,9 @@ struct iscsi_conn {
 	bool chap;
 	uint16_t cid;
 	uint32_t stat_sn;
-	uint32_t last_ping; /* TTT */
-	unsigned int owed;  /* tasks that wait for Data-Out */
+	uint32_t last_ping;	  /* TTT */
+	unsigned int owed;	  /* tasks that wait for Data-Out */
+	uint64_t moved, moved_at; /* see reclaim.c */
 
 	struct iscsi_rx rx;
 	bool idle;	 /* iscsi_conn_want() said ISCSI_WANT_NOTHING */

@@ -159,6 +159,11 @@ struct iscsi_conn_ops {
 	 * iscsi_conn_input() did not take go along. Not from within this call.
 	 */
 	void (*adopt)(struct iscsi_conn *conn, struct iscsi_worker *to);
+	/*
+	 * Bytes that the initiator has sent, and taken, on this connection since its beginning, as
+	 * far as is known below; they may be more or fewer than we have seen.
+	 */
+	uint64_t (*moved)(struct iscsi_conn *conn);
 	/* One line for the administrator; priority as in <syslog.h>. */
 	void (*log)(struct iscsi_conn *conn, int priority, const char *text);
 	/* `len` bytes that nobody can guess, for CHAP. False: there are none, logins fail. */

@@ -5,12 +5,15 @@
  * waited for PATIENCE_NS, those lose their connection whose initiators have been idle with some for
  * just as long: the idlest first, and about as many as wait.
  *
- * So whoever waits comes to its turn PATIENCE_NS later at most than if all initiators were quick: a
- * piece of data has to come, or to go, as a whole within that time. A byte now and then is nothing.
+ * Idle is who moves less than MOVES bytes in that time, whatever it was asked for and whatever
+ * waits in line on its connection. So a byte now and then is nothing, and many initiators that
+ * share a slow network, as when all of a cluster boots, are none of them idle: whoever waits then
+ * waits for the network.
  */
 #include "iscsi/internal.h"
 
-#define PATIENCE_NS 1000000000ull
+#define PATIENCE_NS 2000000000ull
+#define MOVES	    (64u << 10)
 #define LOOK_NS	    200000000ull /* from one look to the next */
 #define LATE_NS	    500000000ull /* after such a gap we did not listen, and nobody is to blame */
 
@@ -25,7 +28,7 @@ static bool task_depends(const struct iscsi_task *task)
 /* For how long the connection has kept memory that its initiator could have set free; 0: none. */
 static uint64_t conn_idle_ns(const struct iscsi_conn *conn)
 {
-	uint64_t since = conn->worker->now;
+	uint64_t now = conn->worker->now, since = now;
 	const struct iscsi_task *task;
 
 	list_for_each_entry (task, &conn->tasks, conn_link)
@@ -34,7 +37,25 @@ static uint64_t conn_idle_ns(const struct iscsi_conn *conn)
 	list_for_each_entry (task, &conn->batch.tasks, batch)
 		if (task_depends(task) && task->asked < since)
 			since = task->asked;
-	return conn->worker->now - since;
+	return now - (conn->moved_at > since ? conn->moved_at : since);
+}
+
+/* What moved while nobody looked counts as of now. */
+static void reclaim_note_moves(struct iscsi_worker *worker)
+{
+	struct iscsi_conn *conn;
+
+	list_for_each_entry (conn, &worker->conns, link) {
+		uint64_t moved;
+
+		if (conn->state != ISCSI_CONN_FULL || !conn->session->share.held)
+			continue;
+		moved = worker->config.ops->moved(conn);
+		if (moved - conn->moved < MOVES)
+			continue;
+		conn->moved = moved;
+		conn->moved_at = worker->now;
+	}
 }
 
 /*
@@ -89,6 +110,7 @@ void iscsi_reclaim_tick(struct iscsi_worker *worker)
 	if (worker->now - reclaim->looked > LATE_NS)
 		reclaim->awake = worker->now;
 	reclaim->looked = worker->now;
+	reclaim_note_moves(worker);
 	if (worker->now - reclaim->awake >= PATIENCE_NS)
 		reclaim_look(worker);
 	reclaim->watching = iscsi_pool_waited_for(&worker->pool);

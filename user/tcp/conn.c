@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -291,6 +291,16 @@ static void ops_adopt(struct iscsi_conn *iscsi, struct iscsi_worker *to)
 	conn_state(conn, TCP_MOVING);
 }
 
+static uint64_t ops_moved(struct iscsi_conn *iscsi)
+{
+	struct tcp_conn *conn = iscsi_conn_ctx(iscsi);
+	struct tcp_info info = {};
+	socklen_t len = sizeof(info);
+
+	getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	return info.tcpi_bytes_acked + info.tcpi_bytes_received;
+}
+
 static void ops_log(struct iscsi_conn *iscsi, int priority, const char *text)
 {
 	log_write(priority, "%s", text);
@@ -306,6 +316,7 @@ const struct iscsi_conn_ops tcp_conn_ops = {
 	.input = ops_dirty,
 	.hang_up = ops_hang_up,
 	.adopt = ops_adopt,
+	.moved = ops_moved,
 	.log = ops_log,
 	.random = ops_random,
 };
