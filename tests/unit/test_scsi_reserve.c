@@ -9,6 +9,8 @@
 
 #include "base/bytes.h"
 #include "fixture_scsi.h"
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -532,6 +534,64 @@ static void test_everybodys_kept_without_its_maker(void **state)
 	assert_int_equal(write_by(1), SCSI_RESERVATION_CONFLICT);
 }
 
+#define PORT "\"port\": \"iqn.2026-11.example:test,t,0x0001\", "
+#define ONE  "{\"key\": \"00000000000000ab\", " PORT "\"id\": \"" ID "\"}"
+#define ID                                               \
+	"0500001461000000000000000000000000000000000000" \
+	"00"
+
+/* What opening a unit says to these registrations in its state. */
+static int open_with_registrations(const char *registrations)
+{
+	struct fixture_disk *disk = fixture_disk_open(64, 64);
+	struct scsi_device_config config = {.logical_block = 512};
+	char *dir = fixture_dir_make(), *path;
+	struct error err;
+	struct scsi_device *dev;
+	struct lu lu;
+	FILE *file;
+	int ret;
+
+	assert_true(asprintf(&path, "%s/disk.json", dir) > 0);
+	file = fopen(path, "w");
+	fprintf(file,
+		"{\"version\": 1, \"key\": \"disk\", \"sections\": {\"scsi_reservations\": {"
+		"\"type\": 1, \"holder\": 0, \"registrations\": [%s]}}}",
+		registrations);
+	fclose(file);
+	lu_init(&lu, &disk->disk, false);
+	config.lu = &lu;
+	assert_int_equal(state_open(dir, "disk", NULL, &config.state, NULL), 0);
+	ret = scsi_device_open(&config, &dev, &err);
+	if (!ret)
+		scsi_device_close(dev);
+	else
+		assert_non_null(strstr(err.text, "'scsi_reservations'"));
+	state_close(config.state);
+	lu_fini(&lu);
+	fixture_disk_close(disk);
+	fixture_dir_remove(dir);
+	free(path);
+	return ret;
+}
+
+/* No registration has the key 0, is of nobody, or is there twice. */
+static void test_state_that_cannot_be(void **state)
+{
+	assert_int_equal(open_with_registrations(ONE), 0);
+	assert_int_equal(open_with_registrations(ONE ", " ONE), -EINVAL);
+	assert_int_equal(open_with_registrations("{\"key\": \"0000000000000000\", " PORT
+						 "\"id\": \"" ID "\"}"),
+			 -EINVAL);
+	assert_int_equal(open_with_registrations("{\"key\": \"-00000000000000a\", " PORT
+						 "\"id\": \"" ID "\"}"),
+			 -EINVAL);
+	/* A length that is another than it says of itself. */
+	assert_int_equal(open_with_registrations("{\"key\": \"00000000000000ab\", " PORT
+						 "\"id\": \"" ID "00000000\"}"),
+			 -EINVAL);
+}
+
 /* ---- saved by another thread ---- */
 
 static struct mailbox writer;
@@ -784,6 +844,7 @@ int main(void)
 		TEST_KEPT(test_kept_over_a_restart),
 		TEST_KEPT(test_kept_for_the_same_port),
 		TEST_KEPT(test_everybodys_kept_without_its_maker),
+		cmocka_unit_test(test_state_that_cannot_be),
 		TEST_WRITER(test_durable_before_the_answer),
 		TEST_WRITER(test_aborted_before_its_turn),
 		TEST_WRITER(test_preempt_and_abort_is_aborted),

@@ -46,21 +46,24 @@ static bool registration_load(struct scsi_pr_table *table, const json_t *value)
 {
 	struct scsi_registration *r = &table->list[table->n];
 	const char *key, *port, *id;
-	size_t port_len, id_len;
-	char *end;
+	size_t key_len, port_len, id_len;
+	uint8_t bytes[sizeof(r->key)];
 
 	if (table->n == SCSI_REGISTRATIONS_MAX ||
-	    json_unpack((json_t *)value, "{s:s, s:s%, s:s%}", "key", &key, "port", &port, &port_len,
-			"id", &id, &id_len) ||
-	    port_len >= sizeof(r->port) || id_len % 8 || id_len < 2 * 24 ||
-	    id_len > 2 * SCSI_TRANSPORT_ID_MAX || !hex_parse(id, id_len, r->id, sizeof(r->id)))
+	    json_unpack((json_t *)value, "{s:s%, s:s%, s:s%}", "key", &key, &key_len, "port", &port,
+			&port_len, "id", &id, &id_len) ||
+	    key_len != 2 * sizeof(bytes) || !hex_parse(key, key_len, bytes, sizeof(bytes)) ||
+	    port_len >= sizeof(r->port) || !hex_parse(id, id_len, r->id, sizeof(r->id)))
 		return false;
-	errno = 0;
-	r->key = strtoull(key, &end, 16);
+	r->key = get_be64(bytes);
 	memcpy(r->port, port, port_len + 1);
 	r->id_len = (uint16_t)(id_len / 2);
+	if (!r->key || !r->id_len ||
+	    scsi_transport_id_length(r->id, r->id_len, r->id[0] & 0xf) != r->id_len ||
+	    scsi_pr_find_port(table, r->port, r->id, r->id_len) >= 0)
+		return false;
 	table->n++;
-	return !errno && end == key + 16;
+	return true;
 }
 
 static bool table_load(struct scsi_pr_table *table, const json_t *section)

@@ -19,7 +19,6 @@
 #define AUSE	      0x20
 #define ZNR	      0x40
 #define INVERT	      0x80
-#define COUNT_MASK    0x1f
 #define LIST_HEADER   4u
 #define RUNS_LEFT     16u /* for commands, whatever they need at one time */
 #define ERASE_SECTORS (1ull << 21)
@@ -431,7 +430,7 @@ static void overwrite_start(struct command *cmd)
 
 	if (s) {
 		s->invert = list[0] & INVERT;
-		s->passes = list[0] & COUNT_MASK;
+		s->passes = list[0] & SCSI_SANITIZE_PASSES_MAX;
 		s->period = get_be16(list + 2);
 		memcpy(s->pattern, list + LIST_HEADER, s->period);
 	}
@@ -443,7 +442,7 @@ static void overwrite_fetched(struct command *cmd)
 	const uint8_t *list = scsi_list(cmd);
 	uint32_t period = get_be16(list + 2), block = 1u << scsi_device_of(cmd)->block_shift;
 
-	if (!(list[0] & COUNT_MASK))
+	if (!(list[0] & SCSI_SANITIZE_PASSES_MAX))
 		scsi_bad_list(cmd, 0, 4);
 	else if (!period || period > block)
 		scsi_bad_list(cmd, 2, 7);

@@ -5,6 +5,7 @@
 
 #include "scsi/device.h"
 
+#define SCSI_SANITIZE_PASSES_MAX  0x1f	/* what OVERWRITE's list has room for */
 #define SCSI_SANITIZE_PATTERN_MAX 4096u /* bytes: a logical block */
 
 enum scsi_sanitize_state {

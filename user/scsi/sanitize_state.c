@@ -44,7 +44,8 @@ static bool load_running(struct scsi_device *dev, const json_t *section)
 	if (json_unpack((json_t *)section, "{s:b, s:b, s:b, s:b, s:i, s:s%}", "unrestricted",
 			&unrestricted, "erase", &erase, "crypto", &crypto, "invert", &invert,
 			"passes", &passes, "pattern", &pattern, &digits) ||
-	    passes < 1 || !hex_parse(pattern, digits, s->pattern, sizeof(s->pattern)) ||
+	    passes < 1 || passes > SCSI_SANITIZE_PASSES_MAX ||
+	    !hex_parse(pattern, digits, s->pattern, sizeof(s->pattern)) ||
 	    (!erase && !crypto && (!digits || digits / 2 > 1u << dev->block_shift)))
 		return false;
 	s->dev = dev;
