@@ -72,8 +72,9 @@ $(BPF_TESTS:%=%.o): | $(SKEL)
 # tests/fuzz/fuzz_NAME.c becomes build/fuzz/NAME, its corpus is tests/fuzz/corpus/NAME.
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_MODULES := config aoe iscsi ata scsi lu state blk arena base initiator
-FUZZ_SOURCES := $(foreach m,$(FUZZ_MODULES),$(wildcard user/$(m)/*.c)) $(wildcard tests/lib/*.c)
+FUZZ_MODULES := control config aoe iscsi ata scsi lu state blk arena tap base initiator
+FUZZ_SOURCES := $(foreach m,$(FUZZ_MODULES),$(wildcard user/$(m)/*.c)) user/service/request.c \
+	$(wildcard tests/lib/*.c) $(wildcard tests/fuzz/lib/*.c)
 FUZZ_OBJS := $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
 FUZZ_SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 # clang's own warnings differ; gcc has judged the code already.
@@ -82,7 +83,7 @@ FUZZ_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -p
 build/fuzz/obj/%.o: %.c
 	$(say) FUZZCC $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(CPPFLAGS_ALL) -Itests/lib $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CLANG) $(CPPFLAGS_ALL) -Itests/lib -Itests/fuzz/lib $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 build/fuzz/obj/all.a: $(FUZZ_OBJS)
 	$(say) AR $@

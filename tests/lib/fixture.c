@@ -42,8 +42,7 @@ static void disk_submit(struct disk *disk, struct blk_io *io)
 {
 	struct fixture_disk *fd = fixture_disk(disk);
 
-	assert(fd->requests < FIXTURE_LOG);
-	fd->log[fd->requests++] = (struct fixture_request){
+	fd->log[fd->requests++ % FIXTURE_LOG] = (struct fixture_request){
 		.op = io->op,
 		.flags = io->flags,
 		.lba = io->lba,
@@ -100,6 +99,23 @@ void fixture_disk_release(struct fixture_disk *fd)
 		disk_finish(fd, container_of(list_pop(&now), struct blk_io, ready));
 }
 
+bool fixture_disk_release_one(struct fixture_disk *fd, unsigned int which)
+{
+	unsigned int n = 0;
+	struct list *link;
+
+	for (link = fd->held.next; link != &fd->held; link = link->next)
+		n++;
+	if (!n)
+		return false;
+	link = fd->held.next;
+	for (which %= n; which; which--)
+		link = link->next;
+	list_del(link);
+	disk_finish(fd, container_of(link, struct blk_io, ready));
+	return true;
+}
+
 bool fixture_disk_is(const struct fixture_disk *disk, uint32_t lba, uint32_t nblocks, uint8_t byte)
 {
 	for (uint32_t i = 0; i < nblocks * BLK_SECTOR; i++)
@@ -112,6 +128,7 @@ unsigned int fixture_disk_count(const struct fixture_disk *fd, enum blk_op op)
 {
 	unsigned int i, n = 0;
 
+	assert(fd->requests <= FIXTURE_LOG);
 	for (i = 0; i < fd->requests; i++)
 		n += fd->log[i].op == op;
 	return n;

@@ -26,7 +26,7 @@ struct fixture_disk {
 	struct disk disk;
 	uint8_t *data; /* the first `stored` sectors; behind them reads give zeroes */
 	uint64_t stored;
-	struct fixture_request log[FIXTURE_LOG]; /* in the order that requests reached the store */
+	struct fixture_request log[FIXTURE_LOG]; /* as requests reached the store; then anew */
 	unsigned int requests;
 	enum blk_status fail[BLK_CRYPTO_ERASE + 1]; /* what requests of each kind end with */
 	bool hold;				    /* requests wait for fixture_disk_release() */
@@ -38,6 +38,8 @@ struct fixture_disk *fixture_disk_open(uint64_t nblocks, uint64_t stored);
 void fixture_disk_close(struct fixture_disk *disk);
 /* Ends all held requests, oldest first. */
 void fixture_disk_release(struct fixture_disk *disk);
+/* Ends one of them, `which` modulo how many there are. False: there is none. */
+bool fixture_disk_release_one(struct fixture_disk *disk, unsigned int which);
 /* Every byte of these sectors is `byte`. */
 bool fixture_disk_is(const struct fixture_disk *disk, uint32_t lba, uint32_t nblocks, uint8_t byte);
 /* How many requests of this kind there were. */

@@ -207,9 +207,9 @@ struct fixture_scsi_answer fixture_scsi_run(struct fixture_scsi *fs, unsigned in
 
 /* ---- opening ---- */
 
-static void open_nexus(struct fixture_scsi *fs, unsigned int n, const char *initiator)
+void fixture_scsi_nexus_open(struct fixture_scsi *fs, unsigned int n, struct scsi_target *target,
+			     const char *initiator)
 {
-	static const uint8_t test_unit_ready[6];
 	uint8_t id[24] = {0x05, 0, 0, 20};
 	struct scsi_nexus_config config = {
 		.nexus = &fs->transport[n],
@@ -225,12 +225,12 @@ static void open_nexus(struct fixture_scsi *fs, unsigned int n, const char *init
 		id[4] = (uint8_t)('a' + n);
 	fs->transport[n].id = n + 1;
 	memset(config.mask.visible, 0xff, sizeof(config.mask.visible));
-	assert(!scsi_nexus_open(fs->target, &config, &fs->nexus[n]));
-	assert(fixture_scsi_run(fs, n, test_unit_ready, 6, NULL, 0, 0).key == 6);
+	assert(!scsi_nexus_open(target, &config, &fs->nexus[n]));
 }
 
 void fixture_scsi_open(struct fixture_scsi *fs, const struct fixture_scsi_config *config)
 {
+	static const uint8_t test_unit_ready[6];
 	const struct arena_config memory = {.rx_frames = 1, .runs = RUNS, .run_frames = RUN_FRAMES};
 	const struct scsi_target_config port = {
 		.relative_port = config->relative_port ? config->relative_port : 1,
@@ -258,8 +258,10 @@ void fixture_scsi_open(struct fixture_scsi *fs, const struct fixture_scsi_config
 	assert(!scsi_device_open(&unit, &fs->dev, NULL));
 	assert(!scsi_target_open(&port, &fs->target, NULL));
 	assert(!scsi_target_add_lun(fs->target, 0, fs->dev, false));
-	for (unsigned int n = 0; n < FIXTURE_SCSI_NEXUSES; n++)
-		open_nexus(fs, n, config->initiators[n]);
+	for (unsigned int n = 0; n < FIXTURE_SCSI_NEXUSES; n++) {
+		fixture_scsi_nexus_open(fs, n, fs->target, config->initiators[n]);
+		assert(fixture_scsi_run(fs, n, test_unit_ready, 6, NULL, 0, 0).key == 6);
+	}
 }
 
 void fixture_scsi_close(struct fixture_scsi *fs)

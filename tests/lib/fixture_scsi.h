@@ -74,6 +74,10 @@ void fixture_scsi_open(struct fixture_scsi *fs, const struct fixture_scsi_config
 /* Checks that everything was given back. */
 void fixture_scsi_close(struct fixture_scsi *fs);
 
+/* Opens a nexus anew that was closed, with any target port; its unit attentions wait. */
+void fixture_scsi_nexus_open(struct fixture_scsi *fs, unsigned int n, struct scsi_target *target,
+			     const char *initiator);
+
 /* A unit that remembers, in a directory of its own. `writer` as state_open() takes it. */
 void fixture_scsi_open_kept(struct fixture_scsi *fs, struct fixture_scsi_kept *kept,
 			    struct mailbox *writer);

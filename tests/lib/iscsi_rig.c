@@ -309,12 +309,16 @@ void host_send(struct host_conn *c, uint8_t *bhs, const void *data, uint32_t len
 	memcpy(pdu, bhs, ISCSI_BHS);
 	if (c->header_digest) {
 		crc_bytes(pdu, ISCSI_BHS, pdu + n);
+		pdu[n] ^= c->spoil_header;
 		n += 4;
 	}
 	if (len)
 		memcpy(pdu + n, data, len);
-	if (len && c->data_digest)
+	if (len && c->data_digest) {
 		crc_bytes(pdu + n, padded, pdu + n + padded);
+		pdu[n + padded] ^= c->spoil_data;
+	}
+	c->spoil_header = c->spoil_data = false;
 	host_send_bytes(c, pdu, n + padded + (len && c->data_digest ? 4 : 0));
 	free(pdu);
 }

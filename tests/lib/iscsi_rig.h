@@ -69,6 +69,7 @@ struct host_conn {
 	uint64_t moved; /* both ways */
 	size_t piece;	/* bytes at a time in both directions; 0: as many as there are */
 	bool header_digest, data_digest;
+	bool spoil_header, spoil_data; /* the next PDU's digests are wrong */
 	/* What requests are filled with. */
 	uint16_t tsih, cid;
 	uint8_t isid[ISCSI_ISID];
