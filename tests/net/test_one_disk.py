@@ -163,11 +163,12 @@ def test_a_sanitize_is_done_again_after_a_kill(pair):
     assert pair.client().read(0, 1) == b"new" + bytes(509)
 
 
-def without_iscsi(pair, daemon, **disk):
+def without_iscsi(pair, daemon, *others, **disk):
     """The configuration that has the disk exported over AoE and by nothing else."""
+    ports = [pair.port, *others]
     daemon.configure({"disks": [{"name": "vol0", **disk}],
-                      "interfaces": [{"name": pair.port}],
-                      "aoe": [{"interface": pair.port, "address": "7.1", "disk": "vol0",
+                      "interfaces": [{"name": port} for port in ports],
+                      "aoe": [{"interfaces": ports, "address": "7.1", "disk": "vol0",
                                "allow": ["any"]}]})
 
 
@@ -200,6 +201,21 @@ def test_an_unfinished_sanitize_shuts_aoe_out(pair):
         assert refused(ata.ata(aoe.READ_EXT, 0, 1, aflags=aoe.AFLAG_LBA48))
         assert refused(write_through(ata, 0, bytes(512)))
     disk.stop()
+
+
+def test_a_sanitize_goes_on_when_its_interface_goes(pair):
+    other, nic = pair.lab.veth(pair.storage, pair.initiator)
+    daemon = serve(pair, null="1TiB")
+    overwrite(pair, 0)
+    daemon.kill()
+    without_iscsi(pair, daemon, other, null="1TiB")
+    daemon.start()
+    assert daemon.output().count("is done again") == 1
+    daemon.control("detach", pair.port)
+    wait_until(lambda: daemon.output().count("is done again") == 2, 10, "the other's worker")
+    ata = aoe.AoeClient(pair.lab, pair.initiator, nic, pair.lab.mac(pair.storage, other), 7, 1)
+    assert refused(ata.ata(aoe.READ_EXT, 0, 1, aflags=aoe.AFLAG_LBA48))
+    daemon.stop()
 
 
 def test_nobody_is_served_before_the_sanitize_has_ended(pair):

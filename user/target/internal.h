@@ -218,6 +218,10 @@ int target_serve(struct target *target, struct target_interface *interface,
 /* The reverse. In-flight requests end later: export->leaving counts the workers they are on. */
 void target_unserve(struct target *target, struct target_interface *interface,
 		    struct target_export *export);
+/* A SANITIZE that ended early, with its interface's workers, goes on where the disk is served
+ * still.
+ */
+void target_serving_resume(struct target *target);
 /* Answered again, or silent, with all else as it is. */
 int target_serving_start(struct target_interface *interface, struct target_export *export,
 			 struct error *err);

@@ -67,6 +67,19 @@ static void resume_unit(struct target_interface *interface, struct target_unit *
 	target_unit_resumed(unit);
 }
 
+void target_serving_resume(struct target *target)
+{
+	struct target_interface *interface;
+	struct target_export *export;
+
+	list_for_each_entry (export, &target->exports, link) {
+		list_for_each_entry (interface, &target->interfaces, link)
+			if (export->unit && scsi_device_unfinished(export->unit->device) &&
+			    target_interface_serves(interface, export))
+				resume_unit(interface, export->unit);
+	}
+}
+
 /* ---- answering ---- */
 
 /* VLANs that cannot be told apart are not served: that would be no isolation at all. */

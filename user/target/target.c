@@ -110,6 +110,7 @@ int target_remove_interface(struct target *target, const char *name, struct erro
 	if (!interface)
 		return error_set(err, ENODEV, "%s is not served here", name);
 	interface_remove(target, interface);
+	target_serving_resume(target);
 	return 0;
 }
 
@@ -138,6 +139,7 @@ void target_drop_detached(struct target *target)
 			continue;
 		log_error("somebody took the XDP program off %s", interface->netif.name);
 		interface_remove(target, interface);
+		target_serving_resume(target);
 	}
 }
 
