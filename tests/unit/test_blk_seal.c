@@ -7,7 +7,11 @@
 /* cmocka.h needs the four above */
 #include <cmocka.h>
 
+#include "blk/overlap.h"
 #include "fixture.h"
+#include "mailbox_thread.h"
+#include <pthread.h>
+#include <sched.h>
 
 static struct fixture f;
 static struct fixture_disk *fd;
@@ -142,6 +146,83 @@ static void test_no_step_of_what_is_refused(void **state)
 	assert_int_equal(r.steps, 0);
 }
 
+/* ---- threads ---- */
+
+#define WRITERS 3u
+#define WRITES	4000u /* of each */
+#define SEALS	200u
+
+/* A store that looks at the eras of what reaches it: they never go back. */
+struct watching_disk {
+	struct disk disk;
+	_Atomic uint32_t newest; /* of who sealed it */
+	atomic_uint late, refused, ended;
+};
+
+static struct watching_disk watching;
+
+static void watch_submit(struct disk *disk, struct blk_io *io)
+{
+	if (io->op == BLK_WRITE_ZEROES)
+		atomic_store(&watching.newest, io->era);
+	else if (io->era < atomic_load(&watching.newest))
+		atomic_fetch_add(&watching.late, 1);
+	blk_complete(io, BLK_OK);
+}
+
+static const struct backstore_ops watching_ops = {.submit = watch_submit};
+
+static void run_one(struct fixture *thread, enum blk_op op, uint64_t nblocks, uint32_t era)
+{
+	struct request r = {.span = {.len = op == BLK_WRITE ? BLK_SECTOR : 0}};
+
+	r.io = (struct blk_io){.op = op, .nblocks = nblocks, .era = era, .done = request_done};
+	r.io.sgl = (struct sgl){&r.span, op == BLK_WRITE, r.span.len};
+	blk_submit(&watching.disk, &thread->queue, &r.io);
+	while (!r.done)
+		mailbox_wait(&thread->mailbox);
+	if (r.io.status == BLK_ESEALED)
+		atomic_fetch_add(&watching.refused, 1);
+}
+
+static void *write_on(void *arg)
+{
+	struct fixture thread;
+
+	fixture_open(&thread);
+	for (unsigned int i = 0; i < WRITES; i++) {
+		uint32_t era = disk_era(&watching.disk);
+
+		/* Here a device model finds that nothing stands against the write. */
+		sched_yield();
+		run_one(&thread, BLK_WRITE, 1, era);
+	}
+	atomic_fetch_add(&watching.ended, 1);
+	fixture_close(&thread);
+	return NULL;
+}
+
+/* No write that was found good before a seal reaches the store behind what the sealer writes. */
+static void test_writers_and_a_sealer(void **state)
+{
+	pthread_t writers[WRITERS];
+
+	watching = (struct watching_disk){.disk = {.ops = &watching_ops, .nblocks = 64}};
+	watching.disk.overlap = overlap_open(1);
+	for (unsigned int i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_create(&writers[i], NULL, write_on, NULL), 0);
+	for (unsigned int i = 0; i < SEALS || atomic_load(&watching.ended) < WRITERS; i++) {
+		run_one(&f, BLK_WRITE_ZEROES, 64, disk_seal(&watching.disk));
+		disk_unseal(&watching.disk);
+		sched_yield();
+	}
+	for (unsigned int i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_join(writers[i], NULL), 0);
+	assert_int_equal(watching.late, 0);
+	assert_true(watching.refused);
+	overlap_close(watching.disk.overlap);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -152,6 +233,7 @@ int main(void)
 		TEST(test_sealed_twice),
 		TEST(test_what_came_before_is_before),
 		TEST(test_no_step_of_what_is_refused),
+		TEST(test_writers_and_a_sealer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
