@@ -62,30 +62,38 @@ uninstall:
 # ---- packages --------------------------------------------------------------------------------
 
 PACKAGES := build/packages
-PACKAGE_TREE := $(PACKAGES)/stgt-xdp-$(VERSION)
+PACKAGE := stgt-xdp-$(VERSION)
 PACKAGE_FILES := LICENSE LICENSES Makefile README.md VERSION bpf docs include scripts tests user \
 	vmlinux.h
 
-.PHONY: deb rpm package-tree
-package-tree:
-	rm -rf $(PACKAGE_TREE)
-	mkdir -p $(PACKAGE_TREE)
-	tar -c --exclude=__pycache__ $(PACKAGE_FILES) | tar -x -C $(PACKAGE_TREE)
+# A tree in the folder $(1), one for each package: both may be made at once.
+define copy_tree
+	rm -rf $(1)/$(PACKAGE)
+	mkdir -p $(1)/$(PACKAGE)
+	tar -c --exclude=__pycache__ $(PACKAGE_FILES) | tar -x -C $(1)/$(PACKAGE)
+endef
 
-# Also checks that the changelog tells of this version.
-deb: package-tree
-	grep -q '^stgt-xdp ($(VERSION))' scripts/debian/changelog
-	cp -r scripts/debian $(PACKAGE_TREE)/debian
-	cd $(PACKAGE_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
+.PHONY: deb rpm
+DEB := $(PACKAGES)/stgt-xdp_$(VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
+deb: $(DEB)
 	@ls $(PACKAGES)/*.deb
+
+# Folders too, whose time changes when a file goes, but for that with the name of a target. Also checks that
+# the changelog tells of this version.
+$(DEB): $(filter-out bpf,$(shell find $(PACKAGE_FILES) -name __pycache__ -prune -o -print))
+	$(call copy_tree,$(PACKAGES))
+	grep -q '^stgt-xdp ($(VERSION))' scripts/debian/changelog
+	cp -r scripts/debian $(PACKAGES)/$(PACKAGE)/debian
+	cd $(PACKAGES)/$(PACKAGE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
 
 # Debian's rpm knows neither systemd's folders nor what is installed: RPMFLAGS=--nodeps there.
 RPM_FOLDERS = $(if $(wildcard /usr/lib/rpm/macros.d/macros.systemd),,\
 	--define '_unitdir /usr/lib/systemd/system' --define '_sysusersdir /usr/lib/sysusers.d' \
 	--define '_tmpfilesdir /usr/lib/tmpfiles.d')
-rpm: package-tree
+rpm:
+	$(call copy_tree,$(PACKAGES)/rpm)
 	mkdir -p $(PACKAGES)/rpm/SOURCES
-	tar -c -z -C $(PACKAGES) -f $(PACKAGES)/rpm/SOURCES/stgt-xdp-$(VERSION).tar.gz stgt-xdp-$(VERSION)
+	tar -c -z -C $(PACKAGES)/rpm -f $(PACKAGES)/rpm/SOURCES/$(PACKAGE).tar.gz $(PACKAGE)
 	rpmbuild --define '_topdir $(abspath $(PACKAGES))/rpm' --define 'stgt_version $(VERSION)' \
 		$(RPM_FOLDERS) $(RPMFLAGS) -ba scripts/rpm/stgt-xdp.spec
 	@ls $(PACKAGES)/rpm/RPMS/*/*.rpm
