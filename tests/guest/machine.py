@@ -18,6 +18,7 @@ from lab import ROOT, wait_until
 
 CACHE = Path(os.environ.get("STGT_XDP_CACHE", "/var/cache/stgt-xdp"))
 TOOLS = ("qemu-system-x86_64", "busybox", "cpio", "modprobe")
+BOOT_SECONDS = 300  # systemd, emulated, beside another machine
 BOOT_MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "9pnet_virtio", "9p", "ext4")
 
 INIT = """#!/bin/sh
@@ -143,7 +144,7 @@ class Shell:
         self.commands = os.fdopen(os.open(sink, os.O_RDWR), "w")
         self.lab.undo.callback(self.commands.close)
         threading.Thread(target=self.listen, args=[os.open(source, os.O_RDWR)], daemon=True).start()
-        wait_until(lambda: (self.shared / "started").exists() or not self.alive(), 120,
+        wait_until(lambda: (self.shared / "started").exists() or not self.alive(), BOOT_SECONDS,
                    "machine's boot")
         assert self.alive(), f"the machine died:\n{self.console()}"
 
