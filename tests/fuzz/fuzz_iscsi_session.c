@@ -17,6 +17,7 @@
 #define CONNS	4u
 #define OPS_MAX 200u
 #define TAGS	1024u
+#define R2TS	16u
 #define ROOM	(256u << 10) /* for what one operation sends */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -34,7 +35,7 @@ enum kind {
 enum op {
 	OP_PDU,	     /* opcode, flags, 8 bytes at the tags, as many bytes as the last of them */
 	OP_COMMAND,  /* flags, expected (16 bits, times 512), length of immediate data (16), CDB */
-	OP_DATA_OUT, /* for the last R2T: DataSN, distance, what is wrong with it */
+	OP_DATA_OUT, /* for a command's next R2T: DataSN, distance, what is wrong with it */
 	OP_LOGIN,    /* worker, kind */
 	OP_RAW,	     /* length, bytes */
 	OP_DISCONNECT, /* */
@@ -70,7 +71,8 @@ enum tag_state {
 
 struct host {
 	struct host_conn c;
-	struct host_pdu r2t;
+	struct host_pdu r2ts[R2TS]; /* of the command that was asked for data last */
+	unsigned int nr2ts, answered;
 	bool counted;
 	bool wild; /* anything may have been sent */
 	uint32_t statsn, max_cmdsn;
@@ -157,6 +159,19 @@ static void look_at_numbers(struct host *h, const struct host_pdu *pdu)
 	h->max_cmdsn = max;
 }
 
+static void note_r2t(struct host *h, const struct host_pdu *r2t)
+{
+	require(get_be32(r2t->bhs + ISCSI_R2T_AT_LENGTH) > 0);
+	if (h->nr2ts == R2TS && h->answered) {
+		h->nr2ts -= h->answered;
+		memmove(h->r2ts, h->r2ts + h->answered, h->nr2ts * sizeof(h->r2ts[0]));
+		h->answered = 0;
+	}
+	if (h->nr2ts == R2TS || memcmp(h->r2ts[0].bhs + ISCSI_AT_ITT, r2t->bhs + ISCSI_AT_ITT, 4))
+		h->nr2ts = h->answered = 0;
+	h->r2ts[h->nr2ts++] = *r2t;
+}
+
 static void look_at_answers(struct bench *b, struct host *h)
 {
 	struct host_pdu pdu;
@@ -167,8 +182,7 @@ static void look_at_answers(struct bench *b, struct host *h)
 		look_at_numbers(h, &pdu);
 		switch (pdu.bhs[0]) {
 		case ISCSI_R2T:
-			h->r2t = pdu;
-			require(get_be32(pdu.bhs + ISCSI_R2T_AT_LENGTH) > 0);
+			note_r2t(h, &pdu);
 			break;
 		case ISCSI_DATA_IN:
 		case ISCSI_RESPONSE:
@@ -252,8 +266,10 @@ static void op_list(struct bench *b, struct host *h, const struct step *s)
 static void op_data_out(struct host *h, const struct step *s)
 {
 	uint8_t distance = s->bytes[1], flags = s->bytes[2];
-	uint32_t len = get_be32(h->r2t.bhs + ISCSI_R2T_AT_LENGTH);
-	uint32_t offset = get_be32(h->r2t.bhs + ISCSI_DATA_AT_OFFSET);
+	bool again = h->nr2ts && h->answered == h->nr2ts;
+	const struct host_pdu *r2t = &h->r2ts[again ? h->nr2ts - 1 : h->answered];
+	uint32_t len = get_be32(r2t->bhs + ISCSI_R2T_AT_LENGTH);
+	uint32_t offset = get_be32(r2t->bhs + ISCSI_DATA_AT_OFFSET);
 
 	if (len > sizeof(filler))
 		len = sizeof(filler);
@@ -261,7 +277,9 @@ static void op_data_out(struct host *h, const struct step *s)
 		len = len / 2 + distance;
 	if (flags & 4)
 		offset += distance * 512u;
-	host_data_out(&h->c, &h->r2t, s->bytes[0], offset, filler, len % sizeof(filler), flags & 1);
+	if (flags & 1 && h->answered < h->nr2ts)
+		h->answered++;
+	host_data_out(&h->c, r2t, s->bytes[0], offset, filler, len % sizeof(filler), flags & 1);
 }
 
 static void op_tmf(struct bench *b, struct host *h, const struct step *s)
@@ -322,7 +340,8 @@ static void op_login(struct bench *b, struct host *h, const struct step *s)
 	static const char *const keys[] = {
 		"",
 		"HeaderDigest=CRC32C,None\nDataDigest=CRC32C\n",
-		"InitialR2T=No\nImmediateData=No\nMaxBurstLength=1024\nFirstBurstLength=512\n",
+		"InitialR2T=No\nImmediateData=No\nMaxBurstLength=1024\nFirstBurstLength=512\n"
+		"MaxOutstandingR2T=4\n",
 		"MaxRecvDataSegmentLength=512\nMaxConnections=3\niSCSIProtocolLevel=2\n"
 		"TaskReporting=ResponseFence\n",
 	};

@@ -102,6 +102,143 @@ static void test_sequences_are_as_short_as_agreed(void **state)
 	assert_memory_equal(rig.fs.disk->data, data, 32768);
 }
 
+/* ---- several R2Ts at a time ---- */
+
+/* A write of `blocks` in sequences of 8 KiB, of which four may be asked for ahead. */
+static void write_with_window(uint16_t blocks, const void *bytes, uint32_t n)
+{
+	host_ready(&rig, &c, 0,
+		   "MaxBurstLength=8192\nFirstBurstLength=4096\nMaxOutstandingR2T=4\n");
+	host_write(&c, 0, blocks, bytes, n);
+}
+
+/* Those that have come; their data is still valid then. */
+static unsigned int take_r2ts(struct host_pdu *r2ts, unsigned int sn, uint32_t off)
+{
+	unsigned int n = 0;
+
+	for (; host_receive(&c, &r2ts[n]); n++) {
+		assert_int_equal(r2ts[n].bhs[0], ISCSI_R2T);
+		assert_int_equal(get_be32(r2ts[n].bhs + ISCSI_DATA_AT_SN), sn + n);
+		assert_int_equal(OFF(r2ts[n]), off + n * 8192);
+		for (unsigned int i = 0; i < n; i++)
+			assert_memory_not_equal(r2ts[i].bhs + ISCSI_AT_TTT,
+						r2ts[n].bhs + ISCSI_AT_TTT, 4);
+	}
+	return n;
+}
+
+static void test_as_many_r2ts_are_outstanding_as_agreed(void **state)
+{
+	struct host_pdu r2ts[8];
+	unsigned int asked, done = 0;
+
+	write_with_window(104, NULL, 0);
+	asked = take_r2ts(r2ts, 0, 0);
+	assert_int_equal(asked, 4);
+	for (; done < 6; done++) {
+		host_data_out(&c, &r2ts[done], 0, OFF(r2ts[done]), data + OFF(r2ts[done]), 4096,
+			      false);
+		host_expect_nothing(&c);
+		host_data_out(&c, &r2ts[done], 1, OFF(r2ts[done]) + 4096,
+			      data + OFF(r2ts[done]) + 4096, 4096, true);
+		asked += take_r2ts(r2ts + asked, asked, asked * 8192);
+		assert_int_equal(asked, done + 5 < 7 ? done + 5 : 7);
+	}
+	assert_int_equal(LENGTH(r2ts[5]), 8192);
+	assert_int_equal(LENGTH(r2ts[6]), 4096);
+	host_data_out(&c, &r2ts[6], 0, 49152, data + 49152, 4096, true);
+	assert_int_equal(status(), SCSI_GOOD);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_RESPONSE_AT_EXPDATASN), 7);
+	assert_memory_equal(rig.fs.disk->data, data, 104 * 512);
+}
+
+static void test_window_begins_behind_immediate_data(void **state)
+{
+	struct host_pdu r2ts[8];
+	unsigned int n;
+
+	write_with_window(64, data, 4096);
+	n = take_r2ts(r2ts, 0, 4096);
+	assert_int_equal(n, 4);
+	assert_int_equal(LENGTH(r2ts[3]), 4096);
+	for (unsigned int i = 0; i < n; i++)
+		host_data_out(&c, &r2ts[i], 0, OFF(r2ts[i]), data + OFF(r2ts[i]), LENGTH(r2ts[i]),
+			      true);
+	assert_int_equal(status(), SCSI_GOOD);
+	assert_memory_equal(rig.fs.disk->data, data, 32768);
+}
+
+/* Each piece of a long command has a window of its own. */
+static void test_window_of_each_piece(void **state)
+{
+	unsigned int r2ts = 0;
+
+	host_ready(&rig, &c, 0, "MaxBurstLength=50000\nMaxOutstandingR2T=16\n");
+	host_write(&c, 0, 2048, NULL, 0);
+	assert_int_equal(serve(&c, 16384, &r2ts), SCSI_GOOD);
+	assert_int_equal(r2ts, 4 * 6);
+	assert_memory_equal(rig.fs.disk->data, data, sizeof(data));
+}
+
+/* Sequences have to come in the order in which they were asked for. */
+static void test_sequence_that_comes_too_early_ends_the_command(void **state)
+{
+	struct host_pdu r2ts[8];
+
+	write_with_window(64, NULL, 0);
+	assert_int_equal(take_r2ts(r2ts, 0, 0), 4);
+	host_data_out(&c, &r2ts[1], 0, 8192, data + 8192, 8192, true);
+	assert_int_equal(status(), SCSI_CHECK_CONDITION);
+	assert_int_equal(host_asc(&pdu), 0x0c0d);
+	/* What else was sent for it is dropped. */
+	host_data_out(&c, &r2ts[0], 0, 0, data, 8192, true);
+	host_data_out(&c, &r2ts[2], 0, 16384, data + 16384, 8192, true);
+	host_test_unit_ready(&c);
+	assert_int_equal(status(), SCSI_GOOD);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+static void test_tag_that_was_not_given_yet_or_is_used_up_is_rejected(void **state)
+{
+	struct host_pdu r2ts[8], next;
+
+	write_with_window(128, NULL, 0);
+	assert_int_equal(take_r2ts(r2ts, 0, 0), 4);
+	next = r2ts[3];
+	put_be32(next.bhs + ISCSI_AT_TTT, get_be32(next.bhs + ISCSI_AT_TTT) + 1);
+	host_data_out(&c, &next, 0, 32768, data, 8192, true);
+	host_expect(&c, ISCSI_REJECT, &pdu);
+	host_data_out(&c, &r2ts[0], 0, 0, data, 8192, true);
+	host_expect(&c, ISCSI_R2T, &next);
+	host_data_out(&c, &r2ts[0], 0, 0, data, 8192, true);
+	host_expect(&c, ISCSI_REJECT, &pdu);
+	for (unsigned int i = 1; i < 4; i++) {
+		host_data_out(&c, &r2ts[i], 0, OFF(r2ts[i]), data + OFF(r2ts[i]), 8192, true);
+		host_expect(&c, ISCSI_R2T, &pdu);
+	}
+}
+
+/* Several commands at a time: no tag is two sequences'. */
+static void test_windows_of_several_commands(void **state)
+{
+	struct host_pdu r2ts[2][4];
+
+	write_with_window(64, NULL, 0);
+	host_write(&c, 64, 64, NULL, 0);
+	for (unsigned int i = 0; i < 8; i++)
+		host_expect(&c, ISCSI_R2T, &r2ts[i / 4][i % 4]);
+	for (unsigned int i = 0; i < 8; i++) {
+		const struct host_pdu *r2t = &r2ts[i % 2][i / 2];
+
+		assert_int_equal(OFF(*r2t), i / 2 * 8192);
+		host_data_out(&c, r2t, 0, OFF(*r2t), data + i % 2 * 32768 + OFF(*r2t), 8192, true);
+	}
+	assert_int_equal(status(), SCSI_GOOD);
+	assert_int_equal(status(), SCSI_GOOD);
+	assert_memory_equal(rig.fs.disk->data, data, 65536);
+}
+
 static void test_unsolicited_data_out(void **state)
 {
 	struct host_pdu fake = {};
@@ -421,6 +558,12 @@ int main(void)
 		T(test_write_of_a_megabyte),
 		T(test_immediate_data_is_not_asked_for_again),
 		T(test_sequences_are_as_short_as_agreed),
+		T(test_as_many_r2ts_are_outstanding_as_agreed),
+		T(test_window_begins_behind_immediate_data),
+		T(test_window_of_each_piece),
+		T(test_sequence_that_comes_too_early_ends_the_command),
+		T(test_tag_that_was_not_given_yet_or_is_used_up_is_rejected),
+		T(test_windows_of_several_commands),
 		T(test_unsolicited_data_out),
 		T(test_bytes_may_be_cut_anywhere),
 		T(test_read_in_segments_and_sequences),

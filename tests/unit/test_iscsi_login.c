@@ -76,7 +76,7 @@ static void test_parameters_are_negotiated_as_their_rules_say(void **state)
 	assert_key("FirstBurstLength", "65536");
 	assert_key("DefaultTime2Wait", "5");
 	assert_key("DefaultTime2Retain", "0");
-	assert_key("MaxOutstandingR2T", "1");
+	assert_key("MaxOutstandingR2T", "8");
 	assert_key("DataPDUInOrder", "Yes");
 	assert_key("ErrorRecoveryLevel", "0");
 	assert_key("X-unheard-of", "NotUnderstood");

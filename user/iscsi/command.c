@@ -268,8 +268,11 @@ static int64_t data_expected(const struct iscsi_task *task, uint32_t ttt, uint32
 			burst = task->expected;
 		return offset == task->received && offset <= burst ? burst - offset : 0;
 	}
-	if (!task->r2t_len || task->ttt != ttt)
+	if (ttt - task->ttt >= task->r2ts)
 		return -1;
+	/* It is asked for, but its turn has not come. */
+	if (ttt != task->ttt)
+		return 0;
 	*at = task->base + offset - task->want_off;
 	return offset == task->r2t_off + task->received ? task->r2t_len - task->received : 0;
 }

@@ -387,7 +387,8 @@ struct iscsi_task {
 	uint32_t base;		     /* where in memory byte want_off lies */
 	uint32_t r2t_off, r2t_len;   /* the sequence under way; r2t_len 0: none */
 	uint32_t received;	     /* of the sequence */
-	uint32_t ttt;
+	uint32_t ttt;		     /* of the sequence; those behind it have the next ones */
+	uint32_t r2ts;		     /* outstanding: R2Ts sent whose sequences are not whole */
 	void (*solicited)(struct command *cmd); /* NULL: nothing is wanted */
 	struct span out_spans[ISCSI_TASK_SPANS];
 

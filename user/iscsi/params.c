@@ -72,6 +72,7 @@ void iscsi_params_init(struct iscsi_params *params, const struct iscsi_settings 
 	params->ours[ISCSI_MAX_BURST] = settings->max_burst;
 	params->ours[ISCSI_FIRST_BURST] = settings->first_burst;
 	params->ours[ISCSI_TIME2RETAIN] = 0; /* recovery level 0: what is lost is lost */
+	params->ours[ISCSI_MAX_R2T] = ISCSI_R2T_WINDOW;
 	params->ours[ISCSI_TASK_REPORTING] = 1;
 	params->ours[ISCSI_PROTOCOL_LEVEL] = 2;
 }

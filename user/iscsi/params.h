@@ -29,6 +29,9 @@ enum iscsi_param {
 	ISCSI_PARAMS,
 };
 
+/* R2Ts of one command that may be outstanding, if the initiator agrees. */
+#define ISCSI_R2T_WINDOW 8u
+
 enum iscsi_digest {
 	ISCSI_DIGEST_NONE,
 	ISCSI_DIGEST_CRC32C,

@@ -268,11 +268,34 @@ static void task_out_complete(struct iscsi_task *task)
 	done(&task->cmd);
 }
 
+static uint32_t task_burst(const struct iscsi_task *task)
+{
+	return task->session->params.value[ISCSI_MAX_BURST];
+}
+
+/* An R2T more may be outstanding, and there is something to ask for. */
+static bool task_may_ask(const struct iscsi_task *task)
+{
+	return task->r2ts < task->session->params.value[ISCSI_MAX_R2T] &&
+	       task->r2ts * task_burst(task) < task->want_len - task->want_got;
+}
+
+/* A tag for each sequence of what is still wanted, one after the other; none is reserved. */
+static void task_take_tags(struct iscsi_task *task)
+{
+	uint32_t burst = task_burst(task), left = task->want_len - task->want_got;
+	uint32_t n = (left + burst - 1) / burst, first = task->session->last_ttt + 1;
+
+	if (n > ISCSI_NO_TAG - first)
+		first = 0;
+	task->session->last_ttt = first + n - 1;
+	task->ttt = first;
+}
+
 /* The next sequence of what was solicited, or its end. */
 static void task_out_next(struct iscsi_task *task)
 {
-	uint32_t left = task->want_len - task->want_got;
-	uint32_t burst = task->session->params.value[ISCSI_MAX_BURST];
+	uint32_t left = task->want_len - task->want_got, burst = task_burst(task);
 
 	if (!left) {
 		task_out_complete(task);
@@ -282,28 +305,36 @@ static void task_out_next(struct iscsi_task *task)
 	task->r2t_len = left < burst ? left : burst;
 	task->received = 0;
 	task->data_sn_out = 0;
-	do
-		task->ttt = ++task->session->last_ttt;
-	while (task->ttt == ISCSI_NO_TAG);
 	task_receiving(task, true);
-	if (task->conn)
+	if (task->conn && task_may_ask(task) && !list_linked(&task->r2t_tx.link))
 		iscsi_conn_queue(task->conn, &task->r2t_tx);
 }
 
+/*
+ * As many as were agreed on, in the order in which their data has to come (RFC 7143 11.8): all
+ * sequences but the last are as long as a burst may be.
+ */
 static bool r2t_build(struct iscsi_conn *conn, struct iscsi_tx *tx)
 {
 	struct iscsi_task *task = container_of(tx, struct iscsi_task, r2t_tx);
-	uint8_t bhs[ISCSI_BHS] = {ISCSI_R2T, ISCSI_FINAL};
+	uint32_t burst = task_burst(task);
 
-	put_be64(bhs + ISCSI_AT_LUN, task->cmd.scsi.lun);
-	put_be32(bhs + ISCSI_AT_ITT, task->itt);
-	put_be32(bhs + ISCSI_AT_TTT, task->ttt);
-	put_be32(bhs + ISCSI_DATA_AT_SN, task->data_sn);
-	put_be32(bhs + ISCSI_DATA_AT_OFFSET, task->r2t_off);
-	put_be32(bhs + ISCSI_R2T_AT_LENGTH, task->r2t_len);
-	if (!iscsi_batch_pdu(conn, bhs, NULL, 0, false, true))
-		return false;
-	task->data_sn++;
+	while (task_may_ask(task)) {
+		uint32_t ahead = task->r2ts * burst;
+		uint32_t left = task->want_len - task->want_got - ahead;
+		uint8_t bhs[ISCSI_BHS] = {ISCSI_R2T, ISCSI_FINAL};
+
+		put_be64(bhs + ISCSI_AT_LUN, task->cmd.scsi.lun);
+		put_be32(bhs + ISCSI_AT_ITT, task->itt);
+		put_be32(bhs + ISCSI_AT_TTT, task->ttt + task->r2ts);
+		put_be32(bhs + ISCSI_DATA_AT_SN, task->data_sn);
+		put_be32(bhs + ISCSI_DATA_AT_OFFSET, task->r2t_off + ahead);
+		put_be32(bhs + ISCSI_R2T_AT_LENGTH, left < burst ? left : burst);
+		if (!iscsi_batch_pdu(conn, bhs, NULL, 0, false, true))
+			return false;
+		task->data_sn++;
+		task->r2ts++;
+	}
 	return true;
 }
 
@@ -318,6 +349,7 @@ static void task_out_begin(struct iscsi_task *task)
 		task_shift(task, task->base, task->want_got);
 		task->base = 0;
 	}
+	task_take_tags(task);
 	task_out_next(task);
 }
 
@@ -347,6 +379,8 @@ void iscsi_task_data_arrived(struct iscsi_task *task)
 	} else if (task->received == task->r2t_len) {
 		task->want_got += task->r2t_len;
 		task->r2t_len = 0;
+		task->r2ts--;
+		task->ttt++;
 		task_out_next(task);
 	}
 }
@@ -562,7 +596,7 @@ static void task_ops_cancel(struct command *cmd)
 	if (!done)
 		return;
 	task->solicited = task->pushed = NULL;
-	task->r2t_len = 0;
+	task->r2t_len = task->r2ts = 0;
 	task_receiving(task, false);
 	if (list_linked(&task->tx.link))
 		list_del(&task->tx.link);
