@@ -72,11 +72,13 @@ static void change(struct script *s)
 {
 	unsigned int i = script_random(&s->random, s->n);
 	uint8_t bytes[SCRIPT_OPERATION_MAX];
-	size_t len = take(s, i, bytes);
-	/* The operation's byte stays. */
-	size_t now = 1 + LLVMFuzzerMutate(bytes + 1, len - 1,
-					  script_chance(&s->random, 4) ? sizeof(bytes) - 1 : len);
+	size_t len = take(s, i, bytes), room = sizeof(bytes) - 1, now;
 
+	/* Most stay as long as they are, or a byte more. */
+	if (len < room && !script_chance(&s->random, 4))
+		room = len;
+	/* The operation's byte stays. */
+	now = 1 + LLVMFuzzerMutate(bytes + 1, len - 1, room);
 	replace(s, s->at[i], s->at[i + 1] - s->at[i], bytes, now);
 }
 
