@@ -203,18 +203,52 @@ def test_an_unfinished_sanitize_shuts_aoe_out(pair):
     disk.stop()
 
 
-def test_a_sanitize_goes_on_when_its_interface_goes(pair):
+def again(daemon, times):
+    return lambda: daemon.output().count("is done again") == times
+
+
+@pytest.mark.parametrize("end", ["detached", "deleted"])
+def test_a_sanitize_goes_on_when_its_interface_goes(pair, end):
     other, nic = pair.lab.veth(pair.storage, pair.initiator)
     daemon = serve(pair, null="1TiB")
     overwrite(pair, 0)
     daemon.kill()
     without_iscsi(pair, daemon, other, null="1TiB")
     daemon.start()
-    assert daemon.output().count("is done again") == 1
-    daemon.control("detach", pair.port)
-    wait_until(lambda: daemon.output().count("is done again") == 2, 10, "the other's worker")
+    assert again(daemon, 1)()
+    if end == "detached":
+        daemon.control("detach", pair.port)
+    else:
+        pair.lab.ip(pair.storage, f"link del {pair.port}")
+    wait_until(again(daemon, 2), 10, "the other's worker")
     ata = aoe.AoeClient(pair.lab, pair.initiator, nic, pair.lab.mac(pair.storage, other), 7, 1)
     assert refused(ata.ata(aoe.READ_EXT, 0, 1, aflags=aoe.AFLAG_LBA48))
+    daemon.stop()
+
+
+def test_a_sanitize_goes_on_over_iscsi_when_the_interface_goes(pair):
+    daemon = serve(pair, null="1TiB")
+    both = daemon.shown()
+    overwrite(pair, 0)
+    daemon.kill()
+    without_iscsi(pair, daemon, null="1TiB")
+    daemon.start()
+    assert again(daemon, 1)()
+    daemon.configure(both)
+    daemon.control("reload")
+    daemon.control("detach", pair.port)
+    wait_until(again(daemon, 2), 10, "an iSCSI worker")
+    assert readiness(pair) == SANITIZE_IN_PROGRESS
+    daemon.stop()
+
+
+def test_a_sanitize_goes_on_over_aoe_when_the_iscsi_target_goes(pair):
+    daemon = serve(pair, null="1TiB")
+    overwrite(pair, 0)
+    without_iscsi(pair, daemon, null="1TiB")
+    daemon.control("reload")
+    wait_until(again(daemon, 1), 10, "the interface's worker")
+    assert refused(pair.client().ata(aoe.READ_EXT, 0, 1, aflags=aoe.AFLAG_LBA48))
     daemon.stop()
 
 

@@ -6,6 +6,7 @@
 #include "target/internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -46,6 +47,30 @@ void target_export_leave_unit(struct target_export *export)
 	target_unit_leave(export->unit);
 	target_unit_put(export->unit);
 	export->unit = NULL;
+}
+
+static struct target_export *export_of_disk(const struct target *target, const struct disk *disk)
+{
+	struct target_export *export;
+
+	list_for_each_entry (export, &target->exports, link)
+		if (export->disk == disk)
+			return export;
+	return NULL;
+}
+
+void target_exports_take_unit(struct target *target, struct disk *disk)
+{
+	struct target_export *export = export_of_disk(target, disk);
+	struct error err;
+
+	if (target->closing || !export || !disk_sealed(disk))
+		return;
+	if (target_unit_get_sealed(target, disk, &export->unit, &err))
+		log_error("disk '%s': a SANITIZE that did not end cannot go on: %s", disk->name,
+			  err.text);
+	else
+		target_serving_resume(target);
 }
 
 static int export_open(struct target *target, struct target_export *export,

@@ -77,6 +77,7 @@ struct target {
 	struct target_options options;
 	struct mailbox mailbox;
 	int monitor;
+	bool closing;
 	struct list disks;   /* struct disk: every one that is open */
 	struct list named;   /* struct target_disk */
 	struct list exports; /* struct target_export */
@@ -122,6 +123,8 @@ int target_unit_get_sealed(struct target *target, struct disk *disk, struct targ
  */
 void target_unit_resume(const struct target_unit *unit, struct blk_queue *queue);
 void target_unit_resumed(const struct target_unit *unit);
+/* The same on the iSCSI workers, if there are any. */
+void target_iscsi_resume_unit(struct target *target, struct target_unit *unit);
 /* A user's LUN does not show it any more; its commands may go on until target_unit_put(). */
 void target_unit_leave(struct target_unit *unit);
 void target_unit_put(struct target_unit *unit);
@@ -181,6 +184,11 @@ struct target_export *target_export_find(const struct target *target,
 void target_export_close(struct target_export *export);
 /* Lets go of the unit that it has, if it has one. */
 void target_export_leave_unit(struct target_export *export);
+/*
+ * The unit of a disk that is not to be had has gone; an export of it takes another one, and goes on
+ * with what that left.
+ */
+void target_exports_take_unit(struct target *target, struct disk *disk);
 /* A worker that was told to let go of the export (ctx) has. */
 void target_export_left(void *ctx);
 /* Runs what workers send, waiting for it. 0, or -ETIMEDOUT once it is too late to wait. */
@@ -218,8 +226,9 @@ int target_serve(struct target *target, struct target_interface *interface,
 /* The reverse. In-flight requests end later: export->leaving counts the workers they are on. */
 void target_unserve(struct target *target, struct target_interface *interface,
 		    struct target_export *export);
-/* A SANITIZE that ended early, with its interface's workers, goes on where the disk is served
- * still.
+/*
+ * A SANITIZE that ended early, with the thread that it was on, goes on where the disk is served
+ * still: over another interface, or on an iSCSI worker.
  */
 void target_serving_resume(struct target *target);
 /* Answered again, or silent, with all else as it is. */

@@ -66,9 +66,9 @@ static void resume_on(struct iscsi_worker *worker, void *unit)
 }
 
 /* What another process left unfinished goes on, on the first worker that has memory for it. */
-static void resume_unit(struct target *target, struct target_unit *unit)
+void target_iscsi_resume_unit(struct target *target, struct target_unit *unit)
 {
-	if (!scsi_device_unfinished(unit->device))
+	if (!target->tcp || !scsi_device_unfinished(unit->device))
 		return;
 	tcp_server_each(target->tcp, resume_on, unit);
 	target_unit_resumed(unit);
@@ -95,7 +95,7 @@ static int show_lun(struct target *target, struct target_iscsi *iscsi,
 		target_ports_hide(target, iscsi, request->lun);
 		return error_set(err, -ret, "LUN %u: %s", request->lun, strerror(-ret));
 	}
-	resume_unit(target, unit);
+	target_iscsi_resume_unit(target, unit);
 	return 0;
 }
 

@@ -67,16 +67,28 @@ static void resume_unit(struct target_interface *interface, struct target_unit *
 	target_unit_resumed(unit);
 }
 
-void target_serving_resume(struct target *target)
+static void resume_over_aoe(struct target *target, struct target_unit *unit)
 {
 	struct target_interface *interface;
 	struct target_export *export;
 
 	list_for_each_entry (export, &target->exports, link) {
 		list_for_each_entry (interface, &target->interfaces, link)
-			if (export->unit && scsi_device_unfinished(export->unit->device) &&
+			if (export->disk == unit->disk && scsi_device_unfinished(unit->device) &&
 			    target_interface_serves(interface, export))
-				resume_unit(interface, export->unit);
+				resume_unit(interface, unit);
+	}
+}
+
+void target_serving_resume(struct target *target)
+{
+	struct target_unit *unit;
+
+	list_for_each_entry (unit, &target->units, link) {
+		if (!unit->users)
+			continue;
+		resume_over_aoe(target, unit);
+		target_iscsi_resume_unit(target, unit);
 	}
 }
 

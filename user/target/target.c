@@ -174,6 +174,7 @@ void target_close(struct target *target)
 	struct target_export *export, *next_export;
 	struct target_disk *disk, *next_disk;
 
+	target->closing = true;
 	list_for_each_entry_safe (interface, next_interface, &target->interfaces, link)
 		interface_remove(target, interface);
 	list_for_each_entry (export, &target->exports, link)
@@ -219,6 +220,7 @@ static void interface_event(void *ctx, const struct netif_event *event)
 		if (event->gone) {
 			log_error("interface %s is gone", interface->netif.name);
 			interface_remove(target, interface);
+			target_serving_resume(target);
 		} else {
 			interface_follow_name(target, interface, event->name);
 			target_interface_changed(interface, event);

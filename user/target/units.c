@@ -93,8 +93,9 @@ static void unit_close(struct message *message)
 	scsi_device_close(unit->device);
 	lu_fini(&unit->lu);
 	state_close(unit->state);
-	disk_put(unit->disk);
 	list_del(&unit->link);
+	target_exports_take_unit(unit->target, unit->disk);
+	disk_put(unit->disk);
 	free(unit);
 }
 
