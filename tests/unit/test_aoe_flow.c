@@ -106,6 +106,32 @@ static void test_exhaustion(void **state)
 	close_rig(&rig, disk);
 }
 
+/* A SANITIZE that goes on here has some of the memory: that is as if there were fewer requests. */
+static void test_memory_that_another_has(void **state)
+{
+	struct fixture_disk *disk;
+	struct rig_reply reply;
+	struct rig rig;
+	uint32_t run;
+
+	open_rig(&rig, &disk, 4, 64);
+	run = arena_run_get(&rig.arena);
+	for (uint32_t i = 0; i < 3; i++) {
+		request_of(1, i, true);
+		assert_int_equal(rig_rx(&rig, &frame), 0);
+	}
+	request_of(1, 3, true);
+	assert_int_equal(rig_rx(&rig, &frame), -EAGAIN);
+	arena_run_put(&rig.arena, run);
+	assert_int_equal(rig_rx(&rig, &frame), 0);
+	fixture_disk_release(disk);
+	for (uint32_t i = 0; i < 4; i++) {
+		expect_reply(&rig, &frame, &reply);
+		assert_int_equal(reply.tag, i);
+	}
+	close_rig(&rig, disk);
+}
+
 /* A wildcard request is answered by as many exports as there are requests for. */
 static void test_exhaustion_within_a_frame(void **state)
 {
@@ -162,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_is_lost),
 		cmocka_unit_test(test_exhaustion),
+		cmocka_unit_test(test_memory_that_another_has),
 		cmocka_unit_test(test_exhaustion_within_a_frame),
 		cmocka_unit_test(test_initiators_are_bounded),
 	};

@@ -115,6 +115,11 @@ static inline struct aoe_export *aoe_request_export(const struct aoe_request *re
 	return request->served->export;
 }
 
+/*
+ * There is a free request and a run for it. The port has no more requests than the arena has runs,
+ * but a SANITIZE on the same thread may have some of those.
+ */
+bool aoe_request_available(const struct aoe_port *port);
 /* A free request, a run with it, for the export; NULL when there is none. */
 struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *served);
 

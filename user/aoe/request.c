@@ -3,16 +3,19 @@
 
 #include <string.h>
 
+bool aoe_request_available(const struct aoe_port *port)
+{
+	return !list_empty(&port->free) && port->config.sink->arena->nfree_runs;
+}
+
 struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *served)
 {
 	struct aoe_request *request;
 
-	if (list_empty(&port->free))
+	if (!aoe_request_available(port))
 		return NULL;
 	request = container_of(list_pop(&port->free), struct aoe_request, free);
 	request->tx.run = arena_run_get(port->config.sink->arena);
-	/* The port has no more requests than the arena has runs. */
-	assert(request->tx.run != ARENA_NONE);
 	request->port = port;
 	request->served = served;
 	request->initiator = NULL;

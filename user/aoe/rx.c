@@ -134,7 +134,7 @@ int aoe_port_rx(struct aoe_port *port, const struct frame_view *view, uint64_t n
 		aoe_count(port, AOE_IGNORED_ADDRESS);
 		return 0;
 	}
-	if (list_empty(&port->free))
+	if (!aoe_request_available(port))
 		return -EAGAIN;
 	port->now_ns = now_ns;
 	port->stats.rx_frames++;
