@@ -370,6 +370,22 @@ static void test_thread_ends(void **state)
 	assert_int_equal(run(1, 0x28, 0).status, SCSI_GOOD);
 }
 
+/* Many units may be at it on one thread, which goes on serving others. */
+static void test_memory_is_left_for_commands(void **state)
+{
+	unsigned int runs = fs.arena.config.runs, left = runs / 8 + 16 + 1, n = 0;
+	uint32_t taken[64];
+
+	assert_in_range(runs, left, sizeof(taken) / sizeof(taken[0]));
+	while (fs.arena.nfree_runs > left)
+		taken[n++] = arena_run_get(&fs.arena);
+	assert_int_equal(sanitize(OVERWRITE, pattern(0x01, 4, 0)).status, SCSI_BUSY);
+	arena_run_put(&fs.arena, taken[--n]);
+	assert_int_equal(sanitize(OVERWRITE, pattern(0x01, 4, 0)).status, SCSI_GOOD);
+	while (n)
+		arena_run_put(&fs.arena, taken[--n]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -388,6 +404,7 @@ int main(void)
 		TEST(test_goes_on_after_its_command),
 		TEST(test_failure),
 		TEST(test_thread_ends),
+		TEST(test_memory_is_left_for_commands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

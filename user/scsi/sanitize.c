@@ -14,13 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPCODE	      0x48
-#define IMMED	      0x80
-#define AUSE	      0x20
-#define ZNR	      0x40
-#define INVERT	      0x80
-#define LIST_HEADER   4u
-#define RUNS_LEFT     16u /* for commands, whatever they need at one time */
+#define OPCODE	    0x48
+#define IMMED	    0x80
+#define AUSE	    0x20
+#define ZNR	    0x40
+#define INVERT	    0x80
+#define LIST_HEADER 4u
+/* For commands: what any needs at one time, and this part of all, as transports keep some back. */
+#define RUNS_LEFT     16u
+#define PART_LEFT     8u
 #define ERASE_SECTORS (1ull << 21)
 /* Progress is what the store has, and its cache is not filled for an operation in the background.
  */
@@ -336,7 +338,7 @@ static bool take_memory(struct scsi_sanitize *s)
 	s->run = ARENA_NONE;
 	if (s->erase || s->crypto)
 		return true;
-	if (arena->nfree_runs > RUNS_LEFT)
+	if (arena->nfree_runs > RUNS_LEFT + arena->config.runs / PART_LEFT)
 		s->run = arena_run_get(arena);
 	if (s->run == ARENA_NONE)
 		return false;
