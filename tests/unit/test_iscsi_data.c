@@ -467,6 +467,84 @@ static void test_bad_data_digest_of_a_write_is_not_written(void **state)
 	assert_int_equal(rig.fs.disk->requests, 0);
 }
 
+/* RFC 7143 7.8: the response comes when all that was asked for has come. */
+static void test_bad_data_digest_ends_a_write_when_all_is_there(void **state)
+{
+	struct host_pdu r2ts[8];
+
+	host_ready(&rig, &c, 0,
+		   "DataDigest=CRC32C\nMaxBurstLength=8192\nFirstBurstLength=4096\n"
+		   "MaxOutstandingR2T=4\n");
+	host_write(&c, 0, 128, NULL, 0);
+	assert_int_equal(take_r2ts(r2ts, 0, 0), 4);
+	c.spoil_data = true;
+	host_data_out(&c, &r2ts[0], 0, 0, data, 4096, false);
+	host_expect(&c, ISCSI_REJECT, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_REJECT_AT_REASON], ISCSI_REJECT_DATA_DIGEST);
+	host_data_out(&c, &r2ts[0], 1, 4096, data + 4096, 4096, true);
+	for (unsigned int i = 1; i < 4; i++) {
+		host_expect_nothing(&c);
+		host_data_out(&c, &r2ts[i], 0, OFF(r2ts[i]), data + OFF(r2ts[i]), 8192, true);
+	}
+	assert_int_equal(status(), SCSI_CHECK_CONDITION);
+	assert_int_equal(host_asc(&pdu), 0x4705);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+/* A rig anew whose target lets data come unsolicited behind a command's own. */
+static void unsolicited_ready(const char *keys)
+{
+	struct iscsi_settings settings;
+
+	iscsi_settings_default(&settings);
+	settings.initial_r2t = false;
+	iscsi_rig_close(&rig);
+	iscsi_rig_open(&rig, &(struct iscsi_rig_config){.settings = settings});
+	host_ready(&rig, &c, 0, keys);
+}
+
+/* Begins a write of 64 KiB with 4 KiB of its data, and names it in `name` for what follows. */
+static void write_begin(struct host_pdu *name)
+{
+	host_command(&c, 0x21, (uint8_t[16]){0x2a, 0, 0, 0, 0, 0, 0, 0, 128}, 65536, data, 4096);
+	*name = (struct host_pdu){};
+	put_be32(name->bhs + ISCSI_AT_ITT, c.itt);
+	put_be32(name->bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
+}
+
+static void test_bad_data_digest_of_unsolicited_data(void **state)
+{
+	struct host_pdu name;
+
+	unsolicited_ready("InitialR2T=No\nDataDigest=CRC32C\n");
+	write_begin(&name);
+	c.spoil_data = true;
+	host_data_out(&c, &name, 0, 4096, data + 4096, 4096, false);
+	host_expect(&c, ISCSI_REJECT, &pdu);
+	host_expect_nothing(&c);
+	host_data_out(&c, &name, 1, 8192, data + 8192, 4096, true);
+	assert_int_equal(status(), SCSI_CHECK_CONDITION);
+	assert_int_equal(host_asc(&pdu), 0x4705);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+static void test_window_behind_unsolicited_data(void **state)
+{
+	struct host_pdu name, r2ts[8];
+
+	unsolicited_ready("InitialR2T=No\nMaxBurstLength=8192\nMaxOutstandingR2T=8\n");
+	write_begin(&name);
+	host_expect_nothing(&c);
+	host_data_out(&c, &name, 0, 4096, data + 4096, 2048, true);
+	assert_int_equal(take_r2ts(r2ts, 0, 6144), 8);
+	assert_int_equal(LENGTH(r2ts[7]), 65536 - 6144 - 7 * 8192);
+	for (unsigned int i = 0; i < 8; i++)
+		host_data_out(&c, &r2ts[i], 0, OFF(r2ts[i]), data + OFF(r2ts[i]), LENGTH(r2ts[i]),
+			      true);
+	assert_int_equal(status(), SCSI_GOOD);
+	assert_memory_equal(rig.fs.disk->data, data, 65536);
+}
+
 static void test_command_with_a_bad_data_digest_has_not_come(void **state)
 {
 	uint8_t bhs[ISCSI_BHS];
@@ -576,6 +654,9 @@ int main(void)
 		T(test_data_of_a_task_that_is_no_more_is_dropped),
 		T(test_bad_header_digest_ends_the_connection),
 		T(test_bad_data_digest_of_a_write_is_not_written),
+		T(test_bad_data_digest_ends_a_write_when_all_is_there),
+		T(test_bad_data_digest_of_unsolicited_data),
+		T(test_window_behind_unsolicited_data),
 		T(test_command_with_a_bad_data_digest_has_not_come),
 		T(test_commands_wait_for_memory_in_order),
 		T(test_write_that_waits_for_memory_is_not_read),

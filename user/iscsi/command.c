@@ -334,11 +334,8 @@ void iscsi_data_whole(struct iscsi_conn *conn, bool good)
 	if (!task || task->state == ISCSI_TASK_OVER || task->failed ||
 	    (unsolicited ? !task->unsolicited : !task->r2t_len))
 		return;
-	if (!good) {
-		iscsi_task_fail(task, SCSI_KEY_ABORTED_COMMAND, ISCSI_ASC_CRC_ERROR);
-		return;
-	}
 	iscsi_task_heard(task);
+	task->spoiled |= !good;
 	task->received += rx->len;
 	task->data_sn_out++;
 	if (unsolicited) {

@@ -403,8 +403,9 @@ struct iscsi_task {
 
 	uint32_t data_sn; /* of Data-In and R2T */
 	struct iscsi_tx tx, r2t_tx;
-	bool full;   /* there is no memory for it: TASK SET FULL */
-	bool failed; /* by the transport: CHECK CONDITION, whatever the device server says */
+	bool full;    /* there is no memory for it: TASK SET FULL */
+	bool spoiled; /* a digest was wrong: it fails once all that was asked for has come */
+	bool failed;  /* by the transport: CHECK CONDITION, whatever the device server says */
 	uint8_t failed_key;
 	uint16_t failed_asc;
 	struct scsi_tmf abort;

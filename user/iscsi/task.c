@@ -276,7 +276,7 @@ static uint32_t task_burst(const struct iscsi_task *task)
 /* An R2T more may be outstanding, and there is something to ask for. */
 static bool task_may_ask(const struct iscsi_task *task)
 {
-	return task->r2ts < task->session->params.value[ISCSI_MAX_R2T] &&
+	return !task->spoiled && task->r2ts < task->session->params.value[ISCSI_MAX_R2T] &&
 	       task->r2ts * task_burst(task) < task->want_len - task->want_got;
 }
 
@@ -370,19 +370,25 @@ static void task_ops_solicit(struct command *cmd, uint32_t off, uint32_t len,
 		task_receiving(task, true);
 }
 
+/* RFC 7143 7.8: what is spoiled ends when the data of all outstanding R2Ts has come. */
 void iscsi_task_data_arrived(struct iscsi_task *task)
 {
-	if (!task->solicited || task->unsolicited)
+	bool whole = task->r2t_len && task->received == task->r2t_len;
+
+	if (task->unsolicited)
 		return;
-	if (!task->r2t_len) {
-		task_out_begin(task);
-	} else if (task->received == task->r2t_len) {
+	if (whole) {
 		task->want_got += task->r2t_len;
 		task->r2t_len = 0;
 		task->r2ts--;
 		task->ttt++;
-		task_out_next(task);
 	}
+	if (task->spoiled && !task->r2ts)
+		iscsi_task_fail(task, SCSI_KEY_ABORTED_COMMAND, ISCSI_ASC_CRC_ERROR);
+	else if (whole)
+		task_out_next(task);
+	else if (task->solicited && !task->r2t_len)
+		task_out_begin(task);
 }
 
 void iscsi_task_data_ends(struct iscsi_task *task)
