@@ -336,22 +336,42 @@ static void test_trickling_keeps_no_memory_from_others(void **state)
 	assert_int_equal(crowd_left(), CROWD - 1);
 }
 
-/* All are asked for a piece, and what they share carries 40 KiB a second for each. */
-static void test_slow_network_is_no_idleness(void **state)
+/*
+ * All are asked for a piece, and get a part of it in turn, after so many tenths of a second each;
+ * the one that waits gets its memory when they are done.
+ */
+static void crowd_shares_network(uint32_t bytes, unsigned int tenths)
 {
+	unsigned int pieces = (256u << 10) / bytes;
+
 	host_ready(&rig, &c, 0, NULL);
 	crowd_writes();
 	host_write(&c, 0, 512, NULL, 0);
-	for (unsigned int i = 0; i < 32; i++) {
+	for (unsigned int i = 0; i < pieces; i++) {
 		for (unsigned int k = 0; k < CROWD; k++) {
 			put_be32(r2t.bhs + ISCSI_AT_ITT, crowd[k].itt);
 			put_be32(r2t.bhs + ISCSI_AT_TTT, 1);
-			host_data_out(&crowd[k], &r2t, i, i * 8192, data, 8192, i == 31);
+			host_data_out(&crowd[k], &r2t, i, i * bytes, data, bytes, i == pieces - 1);
 		}
-		pass(2);
+		pass(tenths);
 		assert_int_equal(crowd_left(), CROWD);
 	}
-	host_expect(&c, ISCSI_R2T, &pdu);
+	do
+		assert_true(host_receive(&c, &pdu));
+	while ((pdu.bhs[0] & 0x3f) == ISCSI_NOP_IN);
+	assert_int_equal(pdu.bhs[0] & 0x3f, ISCSI_R2T);
+}
+
+/* 40 KiB a second for each. */
+static void test_slow_network_is_no_idleness(void **state)
+{
+	crowd_shares_network(8192, 2);
+}
+
+/* 16 KiB a second: none can move what would be little for one alone. */
+static void test_slower_network_is_no_idleness(void **state)
+{
+	crowd_shares_network(8192, 5);
 }
 
 static void test_who_does_not_read_keeps_no_memory_from_others(void **state)
@@ -441,6 +461,7 @@ int main(void)
 		T(test_the_idlest_goes_first),
 		T(test_trickling_keeps_no_memory_from_others),
 		T(test_slow_network_is_no_idleness),
+		T(test_slower_network_is_no_idleness),
 		T(test_who_does_not_read_keeps_no_memory_from_others),
 		T(test_number_that_is_missing_keeps_no_memory_from_others),
 		T(test_nobody_is_blamed_for_a_worker_that_hung),

@@ -34,6 +34,8 @@ struct iscsi_reclaim {
 	bool watching;
 	uint64_t looked; /* the last time */
 	uint64_t awake;	 /* since when we have looked in time, and so heard whoever spoke */
+	uint64_t all;	 /* bytes that moved of late, of all that have memory */
+	uint64_t patience_ns;
 };
 
 struct iscsi_worker {
@@ -184,6 +186,8 @@ struct iscsi_conn {
 	uint32_t last_ping;	  /* TTT */
 	unsigned int owed;	  /* tasks that wait for Data-Out */
 	uint64_t moved, moved_at; /* see reclaim.c */
+	uint64_t seen, looked;	  /* bytes that had moved when it was looked the last time */
+	uint64_t active_until;
 
 	struct iscsi_rx rx;
 	bool idle;	 /* iscsi_conn_want() said ISCSI_WANT_NOTHING */
