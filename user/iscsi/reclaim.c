@@ -33,6 +33,11 @@ static bool task_depends(const struct iscsi_task *task)
 		list_linked(&task->tx.link) || list_linked(&task->batch));
 }
 
+static bool conn_holds(const struct iscsi_conn *conn)
+{
+	return conn->state == ISCSI_CONN_FULL && conn->session->share.held;
+}
+
 /* For how long the connection has kept memory that its initiator could have set free; 0: none. */
 static uint64_t conn_idle_ns(const struct iscsi_conn *conn)
 {
@@ -83,7 +88,7 @@ static void reclaim_note_moves(struct iscsi_worker *worker, uint64_t last)
 	struct iscsi_conn *conn;
 
 	list_for_each_entry (conn, &worker->conns, link) {
-		if (conn->state != ISCSI_CONN_FULL || !conn->session->share.held)
+		if (!conn_holds(conn))
 			continue;
 		all += conn_look(conn, last);
 		active += conn->active_until > worker->now;
@@ -110,8 +115,7 @@ static void reclaim_from(struct iscsi_worker *worker, uint64_t idle_ns, struct i
 
 		if (!lack->waiters && !lack->runs)
 			return;
-		if (conn->state != ISCSI_CONN_FULL || !conn->session->share.held ||
-		    conn_idle_ns(conn) < idle_ns)
+		if (!conn_holds(conn) || conn_idle_ns(conn) < idle_ns)
 			continue;
 		held = conn->session->share.held;
 		iscsi_conn_drop(conn, "others wait for memory that its commands leave idle");
