@@ -176,6 +176,31 @@ def test_portal_that_one_target_gives_up_and_another_gets(daemon, config, tools,
             assert f"Target:{name} Portal:{address},{group or 1}" in tools.ls(address)
 
 
+LATE = ("192.0.2.78", "2001:db8::78")
+
+
+def test_portal_whose_address_comes_late(lab, netns, config, tools):
+    """At a boot interfaces get their addresses when they do; a change may not name one that is nobody's."""
+    lab.run(["sysctl", "-qw", "net.ipv6.conf.lo.disable_ipv6=0"], netns)
+    config["iscsi"][0]["portals"] = [LATE[0], f"[{LATE[1]}]", "127.0.0.1"]
+    daemon = Daemon(lab, netns, config)
+    assert tools.capacity(url()) == 8 << 20
+    for portal in (f"{LATE[0]}:3260", f"[{LATE[1]}]:3260"):
+        assert f"{portal}: no interface has this address yet" in daemon.output()
+        assert tools.inquiry(url(portal=portal)) is not None
+    lab.ip(netns, f"addr add {LATE[0]}/32 dev lo")
+    lab.ip(netns, f"addr add {LATE[1]}/128 dev lo nodad")
+    assert tools.capacity(url(portal=f"{LATE[0]}:3260")) == 8 << 20
+    assert tools.capacity(url(portal=f"[{LATE[1]}]:3260")) == 8 << 20
+    lab.ip(netns, f"addr del {LATE[0]}/32 dev lo")
+    shown = daemon.shown()
+    config["iscsi"][0]["portals"] = ["127.0.0.1", "192.0.2.77"]
+    assert "192.0.2.77" in reload_fails(daemon, config)
+    assert daemon.shown() == shown
+    lab.ip(netns, f"addr add {LATE[0]}/32 dev lo")
+    assert tools.capacity(url(portal=f"{LATE[0]}:3260")) == 8 << 20
+
+
 def test_change_that_fails_is_undone(daemon, config, tools, initiator, lab):
     before, shown = sessions(daemon), daemon.shown()
     target = config["iscsi"][0]

@@ -9,6 +9,7 @@
 #include "metrics/render.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -279,43 +280,33 @@ void exporter_dispatch(struct exporter *exporter)
 
 /* ---- listening ---- */
 
-static bool is_loopback(const struct sockaddr *address)
+static bool is_loopback(int fd)
 {
-	if (address->sa_family == AF_INET6)
-		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
-	return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+	struct sockaddr_storage address = {};
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len))
+		return false;
+	if (address.ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+	return ntohl(in->sin_addr.s_addr) >> 24 == 127;
 }
 
-static int listen_on(const struct sockaddr *address, socklen_t len, struct error *err)
+int exporter_open(int fd, const struct exporter_ops *ops, void *ctx, struct exporter **out,
+		  struct error *err)
 {
-	_cleanup_close_ int fd =
-		socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int on = 1;
+	struct exporter *exporter = calloc(1, sizeof(*exporter));
 
-	if (fd < 0)
-		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, address, len) || listen(fd, SOMAXCONN))
-		return error_set(err, errno, "cannot listen there: %s", strerror(errno));
-	return cleanup_steal_fd(&fd);
-}
-
-int exporter_open(const struct sockaddr *address, socklen_t len, const struct exporter_ops *ops,
-		  void *ctx, struct exporter **out, struct error *err)
-{
-	struct exporter *exporter;
-	int fd = listen_on(address, len, err);
-
-	if (fd < 0)
-		return fd;
-	exporter = calloc(1, sizeof(*exporter));
-	if (!exporter) {
+	if (!exporter || fcntl(fd, F_SETFL, O_NONBLOCK)) {
 		close(fd);
+		free(exporter);
 		return error_set(err, ENOMEM, "out of memory");
 	}
 	exporter->ops = ops;
 	exporter->ctx = ctx;
-	exporter->loopback = is_loopback(address);
+	exporter->loopback = is_loopback(fd);
 	list_init(&exporter->clients);
 	exporter->daemon =
 		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, exporter,

@@ -15,7 +15,6 @@
 
 #include "base/error.h"
 #include <jansson.h>
-#include <sys/socket.h>
 
 /*
  * Connections at once. One more takes the place of the oldest, if possible of one that has not sent
@@ -41,9 +40,12 @@ struct exporter_ops {
 
 struct exporter;
 
-/* Listens; `ops` and `ctx` outlive the exporter. 0 or negative errno. */
-int exporter_open(const struct sockaddr *address, socklen_t len, const struct exporter_ops *ops,
-		  void *ctx, struct exporter **exporter, struct error *err);
+/*
+ * Serves those who connect to `fd`, a socket that listens and is the exporter's from here on, also
+ * on failure; `ops` and `ctx` outlive the exporter. 0 or negative errno.
+ */
+int exporter_open(int fd, const struct exporter_ops *ops, void *ctx, struct exporter **exporter,
+		  struct error *err);
 /* Closes every connection. NULL is nothing to close. */
 void exporter_close(struct exporter *exporter);
 

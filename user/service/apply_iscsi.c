@@ -73,6 +73,7 @@ int service_add_target(struct service *s, const struct config_step *step,
 		.alias = wanted->alias,
 		.portals = wanted->portals,
 		.nportals = wanted->nportals,
+		.may_come = service_addresses_may_come(s),
 		.access = access_of(wanted),
 		.luns = luns,
 		.nluns = wanted->nluns,
@@ -129,7 +130,8 @@ int service_add_lun(struct service *s, const struct config_step *step, const str
 static int set_portals(struct service *s, struct config_iscsi *now, struct iscsi_portal *portals,
 		       unsigned int n, struct error *err)
 {
-	int ret = target_set_portals(s->target, now->name, portals, n, err);
+	int ret = target_set_portals(s->target, now->name, portals, n,
+				     service_addresses_may_come(s), err);
 
 	if (ret) {
 		free(portals);

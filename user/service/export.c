@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "service/internal.h"
 
+#include "base/listener.h"
 #include "base/log.h"
 #include "metrics/exporter.h"
 #include <stdlib.h>
+#include <string.h>
 
 static json_t *export_status(void *ctx)
 {
@@ -25,7 +27,7 @@ static json_t *export_brief_stats(void *ctx)
 	return target_stats(((struct service *)ctx)->target, TARGET_BRIEF);
 }
 
-static int start(struct service *service, const char *listen, struct error *err)
+static int start(struct service *service, const char *listen, bool may_come, struct error *err)
 {
 	static const struct exporter_ops ops = {
 		.status = export_status,
@@ -35,11 +37,14 @@ static int start(struct service *service, const char *listen, struct error *err)
 	};
 	struct sockaddr_storage address;
 	socklen_t len;
-	int ret = config_listen_parse(listen, &address, &len, err);
+	int fd, ret = config_listen_parse(listen, &address, &len, err);
 
-	if (!ret)
-		ret = exporter_open((struct sockaddr *)&address, len, &ops, service,
-				    &service->exporter, err);
+	if (!ret) {
+		fd = listener_open((struct sockaddr *)&address, len,
+				   may_come ? LISTENER_MAY_COME : 0, SOMAXCONN, listen);
+		ret = fd < 0 ? error_set(err, -fd, "cannot listen there: %s", strerror(-fd))
+			     : exporter_open(fd, &ops, service, &service->exporter, err);
+	}
 	return ret ? error_prefix(err, -ret, "exporter %s", listen) : 0;
 }
 
@@ -52,8 +57,8 @@ int service_export(struct service *service, const char *listen, struct error *er
 	/* First: the old address and the new one may exclude each other. */
 	exporter_close(service->exporter);
 	service->exporter = NULL;
-	ret = listen ? start(service, listen, err) : 0;
-	if (ret && before && start(service, before, &again)) {
+	ret = listen ? start(service, listen, service_addresses_may_come(service), err) : 0;
+	if (ret && before && start(service, before, true, &again)) {
 		log_error("%s: nobody answers there until a reload", again.text);
 		/* What runs, so that a reload sees a difference. */
 		free(service->running->listen);

@@ -18,6 +18,7 @@ struct service {
 	/* The daemon's; NULL in others. */
 	char *config_path;
 	struct config *running;	     /* what was applied; see service_running() */
+	bool serving;		     /* it has said that it is ready */
 	uint64_t settle_until_ns;    /* while a change is made: how long it may wait for workers */
 	bool undoing;		     /* then: it has failed, and what was done is undone */
 	struct target_access *lists; /* then: those from before that differ from interface to
@@ -83,6 +84,13 @@ json_t *tuning_fault_clear(void *ctx, const json_t *request, struct error *err);
  * daemon.
  */
 struct config *service_running(struct service *service);
+
+/*
+ * Whether portals and the exporter may be given addresses that no interface has yet: at a daemon's
+ * start, as interfaces get theirs late, and to have back what there was. Where somebody looks at
+ * what comes of a change it would hide a mistake.
+ */
+bool service_addresses_may_come(const struct service *service);
 
 /* watchdog.c */
 int watchdog_open(struct error *err); /* a descriptor, or -1 when systemd does not watch */

@@ -173,6 +173,11 @@ struct config *service_running(struct service *service)
 	return service->running;
 }
 
+bool service_addresses_may_come(const struct service *service)
+{
+	return service->config_path && (!service->serving || service->undoing);
+}
+
 int service_reload(struct service *service, struct error *err)
 {
 	struct config *wanted;
@@ -269,6 +274,7 @@ int service_run(struct service *service, struct error *err)
 {
 	service->watchdog = watchdog_open(err);
 	say_ready(service);
+	service->serving = true;
 	while (!service->stop && !service->lost)
 		wait_and_serve(service);
 	sd_notify(0, "STOPPING=1");

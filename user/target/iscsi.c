@@ -207,14 +207,16 @@ static bool portal_listed(const struct iscsi_portal *portal, const struct iscsi_
 
 /* What is listened on stays; iscsi->portals has room for the others. */
 static int listen_portals(struct target *target, struct target_iscsi *iscsi,
-			  const struct iscsi_portal *portals, unsigned int n, struct error *err)
+			  const struct iscsi_portal *portals, unsigned int n, bool may_come,
+			  struct error *err)
 {
 	int ret = 0;
 
 	for (unsigned int i = 0; i < n && !ret; i++) {
 		if (portal_listed(&portals[i], iscsi->portals, iscsi->nportals))
 			continue;
-		ret = tcp_server_listen(target->tcp, portals[i].address, portals[i].group, err);
+		ret = tcp_server_listen(target->tcp, portals[i].address, portals[i].group, may_come,
+					err);
 		if (!ret)
 			iscsi->portals[iscsi->nportals++] = portals[i];
 	}
@@ -270,7 +272,8 @@ int target_add_iscsi(struct target *target, const struct iscsi_request *request,
 	if (!ret)
 		ret = portals_room(iscsi, request->nportals, err);
 	if (!ret)
-		ret = listen_portals(target, iscsi, request->portals, request->nportals, err);
+		ret = listen_portals(target, iscsi, request->portals, request->nportals,
+				     request->may_come, err);
 	if (ret) {
 		undo_disks(target, iscsi);
 		close_target(target, iscsi, 0);
@@ -315,7 +318,7 @@ int target_remove_lun(struct target *target, const char *name, uint16_t lun, str
 
 /* The old ones go first: they and the new ones may exclude each other. */
 int target_set_portals(struct target *target, const char *name, const struct iscsi_portal *portals,
-		       unsigned int nportals, struct error *err)
+		       unsigned int nportals, bool may_come, struct error *err)
 {
 	struct target_iscsi *iscsi = target_iscsi_find(target, name);
 	struct iscsi_portal *before;
@@ -335,12 +338,12 @@ int target_set_portals(struct target *target, const char *name, const struct isc
 		ret = target_ports_open(target, iscsi, name, portals, nportals, err);
 	if (!ret) {
 		unlisten_portals(target, iscsi, portals, nportals);
-		ret = listen_portals(target, iscsi, portals, nportals, err);
+		ret = listen_portals(target, iscsi, portals, nportals, may_come, err);
 		if (!ret && iscsi_target_set_portals(iscsi->target, portals, nportals))
 			ret = error_set(err, ENOMEM, "out of memory");
 		if (ret) {
 			unlisten_portals(target, iscsi, before, n);
-			if (listen_portals(target, iscsi, before, n, &again))
+			if (listen_portals(target, iscsi, before, n, true, &again))
 				log_error("%s: %s", name, again.text);
 		}
 	}

@@ -180,6 +180,7 @@ struct iscsi_request {
 	const char *alias; /* for people, or NULL */
 	const struct iscsi_portal *portals;
 	unsigned int nportals;
+	bool may_come; /* a portal's address: LISTENER_MAY_COME */
 	struct iscsi_access access;
 	const struct lun_request *luns;
 	unsigned int nluns;
@@ -194,7 +195,7 @@ int target_add_iscsi(struct target *target, const struct iscsi_request *request,
 int target_remove_iscsi(struct target *target, const char *name, struct error *err);
 /* As long as no other portal is in the way, those that stay are not interrupted. */
 int target_set_portals(struct target *target, const char *name, const struct iscsi_portal *portals,
-		       unsigned int nportals, struct error *err);
+		       unsigned int nportals, bool may_come, struct error *err);
 /* Sessions of initiators that may do something else now end soon, and may log in again if they may.
  */
 int target_set_access(struct target *target, const char *name, const struct iscsi_access *access,

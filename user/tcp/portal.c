@@ -2,6 +2,7 @@
 /* Portals: sockets that listen, each accepted from by one worker, which spreads what comes. */
 #include "tcp/internal.h"
 
+#include "base/listener.h"
 #include "base/log.h"
 #include <errno.h>
 #include <netdb.h>
@@ -170,26 +171,6 @@ static int portal_parse(const char *text, struct sockaddr_storage *address, sock
 	return 0;
 }
 
-static int portal_listen(struct tcp_portal *portal, const char *text, struct error *err)
-{
-	int one = 1, fd = socket(portal->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (portal->address.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&portal->address, portal->address_len) ||
-	    listen(fd, BACKLOG)) {
-		int ret = error_set(err, errno, "cannot listen on %s: %s", text, strerror(errno));
-
-		close(fd);
-		return ret;
-	}
-	portal->fd = fd;
-	return 0;
-}
-
 static struct tcp_portal *portal_find(struct tcp_server *server,
 				      const struct sockaddr_storage *address, socklen_t len)
 {
@@ -201,7 +182,7 @@ static struct tcp_portal *portal_find(struct tcp_server *server,
 	return NULL;
 }
 
-int tcp_server_listen(struct tcp_server *server, const char *text, uint16_t group,
+int tcp_server_listen(struct tcp_server *server, const char *text, uint16_t group, bool may_come,
 		      struct error *err)
 {
 	struct sockaddr_storage address = {};
@@ -232,8 +213,12 @@ int tcp_server_listen(struct tcp_server *server, const char *text, uint16_t grou
 				      .begin_message.run = portal_begin,
 				      .end_message.run = portal_end,
 				      .pause.tv_sec = PAUSE_SECONDS};
-	ret = portal_listen(portal, text, err);
-	if (ret) {
+	portal->fd =
+		listener_open((struct sockaddr *)&address, len,
+			      LISTENER_V6ONLY | (may_come ? LISTENER_MAY_COME : 0), BACKLOG, text);
+	if (portal->fd < 0) {
+		ret = error_set(err, -portal->fd, "cannot listen on %s: %s", text,
+				strerror(-portal->fd));
 		free(portal);
 		return ret;
 	}

@@ -26,9 +26,10 @@ void tcp_server_close(struct tcp_server *server, struct mailbox *control);
 
 /*
  * Listens on "ADDR:PORT" or "[ADDR]:PORT" (numbers, no names); connections there are of the portal
- * group. A portal that several targets have is listened on once: each call counts.
+ * group. A portal that several targets have is listened on once: each call counts. `may_come` is
+ * LISTENER_MAY_COME.
  */
-int tcp_server_listen(struct tcp_server *server, const char *portal, uint16_t group,
+int tcp_server_listen(struct tcp_server *server, const char *portal, uint16_t group, bool may_come,
 		      struct error *err);
 void tcp_server_unlisten(struct tcp_server *server, const char *portal);
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* TCP sockets that listen. Any thread. */
+#ifndef STGT_BASE_LISTENER_H
+#define STGT_BASE_LISTENER_H
+
+#include <sys/socket.h>
+
+enum listener_flag {
+	/* [::] is for IPv6 alone. */
+	LISTENER_V6ONLY = 1 << 0,
+	/*
+	 * An address that no interface has may come later, as at boot: then it listens all the
+	 * same, and is found from when there is one. Without this: -EADDRNOTAVAIL.
+	 */
+	LISTENER_MAY_COME = 1 << 1,
+};
+
+/*
+ * Listens on an IPv4 or IPv6 address with its port; `name` is what people call that. The
+ * descriptor, which is blocking and the caller's, or negative errno. Of an address that may come it
+ * is logged that it is not there.
+ */
+int listener_open(const struct sockaddr *address, socklen_t len, unsigned int flags, int backlog,
+		  const char *name);
+
+#endif
