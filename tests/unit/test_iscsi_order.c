@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What sessions keep in order and what ends them: the command window, task management, several
- * connections, reinstatement, pings, targets that leave.
+ * What sessions keep in order and what ends them: the command window, task management, pings,
+ * targets that leave.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 static struct iscsi_rig rig;
 static struct host_conn c, d;
 static struct host_pdu pdu;
-static uint8_t data[65536], in[65536];
+static uint8_t data[65536];
 static unsigned int gone;
 
 static int setup(void **state)
@@ -337,166 +337,6 @@ static void test_cold_reset_ends_the_session(void **state)
 	assert_false(iscsi_worker_busy(rig.workers[0]));
 }
 
-/* ---- several connections ---- */
-
-static void join(unsigned int worker)
-{
-	host_connect(&rig, &d, worker);
-	d.tsih = c.tsih;
-	d.cid = 1;
-	d.itt = 1000;
-	d.cmdsn = c.cmdsn;
-	host_login(&d, NULL);
-	assert_int_equal(d.tsih, c.tsih);
-}
-
-static void test_second_connection_shares_the_numbers(void **state)
-{
-	host_ready(&rig, &c, 0, "MaxConnections=4\n");
-	join(0);
-	/* The later one is heard first. */
-	d.cmdsn = c.cmdsn + 1;
-	host_write(&d, 0, 1, data, 512);
-	host_expect_nothing(&d);
-	nop(&c, c.cmdsn);
-	host_expect(&c, ISCSI_NOP_IN, &pdu);
-	host_expect(&d, ISCSI_RESPONSE, &pdu);
-	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
-}
-
-static void test_connection_is_brought_to_its_sessions_worker(void **state)
-{
-	uint32_t len;
-
-	host_ready(&rig, &c, 0, "MaxConnections=4\n");
-	join(1);
-	assert_ptr_equal(iscsi_conn_worker(d.conn), rig.workers[0]);
-	host_read(&d, 0, 1);
-	assert_int_equal(host_status(&d, in, &len), SCSI_GOOD);
-	assert_false(iscsi_worker_busy(rig.workers[1]));
-}
-
-static void test_more_connections_than_agreed(void **state)
-{
-	host_ready(&rig, &c, 0, NULL);
-	host_connect(&rig, &d, 0);
-	d.tsih = c.tsih;
-	d.cid = 1;
-	assert_int_equal(host_login_step(&d, 0x87,
-					 "InitiatorName=" RIG_INITIATOR "\nTargetName=" RIG_TARGET
-					 "\n",
-					 &pdu),
-			 ISCSI_LOGIN_TOO_MANY);
-}
-
-static void logout(struct host_conn *h, uint8_t reason, uint16_t cid)
-{
-	uint8_t bhs[ISCSI_BHS];
-
-	host_request(h, ISCSI_LOGOUT | ISCSI_IMMEDIATE, 0x80 | reason, bhs);
-	put_be16(bhs + ISCSI_LOGOUT_AT_CID, cid);
-	host_send(h, bhs, NULL, 0);
-}
-
-static void test_one_connection_logs_out(void **state)
-{
-	host_ready(&rig, &c, 0, "MaxConnections=4\n");
-	join(0);
-	c.cmdsn++;
-	d.cmdsn = c.cmdsn - 1;
-	host_write(&d, 0, 8, NULL, 0);
-	host_expect(&d, ISCSI_R2T, &pdu);
-	logout(&c, ISCSI_LOGOUT_CONN, 7);
-	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
-	assert_int_equal(pdu.bhs[ISCSI_LOGOUT_AT_RESPONSE], ISCSI_LOGOUT_NO_CID);
-	logout(&c, ISCSI_LOGOUT_CONN, 1);
-	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
-	assert_int_equal(pdu.bhs[ISCSI_LOGOUT_AT_RESPONSE], ISCSI_LOGOUT_CLOSED);
-	host_expect_nothing(&d);
-	assert_null(d.conn);
-	/* The session goes on without it and its command. */
-	nop(&c, c.cmdsn);
-	host_expect(&c, ISCSI_NOP_IN, &pdu);
-	logout(&c, ISCSI_LOGOUT_RECOVERY, 0);
-	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
-	assert_int_equal(pdu.bhs[ISCSI_LOGOUT_AT_RESPONSE], ISCSI_LOGOUT_NO_RECOVERY);
-	logout(&c, ISCSI_LOGOUT_CONN, 0);
-	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
-	assert_null(c.conn);
-	assert_false(iscsi_worker_busy(rig.workers[0]));
-}
-
-static void test_a_lost_connection_takes_the_session_along(void **state)
-{
-	host_ready(&rig, &c, 0, "MaxConnections=4\n");
-	join(0);
-	host_disconnect(&d);
-	host_expect_nothing(&c);
-	assert_null(c.conn);
-	assert_false(iscsi_worker_busy(rig.workers[0]));
-	assert_int_equal(iscsi_worker_stats(rig.workers[0])->sessions_lost, 1);
-}
-
-static void test_connection_reinstatement(void **state)
-{
-	host_ready(&rig, &c, 0, "MaxConnections=4\n");
-	host_connect(&rig, &d, 0);
-	d.tsih = c.tsih;
-	d.cid = c.cid;
-	d.cmdsn = c.cmdsn;
-	host_login(&d, NULL);
-	host_expect_nothing(&c);
-	assert_null(c.conn);
-	nop(&d, d.cmdsn);
-	host_expect(&d, ISCSI_NOP_IN, &pdu);
-}
-
-static void test_session_reinstatement_waits_for_the_old_one(void **state)
-{
-	for (unsigned int worker = 0; worker < RIG_WORKERS; worker++) {
-		uint8_t bhs[ISCSI_BHS] = {ISCSI_LOGIN | ISCSI_IMMEDIATE, 0x87};
-		static const char text[] =
-			"InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET "\0";
-
-		host_ready(&rig, &c, 0, NULL);
-		rig.fs.disk->hold = true;
-		host_read(&c, 0, 8);
-		host_connect(&rig, &d, worker);
-		bhs[ISCSI_LOGIN_AT_ISID] = 0x80;
-		host_send(&d, bhs, text, sizeof(text) - 1);
-		/* Its command is still with the disk. */
-		host_expect_nothing(&d);
-		assert_non_null(d.conn);
-		host_expect_nothing(&c);
-		assert_null(c.conn);
-		settle();
-		host_expect(&d, ISCSI_LOGIN_RESPONSE, &pdu);
-		assert_int_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_STATUS), 0);
-		assert_int_not_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_TSIH), c.tsih);
-		assert_ptr_equal(iscsi_conn_worker(d.conn), rig.workers[0]);
-		host_disconnect(&c);
-		host_disconnect(&d);
-	}
-}
-
-static void test_login_that_waits_finds_the_target_gone(void **state)
-{
-	uint8_t bhs[ISCSI_BHS] = {ISCSI_LOGIN | ISCSI_IMMEDIATE, 0x87};
-	static const char text[] = "InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET "\0";
-
-	host_ready(&rig, &c, 0, NULL);
-	rig.fs.disk->hold = true;
-	host_read(&c, 0, 8);
-	host_connect(&rig, &d, 1);
-	bhs[ISCSI_LOGIN_AT_ISID] = 0x80;
-	host_send(&d, bhs, text, sizeof(text) - 1);
-	iscsi_target_hide(rig.target);
-	host_expect_nothing(&c);
-	settle();
-	host_expect(&d, ISCSI_LOGIN_RESPONSE, &pdu);
-	assert_int_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_STATUS), ISCSI_LOGIN_NOT_FOUND);
-}
-
 /* ---- time, and targets that leave ---- */
 
 static void test_silent_initiators_are_asked_and_dropped(void **state)
@@ -626,14 +466,6 @@ int main(void)
 		T(test_lu_reset_ends_commands_and_tells_the_others),
 		T(test_functions_that_there_are_not),
 		T(test_cold_reset_ends_the_session),
-		T(test_second_connection_shares_the_numbers),
-		T(test_connection_is_brought_to_its_sessions_worker),
-		T(test_more_connections_than_agreed),
-		T(test_one_connection_logs_out),
-		T(test_a_lost_connection_takes_the_session_along),
-		T(test_connection_reinstatement),
-		T(test_session_reinstatement_waits_for_the_old_one),
-		T(test_login_that_waits_finds_the_target_gone),
 		T(test_silent_initiators_are_asked_and_dropped),
 		T(test_target_that_leaves_asks_first),
 		T(test_target_leaves_at_once),

@@ -138,22 +138,6 @@ void iscsi_conn_reject(struct iscsi_conn *conn, const uint8_t *bhs, uint8_t reas
 	iscsi_conn_reply(conn, reply);
 }
 
-static void conn_forget_held(struct iscsi_conn *conn)
-{
-	struct iscsi_held *held, *next;
-
-	if (!conn->session)
-		return;
-	list_for_each_entry_safe (held, next, &conn->session->held, link) {
-		if (held->conn != conn)
-			continue;
-		if (held->task)
-			iscsi_task_abort(held->task);
-		list_del(&held->link);
-		free(held);
-	}
-}
-
 void iscsi_conn_close(struct iscsi_conn *conn)
 {
 	struct iscsi_session *session = conn->session;
@@ -167,7 +151,8 @@ void iscsi_conn_close(struct iscsi_conn *conn)
 		iscsi_session_close(session);
 	}
 	conn->state = ISCSI_CONN_DEAD;
-	conn_forget_held(conn);
+	if (session)
+		iscsi_session_forget(session, conn);
 	while (!list_empty(&conn->tasks))
 		iscsi_task_orphan(container_of(conn->tasks.next, struct iscsi_task, conn_link));
 	iscsi_input_drop(conn);

@@ -253,6 +253,7 @@ bool iscsi_login_concerns(const struct iscsi_conn *conn, const struct iscsi_targ
 struct iscsi_held {
 	struct list link; /* by CmdSN */
 	uint32_t cmdsn;
+	bool immediate;		 /* has no number of its own: waits for all before this one */
 	struct iscsi_conn *conn; /* NULL: only fills its place */
 	struct iscsi_task *task;
 	uint32_t len;
@@ -323,8 +324,18 @@ bool iscsi_session_expects(const struct iscsi_session *session, uint32_t cmdsn);
 void iscsi_session_deliver(struct iscsi_session *session, struct iscsi_conn *conn,
 			   const uint8_t *bhs, const uint8_t *data, uint32_t len,
 			   struct iscsi_task *task);
+/*
+ * An immediate request: holds it until all that was numbered before it has come. False: no memory,
+ * or too many wait already.
+ */
+bool iscsi_session_postpone(struct iscsi_session *session, struct iscsi_conn *conn,
+			    const uint8_t *bhs);
 /* RFC 7143 11.5.5: a request that was aborted before it came counts as received. */
 bool iscsi_session_fill(struct iscsi_session *session, uint32_t cmdsn);
+/* What came on a connection before its turn is as if it had not come. */
+void iscsi_session_forget(struct iscsi_session *session, const struct iscsi_conn *conn);
+/* The connections that take requests. */
+unsigned int iscsi_session_open_conns(const struct iscsi_session *session);
 
 /* ---- requests: request.c, text requests: discovery.c, task management: tmf.c ---- */
 

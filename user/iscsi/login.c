@@ -269,7 +269,7 @@ static void login_join(struct iscsi_conn *conn)
 			login_succeed(conn, session);
 			return;
 		}
-	if (session->nconns >= session->params.value[ISCSI_MAX_CONNECTIONS]) {
+	if (iscsi_session_open_conns(session) >= session->params.value[ISCSI_MAX_CONNECTIONS]) {
 		login_fail(conn, ISCSI_LOGIN_TOO_MANY, "the session has all its connections");
 		return;
 	}

@@ -86,16 +86,18 @@ void iscsi_conn_retire(struct iscsi_conn *conn, bool polite)
 	struct iscsi_session *session = conn->session;
 	struct iscsi_task *task, *next;
 
+	/* First, so that nothing which ends now makes it read on. */
+	iscsi_conn_finish(conn);
+	if (!polite)
+		iscsi_conn_drop(conn, NULL);
 	/* The memory that becomes free starts none of them meanwhile. */
 	session->dispatching = true;
+	iscsi_session_forget(session, conn);
 	/* Answers that are queued still go out. */
 	list_for_each_entry_safe (task, next, &conn->tasks, conn_link)
 		if (!polite || task->state != ISCSI_TASK_ANSWERING)
 			iscsi_task_orphan(task);
 	session->dispatching = false;
-	iscsi_conn_finish(conn);
-	if (!polite)
-		iscsi_conn_drop(conn, NULL);
 	iscsi_session_dispatch(session);
 }
 

@@ -124,6 +124,16 @@ struct iscsi_session *iscsi_session_twin(struct iscsi_worker *worker,
 	return NULL;
 }
 
+unsigned int iscsi_session_open_conns(const struct iscsi_session *session)
+{
+	const struct iscsi_conn *conn;
+	unsigned int n = 0;
+
+	list_for_each_entry (conn, &session->conns, session_link)
+		n += conn->state == ISCSI_CONN_FULL;
+	return n;
+}
+
 /* ---- end ---- */
 
 static void session_settle(struct iscsi_session *session)
@@ -154,16 +164,27 @@ static void session_nexus_closed(void *ctx)
 	session_settle(session);
 }
 
+static void held_drop(struct iscsi_held *held)
+{
+	list_del(&held->link);
+	if (held->task)
+		iscsi_task_abort(held->task);
+	free(held);
+}
+
 static void session_drop_held(struct iscsi_session *session)
 {
-	while (!list_empty(&session->held)) {
-		struct iscsi_held *held =
-			container_of(list_pop(&session->held), struct iscsi_held, link);
+	while (!list_empty(&session->held))
+		held_drop(container_of(session->held.next, struct iscsi_held, link));
+}
 
-		if (held->task)
-			iscsi_task_abort(held->task);
-		free(held);
-	}
+void iscsi_session_forget(struct iscsi_session *session, const struct iscsi_conn *conn)
+{
+	struct iscsi_held *held, *next;
+
+	list_for_each_entry_safe (held, next, &session->held, link)
+		if (held->conn == conn)
+			held_drop(held);
 }
 
 void iscsi_session_close(struct iscsi_session *session)
@@ -224,7 +245,7 @@ static bool session_holds(const struct iscsi_session *session, uint32_t cmdsn)
 	const struct iscsi_held *held;
 
 	list_for_each_entry (held, &session->held, link)
-		if (held->cmdsn == cmdsn)
+		if (held->cmdsn == cmdsn && !held->immediate)
 			return true;
 	return false;
 }
@@ -235,13 +256,27 @@ bool iscsi_session_expects(const struct iscsi_session *session, uint32_t cmdsn)
 	       !session_holds(session, cmdsn);
 }
 
-/* Every one of `held` has its number within the window, so the list is no longer than that. */
+/* By number, and before a number what waits for those before it. */
+static void held_sort_in(struct iscsi_session *session, struct iscsi_held *held)
+{
+	struct list *before = &session->held;
+	struct iscsi_held *other;
+
+	list_for_each_entry (other, &session->held, link)
+		if (sn_before(held->cmdsn, other->cmdsn) ||
+		    (held->immediate && !other->immediate && held->cmdsn == other->cmdsn)) {
+			before = &other->link;
+			break;
+		}
+	list_add_tail(before, &held->link);
+}
+
+/* Every one has its number within the window, so the list is no longer than that. */
 static bool session_hold(struct iscsi_session *session, struct iscsi_conn *conn, uint32_t cmdsn,
 			 const uint8_t *bhs, const uint8_t *data, uint32_t len,
 			 struct iscsi_task *task)
 {
-	struct iscsi_held *held, *other;
-	struct list *before = &session->held;
+	struct iscsi_held *held;
 
 	if (task)
 		len = 0;
@@ -256,12 +291,26 @@ static bool session_hold(struct iscsi_session *session, struct iscsi_conn *conn,
 		memcpy(held->bhs, bhs, sizeof(held->bhs));
 	if (len)
 		memcpy(held->data, data, len);
-	list_for_each_entry (other, &session->held, link)
-		if (sn_before(cmdsn, other->cmdsn)) {
-			before = &other->link;
-			break;
-		}
-	list_add_tail(before, &held->link);
+	held_sort_in(session, held);
+	return true;
+}
+
+bool iscsi_session_postpone(struct iscsi_session *session, struct iscsi_conn *conn,
+			    const uint8_t *bhs)
+{
+	struct iscsi_held *held;
+	unsigned int n = 0;
+
+	list_for_each_entry (held, &session->held, link)
+		n += held->immediate;
+	held = n < ISCSI_TMF_MAX ? calloc(1, sizeof(*held)) : NULL;
+	if (!held)
+		return false;
+	held->cmdsn = get_be32(bhs + ISCSI_AT_CMDSN);
+	held->immediate = true;
+	held->conn = conn;
+	memcpy(held->bhs, bhs, sizeof(held->bhs));
+	held_sort_in(session, held);
 	return true;
 }
 
@@ -271,9 +320,9 @@ static void session_release(struct iscsi_session *session)
 	while (!list_empty(&session->held) && !session->closing) {
 		struct iscsi_held *held = container_of(session->held.next, struct iscsi_held, link);
 
-		if (held->cmdsn != session->exp_cmdsn)
+		if (sn_before(session->exp_cmdsn, held->cmdsn))
 			return;
-		session->exp_cmdsn++;
+		session->exp_cmdsn += !held->immediate;
 		list_del(&held->link);
 		if (held->conn)
 			iscsi_request(held->conn, held->bhs, held->data, held->len, held->task);

@@ -660,6 +660,8 @@ void iscsi_task_orphan(struct iscsi_task *task)
 	if (list_linked(&task->r2t_tx.link))
 		list_del(&task->r2t_tx.link);
 	list_del(&task->conn_link);
+	/* Its tag is free for other commands (RFC 7143 11.14.5). */
+	list_del(&task->bucket);
 	task->conn = NULL;
 	task_revoke(task);
 }

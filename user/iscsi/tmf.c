@@ -107,6 +107,44 @@ static void held_forget(struct iscsi_session *session, const struct iscsi_task *
 		}
 }
 
+/*
+ * RFC 7143 4.2.3.3: a function for many commands is for all that were numbered before it, also for
+ * those that have not come. On the only connection they will not, having been lost.
+ */
+static bool tmf_is_early(const struct iscsi_session *session, uint32_t cmdsn)
+{
+	return sn_before(session->exp_cmdsn, cmdsn) && iscsi_session_open_conns(session) > 1;
+}
+
+static bool tmf_is_about(const struct iscsi_task *task, uint64_t lun, bool all_luns)
+{
+	return all_luns || task->cmd.scsi.lun == lun;
+}
+
+/* Of those numbered before the function. */
+static void held_abort(struct iscsi_session *session, uint32_t before, uint64_t lun, bool all_luns)
+{
+	struct iscsi_held *held;
+
+	list_for_each_entry (held, &session->held, link) {
+		struct iscsi_task *task = held->task;
+
+		if (!task || !sn_before(held->cmdsn, before) || !tmf_is_about(task, lun, all_luns))
+			continue;
+		held->task = NULL;
+		held->conn = NULL;
+		iscsi_task_abort(task);
+	}
+}
+
+/* What has not come counts as received: it is for the same target, which is reset. */
+static void gaps_fill(struct iscsi_session *session, uint32_t before)
+{
+	while (sn_before(session->exp_cmdsn, before))
+		if (!iscsi_session_fill(session, session->exp_cmdsn))
+			return;
+}
+
 /* Commands that have not reached the device server yet. */
 static void ready_abort(struct iscsi_session *session, uint64_t lun, bool all_luns)
 {
@@ -115,7 +153,7 @@ static void ready_abort(struct iscsi_session *session, uint64_t lun, bool all_lu
 	/* The memory that becomes free starts none of them meanwhile. */
 	session->dispatching = true;
 	list_for_each_entry_safe (task, next, &session->ready, ready)
-		if (all_luns || task->cmd.scsi.lun == lun)
+		if (tmf_is_about(task, lun, all_luns))
 			iscsi_task_abort(task);
 	session->dispatching = false;
 	iscsi_session_dispatch(session);
@@ -172,7 +210,23 @@ static void tmf_level2(struct iscsi_conn *conn, const uint8_t *bhs, unsigned int
 static void tmf_of_many(struct iscsi_conn *conn, const uint8_t *bhs,
 			enum scsi_tmf_function function)
 {
-	ready_abort(conn->session, get_be64(bhs + ISCSI_AT_LUN), function == SCSI_TARGET_RESET);
+	struct iscsi_session *session = conn->session;
+	uint32_t cmdsn = get_be32(bhs + ISCSI_AT_CMDSN);
+	uint64_t lun = get_be64(bhs + ISCSI_AT_LUN);
+	bool all_luns = function == SCSI_TARGET_RESET;
+
+	if (!all_luns && tmf_is_early(session, cmdsn)) {
+		if (!iscsi_session_postpone(session, conn, bhs))
+			tmf_answer(conn, get_be32(bhs + ISCSI_AT_ITT), ISCSI_TMF_REJECTED);
+		return;
+	}
+	held_abort(session, cmdsn, lun, all_luns);
+	if (all_luns)
+		gaps_fill(session, cmdsn);
+	/* Its turn has come for what may have ended the connection. */
+	if (conn->state != ISCSI_CONN_FULL)
+		return;
+	ready_abort(session, lun, all_luns);
 	tmf_execute(conn, bhs, function, NULL);
 }
 

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sessions of several connections: what they share, what ends with one of them, and who takes the
+ * place of a connection or of a session.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include "iscsi_rig.h"
+#include <string.h>
+
+static struct iscsi_rig rig;
+static struct host_conn c, d, e;
+static struct host_pdu pdu;
+static uint8_t data[65536], in[65536];
+
+static int setup(void **state)
+{
+	iscsi_rig_open(&rig, &(struct iscsi_rig_config){});
+	memset(data, 0x5a, sizeof(data));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig.fs.disk->hold = false;
+	fixture_disk_release(rig.fs.disk);
+	if (c.answers)
+		host_disconnect(&c);
+	if (d.answers)
+		host_disconnect(&d);
+	if (e.answers)
+		host_disconnect(&e);
+	iscsi_rig_turn(&rig);
+	iscsi_rig_close(&rig);
+	return 0;
+}
+
+static void settle(void)
+{
+	rig.fs.disk->hold = false;
+	fixture_disk_release(rig.fs.disk);
+	iscsi_rig_turn(&rig);
+}
+
+static void nop(struct host_conn *h, uint32_t cmdsn)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_request(h, ISCSI_NOP_OUT, 0x80, bhs);
+	put_be32(bhs + ISCSI_AT_CMDSN, cmdsn);
+	put_be32(bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
+	host_send(h, bhs, NULL, 0);
+}
+
+/* ---- several connections ---- */
+
+static void join(unsigned int worker)
+{
+	host_connect(&rig, &d, worker);
+	d.tsih = c.tsih;
+	d.cid = 1;
+	d.itt = 1000;
+	d.cmdsn = c.cmdsn;
+	host_login(&d, NULL);
+	assert_int_equal(d.tsih, c.tsih);
+}
+
+static void test_second_connection_shares_the_numbers(void **state)
+{
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	/* The later one is heard first. */
+	d.cmdsn = c.cmdsn + 1;
+	host_write(&d, 0, 1, data, 512);
+	host_expect_nothing(&d);
+	nop(&c, c.cmdsn);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+}
+
+static void test_connection_is_brought_to_its_sessions_worker(void **state)
+{
+	uint32_t len;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(1);
+	assert_ptr_equal(iscsi_conn_worker(d.conn), rig.workers[0]);
+	host_read(&d, 0, 1);
+	assert_int_equal(host_status(&d, in, &len), SCSI_GOOD);
+	assert_false(iscsi_worker_busy(rig.workers[1]));
+}
+
+static void test_more_connections_than_agreed(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	host_connect(&rig, &d, 0);
+	d.tsih = c.tsih;
+	d.cid = 1;
+	assert_int_equal(host_login_step(&d, 0x87,
+					 "InitiatorName=" RIG_INITIATOR "\nTargetName=" RIG_TARGET
+					 "\n",
+					 &pdu),
+			 ISCSI_LOGIN_TOO_MANY);
+}
+
+static void logout(struct host_conn *h, uint8_t reason, uint16_t cid)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_request(h, ISCSI_LOGOUT | ISCSI_IMMEDIATE, 0x80 | reason, bhs);
+	put_be16(bhs + ISCSI_LOGOUT_AT_CID, cid);
+	host_send(h, bhs, NULL, 0);
+}
+
+static void test_one_connection_logs_out(void **state)
+{
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	c.cmdsn++;
+	d.cmdsn = c.cmdsn - 1;
+	host_write(&d, 0, 8, NULL, 0);
+	host_expect(&d, ISCSI_R2T, &pdu);
+	logout(&c, ISCSI_LOGOUT_CONN, 7);
+	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_LOGOUT_AT_RESPONSE], ISCSI_LOGOUT_NO_CID);
+	logout(&c, ISCSI_LOGOUT_CONN, 1);
+	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_LOGOUT_AT_RESPONSE], ISCSI_LOGOUT_CLOSED);
+	host_expect_nothing(&d);
+	assert_null(d.conn);
+	/* The session goes on without it and its command. */
+	nop(&c, c.cmdsn);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	logout(&c, ISCSI_LOGOUT_RECOVERY, 0);
+	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_LOGOUT_AT_RESPONSE], ISCSI_LOGOUT_NO_RECOVERY);
+	logout(&c, ISCSI_LOGOUT_CONN, 0);
+	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
+	assert_null(c.conn);
+	assert_false(iscsi_worker_busy(rig.workers[0]));
+}
+
+static void test_a_lost_connection_takes_the_session_along(void **state)
+{
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	host_disconnect(&d);
+	host_expect_nothing(&c);
+	assert_null(c.conn);
+	assert_false(iscsi_worker_busy(rig.workers[0]));
+	assert_int_equal(iscsi_worker_stats(rig.workers[0])->sessions_lost, 1);
+}
+
+static void test_connection_reinstatement(void **state)
+{
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	host_connect(&rig, &d, 0);
+	d.tsih = c.tsih;
+	d.cid = c.cid;
+	d.cmdsn = c.cmdsn;
+	host_login(&d, NULL);
+	host_expect_nothing(&c);
+	assert_null(c.conn);
+	nop(&d, d.cmdsn);
+	host_expect(&d, ISCSI_NOP_IN, &pdu);
+}
+
+static void test_session_reinstatement_waits_for_the_old_one(void **state)
+{
+	for (unsigned int worker = 0; worker < RIG_WORKERS; worker++) {
+		uint8_t bhs[ISCSI_BHS] = {ISCSI_LOGIN | ISCSI_IMMEDIATE, 0x87};
+		static const char text[] =
+			"InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET "\0";
+
+		host_ready(&rig, &c, 0, NULL);
+		rig.fs.disk->hold = true;
+		host_read(&c, 0, 8);
+		host_connect(&rig, &d, worker);
+		bhs[ISCSI_LOGIN_AT_ISID] = 0x80;
+		host_send(&d, bhs, text, sizeof(text) - 1);
+		/* Its command is still with the disk. */
+		host_expect_nothing(&d);
+		assert_non_null(d.conn);
+		host_expect_nothing(&c);
+		assert_null(c.conn);
+		settle();
+		host_expect(&d, ISCSI_LOGIN_RESPONSE, &pdu);
+		assert_int_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_STATUS), 0);
+		assert_int_not_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_TSIH), c.tsih);
+		assert_ptr_equal(iscsi_conn_worker(d.conn), rig.workers[0]);
+		host_disconnect(&c);
+		host_disconnect(&d);
+	}
+}
+
+static void test_login_that_waits_finds_the_target_gone(void **state)
+{
+	uint8_t bhs[ISCSI_BHS] = {ISCSI_LOGIN | ISCSI_IMMEDIATE, 0x87};
+	static const char text[] = "InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET "\0";
+
+	host_ready(&rig, &c, 0, NULL);
+	rig.fs.disk->hold = true;
+	host_read(&c, 0, 8);
+	host_connect(&rig, &d, 1);
+	bhs[ISCSI_LOGIN_AT_ISID] = 0x80;
+	host_send(&d, bhs, text, sizeof(text) - 1);
+	iscsi_target_hide(rig.target);
+	host_expect_nothing(&c);
+	settle();
+	host_expect(&d, ISCSI_LOGIN_RESPONSE, &pdu);
+	assert_int_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_STATUS), ISCSI_LOGIN_NOT_FOUND);
+}
+
+/* ---- connections that leave the session ---- */
+
+/* What came on it before its turn is as if it had not come, and another may bring it again. */
+static void test_commands_before_their_turn_end_with_their_connection(void **state)
+{
+	uint32_t itt;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	c.cmdsn++;
+	host_write(&c, 0, 1, data, 512);
+	itt = c.itt;
+	logout(&d, ISCSI_LOGOUT_CONN, 0);
+	host_expect(&d, ISCSI_LOGOUT_RESPONSE, &pdu);
+	/* The old connection is not closed yet. */
+	rig.fs.disk->hold = true;
+	host_read(&d, 0, 1);
+	host_expect_nothing(&d);
+	host_expect_nothing(&c);
+	assert_null(c.conn);
+	settle();
+	host_expect(&d, ISCSI_DATA_IN, &pdu);
+	assert_int_equal(rig.fs.disk->requests, 1);
+	d.itt = itt - 1;
+	host_write(&d, 0, 1, data, 512);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+	assert_int_equal(rig.fs.disk->requests, 2);
+}
+
+static void test_tags_of_a_connection_that_left_are_free(void **state)
+{
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	rig.fs.disk->hold = true;
+	host_write(&c, 0, 1, data, 512);
+	logout(&d, ISCSI_LOGOUT_CONN, 0);
+	host_expect(&d, ISCSI_LOGOUT_RESPONSE, &pdu);
+	/* Its write is still with the disk, and so is what comes next. */
+	d.cmdsn = c.cmdsn;
+	d.itt = c.itt - 1;
+	host_read(&d, 64, 1);
+	host_expect_nothing(&d);
+	settle();
+	host_expect(&d, ISCSI_DATA_IN, &pdu);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_ITT), c.itt);
+}
+
+static void test_a_connection_that_logged_out_makes_room_for_another(void **state)
+{
+	host_ready(&rig, &c, 0, "MaxConnections=2\n");
+	join(0);
+	d.cmdsn = c.cmdsn;
+	logout(&d, ISCSI_LOGOUT_CONN, 0);
+	/* `c` is not closed until somebody looks after it. */
+	host_expect(&d, ISCSI_LOGOUT_RESPONSE, &pdu);
+	host_connect(&rig, &e, 1);
+	e.tsih = d.tsih;
+	e.cid = 2;
+	e.cmdsn = d.cmdsn;
+	host_login(&e, NULL);
+	nop(&e, e.cmdsn);
+	host_expect(&e, ISCSI_NOP_IN, &pdu);
+}
+
+/* ---- task management ---- */
+
+static void tmf(struct host_conn *h, uint8_t function, uint32_t cmdsn)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_request(h, ISCSI_TMF | ISCSI_IMMEDIATE, 0x80 | function, bhs);
+	put_be32(bhs + ISCSI_AT_CMDSN, cmdsn);
+	put_be32(bhs + ISCSI_TMF_AT_REFTAG, ISCSI_NO_TAG);
+	host_send(h, bhs, NULL, 0);
+}
+
+static void expect_tmf_complete(struct host_conn *h)
+{
+	host_expect(h, ISCSI_TMF_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_TMF_AT_RESPONSE], ISCSI_TMF_COMPLETE);
+}
+
+/* RFC 7143 4.2.3.3: what it is about may still be under way on another connection. */
+static void test_lu_reset_waits_for_what_was_numbered_before_it(void **state)
+{
+	unsigned int requests;
+	uint32_t next;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	next = c.cmdsn;
+	c.cmdsn = next + 1;
+	host_write(&c, 0, 1, data, 512);
+	tmf(&d, ISCSI_LU_RESET, next + 2);
+	host_expect_nothing(&d);
+	assert_int_equal(rig.fs.disk->requests, 0);
+	rig.fs.disk->hold = true;
+	d.cmdsn = next;
+	host_write(&d, 0, 1, data, 512);
+	settle();
+	expect_tmf_complete(&d);
+	host_expect_nothing(&c);
+	requests = rig.fs.disk->requests;
+	/* Nothing is left that could be written later. */
+	nop(&d, next + 2);
+	host_expect(&d, ISCSI_NOP_IN, &pdu);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 3);
+	assert_int_equal(rig.fs.disk->requests, requests);
+}
+
+/* Nothing can be under way: what is missing was lost. */
+static void test_lu_reset_on_the_only_connection_waits_for_nothing(void **state)
+{
+	uint32_t next;
+
+	host_ready(&rig, &c, 0, NULL);
+	next = c.cmdsn++;
+	host_write(&c, 0, 1, data, 512);
+	tmf(&c, ISCSI_LU_RESET, next + 2);
+	expect_tmf_complete(&c);
+	nop(&c, next);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 2);
+	host_expect_nothing(&c);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
+/* RFC 7143 4.2.3.3: all that was numbered before it counts as received. */
+static void test_target_reset_fills_the_gaps(void **state)
+{
+	uint32_t next;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	next = c.cmdsn;
+	c.cmdsn = next + 1;
+	host_write(&c, 0, 1, data, 512);
+	tmf(&d, ISCSI_WARM_RESET, next + 3);
+	expect_tmf_complete(&d);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 3);
+	d.cmdsn = next;
+	host_write(&d, 0, 1, data, 512);
+	host_expect_nothing(&d);
+	host_expect_nothing(&c);
+	assert_int_equal(rig.fs.disk->requests, 0);
+	nop(&d, next + 3);
+	host_expect(&d, ISCSI_NOP_IN, &pdu);
+}
+
+static void test_resets_that_wait_are_bounded(void **state)
+{
+	unsigned int answered = 0;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	for (unsigned int i = 0; i < 100; i++) {
+		tmf(&d, ISCSI_LU_RESET, c.cmdsn + 1);
+		while (host_receive(&d, &pdu)) {
+			assert_int_equal(pdu.bhs[ISCSI_TMF_AT_RESPONSE], ISCSI_TMF_REJECTED);
+			answered++;
+		}
+	}
+	assert_int_equal(answered, 100 - 64);
+	nop(&c, c.cmdsn);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	for (unsigned int i = 0; i < 64; i++)
+		expect_tmf_complete(&d);
+	host_expect_nothing(&d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(test_second_connection_shares_the_numbers),
+		T(test_connection_is_brought_to_its_sessions_worker),
+		T(test_more_connections_than_agreed),
+		T(test_one_connection_logs_out),
+		T(test_a_lost_connection_takes_the_session_along),
+		T(test_connection_reinstatement),
+		T(test_session_reinstatement_waits_for_the_old_one),
+		T(test_login_that_waits_finds_the_target_gone),
+		T(test_commands_before_their_turn_end_with_their_connection),
+		T(test_tags_of_a_connection_that_left_are_free),
+		T(test_a_connection_that_logged_out_makes_room_for_another),
+		T(test_lu_reset_waits_for_what_was_numbered_before_it),
+		T(test_lu_reset_on_the_only_connection_waits_for_nothing),
+		T(test_target_reset_fills_the_gaps),
+		T(test_resets_that_wait_are_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
