@@ -100,11 +100,36 @@ def test_chap(serve, tools, lab):
     assert tools.inquiry(url(account=joe, words=mutual + "othersecret12")) is None
     assert "CHAP_R" in tools.inquiry(url(account=joe, words=mutual + "wrongsecret12"))
     assert refusals(target) == []
-    for account in ("", "joe%secretsecret2@", "jim%secretsecret1@", "joe%secretsecret11@"):
+    for account, why in (("", "it did not prove who it is, by CHAP, as is asked here"),
+                         ("joe%secretsecret2@", "its CHAP secret is wrong"),
+                         ("jim%secretsecret1@", "its CHAP name is wrong"),
+                         ("joe%secretsecret11@", "its CHAP secret is wrong"),
+                         ("jim%secretsecret2@", "its CHAP name and secret are wrong")):
         assert "Authentication failure" in tools.inquiry(url(account=account))
-        assert refusals(target)[-1].endswith("it did not prove who it is")
-    assert len(refusals(target)) == 4
-    assert "secret" not in target.output()
+        assert refusals(target)[-1].endswith(f"may not log in to {IQN}: {why}")
+    assert len(refusals(target)) == 5
+    assert "secretsecret" not in target.output()
+
+
+def test_mutual_chap_that_is_not_set_up(serve, tools, lab):
+    secrets = lab.path / "chap"
+    secrets.write_text("joe secretsecret1\n")
+    secrets.chmod(0o600)
+    target = serve(*one("ram:8M", "--chap", secrets))
+    refused = tools.inquiry(url(account="joe%secretsecret1@",
+                                words="?target_user=disks&target_password=othersecret12"))
+    assert "Authentication failure" in refused
+    assert refusals(target)[-1].endswith("it wants proof of who we are (mutual CHAP), for which there "
+                                         "is no account here")
+
+
+def test_names_that_are_none_are_told(serve, tools):
+    target = serve(*one())
+    assert tools.inquiry(url(), name="mailhost") is not None
+    assert refusals(target)[-1].endswith(": its InitiatorName is no iSCSI name (iqn., eui. or naa.)")
+    assert tools.inquiry(url(target="disks")) is not None
+    assert refusals(target)[-1].endswith(": the TargetName that it asks for is no iSCSI name "
+                                         "(iqn., eui. or naa.)")
 
 
 def test_chap_file_that_is_careless(serve, lab):

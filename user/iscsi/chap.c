@@ -71,8 +71,15 @@ static void chap_put_binary(struct iscsi_text *answer, const char *key, const ui
 	iscsi_text_put(answer, key, text);
 }
 
+/* The text of -EACCES. */
+static int chap_deny(const char **why, const char *reason)
+{
+	*why = reason;
+	return -EACCES;
+}
+
 static int chap_challenge(struct iscsi_chap *chap, const struct iscsi_chap_keys *keys,
-			  const uint8_t *fresh, struct iscsi_text *answer)
+			  const uint8_t *fresh, struct iscsi_text *answer, const char **why)
 {
 	const char *list = keys->algorithms, *word;
 	char digits[8];
@@ -99,12 +106,12 @@ static int chap_challenge(struct iscsi_chap *chap, const struct iscsi_chap_keys 
 		return 0;
 	}
 	iscsi_text_put(answer, "CHAP_A", "Reject");
-	return -EACCES;
+	return chap_deny(why, "it knows no CHAP algorithm of MD5, SHA1, SHA-256 and SHA3-256");
 }
 
 /* Who they are: name and response are both looked at, so that neither is found out alone. */
-static bool chap_verify(const struct iscsi_chap *chap, const struct iscsi_account *account,
-			const struct iscsi_chap_keys *keys)
+static int chap_verify(const struct iscsi_chap *chap, const struct iscsi_account *account,
+		       const struct iscsi_chap_keys *keys, const char **why)
 {
 	const struct chap_algorithm *algorithm = chap_algorithm_find(chap->algorithm);
 	uint8_t theirs[ISCSI_HASH_MAX] = {0}, ours[ISCSI_HASH_MAX] = {0};
@@ -113,14 +120,17 @@ static bool chap_verify(const struct iscsi_chap *chap, const struct iscsi_accoun
 
 	if (!chap_hash(algorithm, chap->id, account->secret, chap->challenge,
 		       sizeof(chap->challenge), ours))
-		return false;
-	return len == (int)algorithm->bytes && !CRYPTO_memcmp(theirs, ours, algorithm->bytes) &&
-	       same_name;
+		return chap_deny(why, "libcrypto does not have the hash that CHAP is to use");
+	if (len != (int)algorithm->bytes || CRYPTO_memcmp(theirs, ours, algorithm->bytes))
+		return chap_deny(why, same_name ? "its CHAP secret is wrong"
+						: "its CHAP name and secret are wrong");
+	return same_name ? 0 : chap_deny(why, "its CHAP name is wrong");
 }
 
 /* Who we are, if they ask. */
 static int chap_prove(const struct iscsi_chap *chap, const struct iscsi_account *account,
-		      const struct iscsi_chap_keys *keys, struct iscsi_text *answer)
+		      const struct iscsi_chap_keys *keys, struct iscsi_text *answer,
+		      const char **why)
 {
 	const struct chap_algorithm *algorithm = chap_algorithm_find(chap->algorithm);
 	uint8_t challenge[ISCSI_CHALLENGE_MAX], hash[ISCSI_HASH_MAX];
@@ -134,12 +144,15 @@ static int chap_prove(const struct iscsi_chap *chap, const struct iscsi_account 
 	len = iscsi_text_binary(keys->challenge, challenge, sizeof(challenge));
 	if (len <= 0)
 		return -EPROTO;
+	if (!account->name[0])
+		return chap_deny(why,
+				 "it wants proof of who we are (mutual CHAP), for which there is "
+				 "no account here");
 	/* Our own challenge sent back: somebody wants us to compute their response. */
-	if (!account->name[0] ||
-	    (len == ISCSI_CHALLENGE && !memcmp(challenge, chap->challenge, ISCSI_CHALLENGE)))
-		return -EACCES;
+	if (len == ISCSI_CHALLENGE && !memcmp(challenge, chap->challenge, ISCSI_CHALLENGE))
+		return chap_deny(why, "it sent our own CHAP challenge back");
 	if (!chap_hash(algorithm, (uint8_t)id, account->secret, challenge, (size_t)len, hash))
-		return -EACCES;
+		return chap_deny(why, "libcrypto does not have the hash that CHAP is to use");
 	iscsi_text_put(answer, "CHAP_N", account->name);
 	chap_put_binary(answer, "CHAP_R", hash, algorithm->bytes);
 	return 0;
@@ -147,19 +160,19 @@ static int chap_prove(const struct iscsi_chap *chap, const struct iscsi_account 
 
 int iscsi_chap_step(struct iscsi_chap *chap, const struct iscsi_auth *auth,
 		    const struct iscsi_chap_keys *keys, const uint8_t *fresh,
-		    struct iscsi_text *answer)
+		    struct iscsi_text *answer, const char **why)
 {
 	int ret;
 
 	switch (chap->state) {
 	case ISCSI_CHAP_ALGORITHM:
-		return chap_challenge(chap, keys, fresh, answer);
+		return chap_challenge(chap, keys, fresh, answer, why);
 	case ISCSI_CHAP_RESPONSE:
 		if (keys->algorithms || !keys->name || !keys->response)
 			return -EPROTO;
-		if (!chap_verify(chap, &auth->initiator, keys))
-			return -EACCES;
-		ret = chap_prove(chap, &auth->target, keys, answer);
+		ret = chap_verify(chap, &auth->initiator, keys, why);
+		if (!ret)
+			ret = chap_prove(chap, &auth->target, keys, answer, why);
 		if (!ret)
 			chap->state = ISCSI_CHAP_DONE;
 		return ret;

@@ -33,10 +33,11 @@ int iscsi_chap_key(struct iscsi_chap_keys *keys, const char *key, const char *va
 
 /*
  * The next exchange; the answer is appended. `fresh` are ISCSI_CHALLENGE + 1 bytes that nobody can
- * guess. 0, or -EACCES: they are not who they say, or -EPROTO: they said what may not be said now.
+ * guess. 0, or -EACCES: they are not let in, for the reason in *why, which is for our log and not
+ * for them, or -EPROTO: they said what may not be said now.
  */
 int iscsi_chap_step(struct iscsi_chap *chap, const struct iscsi_auth *auth,
 		    const struct iscsi_chap_keys *keys, const uint8_t *fresh,
-		    struct iscsi_text *answer);
+		    struct iscsi_text *answer, const char **why);
 
 #endif

@@ -42,6 +42,8 @@ struct iscsi_login {
 	enum login_method method;
 	bool authenticated;
 	struct iscsi_chap chap;
+
+	const char *why; /* it fails, where that is known better than its status tells */
 };
 
 int iscsi_login_begin(struct iscsi_conn *conn)
@@ -87,7 +89,7 @@ static const char *login_why(uint16_t status)
 {
 	switch (status) {
 	case ISCSI_LOGIN_AUTHENTICATION:
-		return "it did not prove who it is";
+		return "it did not prove who it is, by CHAP, as is asked here";
 	case ISCSI_LOGIN_AUTHORIZATION:
 		return "it is not on the access list";
 	case ISCSI_LOGIN_NOT_FOUND:
@@ -117,6 +119,8 @@ static void login_fail(struct iscsi_conn *conn, uint16_t status, const char *why
 	struct iscsi_text out = {};
 	struct iscsi_reply *reply;
 
+	if (login->why)
+		why = login->why;
 	conn->worker->stats.logins_failed++;
 	if (status == ISCSI_LOGIN_AUTHENTICATION || status == ISCSI_LOGIN_AUTHORIZATION)
 		conn->worker->stats.logins_denied++;
@@ -361,7 +365,13 @@ static uint16_t login_name(struct iscsi_login *login, const char *key, const cha
 		into = login->target;
 	else
 		return 0;
-	return login_copy_name(into, value) ? 0 : ISCSI_LOGIN_INITIATOR_ERROR;
+	if (login_copy_name(into, value))
+		return 0;
+	login->why =
+		into == login->initiator
+			? "its InitiatorName is no iSCSI name (iqn., eui. or naa.)"
+			: "the TargetName that it asks for is no iSCSI name (iqn., eui. or naa.)";
+	return ISCSI_LOGIN_INITIATOR_ERROR;
 }
 
 static uint16_t login_read_names(struct iscsi_login *login)
@@ -437,6 +447,8 @@ static uint16_t login_choose_method(struct iscsi_login *login, const char *list)
 			       login->method == METHOD_CHAP ? "CHAP" : "None");
 		return 0;
 	}
+	if (!login_needs_chap(login))
+		login->why = "it insists on CHAP, for which there is no account here";
 	return ISCSI_LOGIN_AUTHENTICATION;
 }
 
@@ -483,7 +495,8 @@ static uint16_t login_authenticate(struct iscsi_conn *conn, const struct iscsi_c
 		return ISCSI_LOGIN_INITIATOR_ERROR;
 	if (!conn->worker->config.ops->random(conn->worker, fresh, sizeof(fresh)))
 		return ISCSI_LOGIN_NO_RESOURCES;
-	ret = iscsi_chap_step(&login->chap, &login->admission.auth, keys, fresh, &login->out);
+	ret = iscsi_chap_step(&login->chap, &login->admission.auth, keys, fresh, &login->out,
+			      &login->why);
 	if (ret)
 		return ret == -EACCES ? ISCSI_LOGIN_AUTHENTICATION : ISCSI_LOGIN_INITIATOR_ERROR;
 	login->authenticated = login->chap.state == ISCSI_CHAP_DONE;
