@@ -178,8 +178,15 @@ def test_port_that_is_taken(lab, netns):
                         lab.path / "state", "--socket", lab.path / "sock"], netns, check=False)
     assert done.returncode == 1
     assert done.stdout == "" and done.stderr.count("\n") == 1, done
-    assert PORTAL in done.stderr and "in use" in done.stderr
+    assert PORTAL in done.stderr and "in use: `ss -ltnp` shows who" in done.stderr
     assert not (lab.path / "made.img").exists()
+
+
+def test_address_that_is_not_ours(lab, netns):
+    done = lab.run([PROGRAM, "serve", *one(portal="192.0.2.99"), "--state-dir", lab.path / "state",
+                    "--socket", lab.path / "sock"], netns, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+    assert "192.0.2.99:3260" in done.stderr and "`ip address` lists" in done.stderr
 
 
 def test_wrong_usage(lab):

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 static int set(int fd, int level, int option)
@@ -33,8 +34,22 @@ static int take(int fd, const struct sockaddr *address, socklen_t len, bool may_
 	return bind(fd, address, len);
 }
 
+static const char *advice(int code)
+{
+	switch (code) {
+	case EADDRINUSE:
+		return ": `ss -ltnp` shows who listens there";
+	case EADDRNOTAVAIL:
+		return ": `ip address` lists the addresses of this machine";
+	case EACCES:
+		return ": ports below 1024 take root or CAP_NET_BIND_SERVICE";
+	default:
+		return "";
+	}
+}
+
 int listener_open(const struct sockaddr *address, socklen_t len, unsigned int flags, int backlog,
-		  const char *name)
+		  const char *name, struct error *err)
 {
 	_cleanup_close_ int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool v6only = address->sa_family == AF_INET6 && flags & LISTENER_V6ONLY, absent;
@@ -42,7 +57,8 @@ int listener_open(const struct sockaddr *address, socklen_t len, unsigned int fl
 	if (fd < 0 || set(fd, SOL_SOCKET, SO_REUSEADDR) ||
 	    (v6only && set(fd, IPPROTO_IPV6, IPV6_V6ONLY)) ||
 	    take(fd, address, len, flags & LISTENER_MAY_COME, &absent) || listen(fd, backlog))
-		return -errno;
+		return error_set(err, errno, "cannot listen on %s: %s%s", name, strerror(errno),
+				 advice(errno));
 	if (absent)
 		log_warning(
 			"%s: no interface has this address yet; it is served from when one does",

@@ -3,6 +3,7 @@
 #ifndef STGT_BASE_LISTENER_H
 #define STGT_BASE_LISTENER_H
 
+#include "base/error.h"
 #include <sys/socket.h>
 
 enum listener_flag {
@@ -17,10 +18,10 @@ enum listener_flag {
 
 /*
  * Listens on an IPv4 or IPv6 address with its port; `name` is what people call that. The
- * descriptor, which is blocking and the caller's, or negative errno. Of an address that may come it
- * is logged that it is not there.
+ * descriptor, which is blocking and the caller's, or negative errno; `err` tells what to do, too.
+ * Of an address that may come it is logged that it is not there.
  */
 int listener_open(const struct sockaddr *address, socklen_t len, unsigned int flags, int backlog,
-		  const char *name);
+		  const char *name, struct error *err);
 
 #endif

@@ -41,11 +41,10 @@ static int start(struct service *service, const char *listen, bool may_come, str
 
 	if (!ret) {
 		fd = listener_open((struct sockaddr *)&address, len,
-				   may_come ? LISTENER_MAY_COME : 0, SOMAXCONN, listen);
-		ret = fd < 0 ? error_set(err, -fd, "cannot listen there: %s", strerror(-fd))
-			     : exporter_open(fd, &ops, service, &service->exporter, err);
+				   may_come ? LISTENER_MAY_COME : 0, SOMAXCONN, listen, err);
+		ret = fd < 0 ? fd : exporter_open(fd, &ops, service, &service->exporter, err);
 	}
-	return ret ? error_prefix(err, -ret, "exporter %s", listen) : 0;
+	return ret ? error_prefix(err, -ret, "exporter") : 0;
 }
 
 int service_export(struct service *service, const char *listen, struct error *err)

@@ -213,12 +213,11 @@ int tcp_server_listen(struct tcp_server *server, const char *text, uint16_t grou
 				      .begin_message.run = portal_begin,
 				      .end_message.run = portal_end,
 				      .pause.tv_sec = PAUSE_SECONDS};
-	portal->fd =
-		listener_open((struct sockaddr *)&address, len,
-			      LISTENER_V6ONLY | (may_come ? LISTENER_MAY_COME : 0), BACKLOG, text);
+	portal->fd = listener_open((struct sockaddr *)&address, len,
+				   LISTENER_V6ONLY | (may_come ? LISTENER_MAY_COME : 0), BACKLOG,
+				   text, err);
 	if (portal->fd < 0) {
-		ret = error_set(err, -portal->fd, "cannot listen on %s: %s", text,
-				strerror(-portal->fd));
+		ret = portal->fd;
 		free(portal);
 		return ret;
 	}
