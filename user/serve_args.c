@@ -83,7 +83,7 @@ static int read_lun(void *to, const char *text, struct error *err)
 	number = strtoul(text, &end, 10);
 	if (errno || end == text || *end != '=' || !end[1] || *text == '-' ||
 	    number >= SCSI_LUNS_MAX)
-		return error_set(err, EINVAL, "--lun %s: N=DISK, N from 0 to %u", text,
+		return error_set(err, EINVAL, "--lun %s: write N=DISK, N from 0 to %u", text,
 				 SCSI_LUNS_MAX - 1);
 	for (unsigned int i = 0; i < target->nluns; i++)
 		if (target->luns[i].lun == number)
@@ -131,13 +131,37 @@ static int read_account(FILE *file, const char *path, unsigned int number,
 		return 0;
 	name = strtok_r(line, " \t\n", &save);
 	secret = strtok_r(NULL, " \t\n", &save);
-	if (!name || !secret || strlen(name) > ISCSI_SECRET_MAX ||
+	if (!name || !secret || strtok_r(NULL, " \t\n", &save) || strlen(name) > ISCSI_SECRET_MAX ||
 	    strlen(secret) > ISCSI_SECRET_MAX)
-		return error_set(err, EINVAL, "%s: each line is NAME SECRET", path);
+		return error_set(err, EINVAL,
+				 "%s: each line is NAME SECRET, with no blanks in either", path);
 	strcpy(account->name, name);
 	strcpy(account->secret, secret);
 	if (strlen(secret) < ISCSI_SECRET_MIN)
 		log_warning("%s:%u: " CONFIG_SECRET_SHORT, path, number);
+	return 0;
+}
+
+/* The initiators' account, then perhaps the target's, then nothing. */
+static int read_accounts(FILE *file, const char *path, struct iscsi_auth *auth, struct error *err)
+{
+	int ret = read_account(file, path, 1, &auth->initiator, err);
+
+	if (!ret)
+		ret = read_account(file, path, 2, &auth->target, err);
+	if (ret)
+		return ret;
+	if (!*auth->initiator.name)
+		return error_set(err, EINVAL, "%s: it is empty: write a line NAME SECRET", path);
+	if (fgetc(file) != EOF)
+		return error_set(
+			err, EINVAL,
+			"%s: a line for initiators and one for the target are all there may be",
+			path);
+	/* RFC 7143 9.2.1, as the configuration file has it. */
+	if (strcmp(auth->initiator.secret, auth->target.secret) == 0)
+		return error_set(err, EINVAL,
+				 "%s: the second secret must be another than the first", path);
 	return 0;
 }
 
@@ -153,15 +177,11 @@ static int read_chap(void *to, const char *path, struct error *err)
 		return -EINVAL;
 	file = fopen(path, "re");
 	if (!file)
-		return error_set(err, EINVAL, "%s: %s", path, strerror(errno));
+		return error_set(err, EINVAL, "--chap: cannot open %s: %s", path, strerror(errno));
 	if (!fstat(fileno(file), &st))
 		config_secret_mode_warn(path, st.st_mode);
-	ret = read_account(file, path, 1, &target->auth.initiator, err);
-	if (!ret)
-		ret = read_account(file, path, 2, &target->auth.target, err);
+	ret = read_accounts(file, path, &target->auth, err);
 	fclose(file);
-	if (!ret && !*target->auth.initiator.name)
-		return error_set(err, EINVAL, "%s: each line is NAME SECRET", path);
 	return ret;
 }
 
@@ -177,8 +197,8 @@ static int read_alua(void *to, const char *text, struct error *err)
 	number = strtoul(text, &end, 10);
 	if (errno || end == text || *end != '=' || *text == '-' || !number ||
 	    number > SCSI_GROUP_MAX)
-		return error_set(err, EINVAL, "--alua %s: GROUP=STATE, GROUP from 1 to %u", text,
-				 SCSI_GROUP_MAX);
+		return error_set(err, EINVAL, "--alua %s: write GROUP=STATE, GROUP from 1 to %u",
+				 text, SCSI_GROUP_MAX);
 	for (unsigned int i = 0; i < args->ngroups; i++)
 		if (args->groups[i].number == number)
 			return error_set(err, EINVAL, "--alua %s: group %lu is given already", text,

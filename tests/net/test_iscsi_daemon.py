@@ -280,6 +280,20 @@ def test_secret_that_is_too_short(daemon, config, lab):
     assert f":1: discovery_chap.secret_file: a secret of {short}" in daemon.output()
 
 
+def test_secrets_that_are_the_same_in_two_files(daemon, config, lab):
+    """As where they stand in the configuration itself (RFC 7143 9.2.1)."""
+    files = [lab.path / "theirs", lab.path / "ours"]
+    for file in files:
+        file.write_text("secretsecret1\n")
+        file.chmod(0o600)
+    config["iscsi"][0]["chap"] = {"user": "joe", "secret_file": str(files[0]),
+                                  "mutual": {"user": "disks", "secret_file": str(files[1])}}
+    daemon.configure(config)
+    assert "iscsi[0].chap.mutual.secret_file: it must be another than" in refused(daemon, "reload")
+    files[1].write_text("othersecret12\n")
+    daemon.control("reload")
+
+
 def test_secret_that_changes_is_for_new_logins(daemon, config, netns, initiator, tools):
     before = sessions(daemon)
     config["iscsi"][0]["chap"] = {"user": "joe", "secret": "secretsecret1"}

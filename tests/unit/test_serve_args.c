@@ -135,7 +135,7 @@ static void test_wrong_usage_names_the_word(void **state)
 		{WHOLE "--portal 127.0.0.1,0", "portal group, 1 to 65535"},
 		{WHOLE "--alua 0=standby", "GROUP from 1 to 65535"},
 		{WHOLE "--alua 65536=standby", "GROUP from 1 to 65535"},
-		{WHOLE "--alua standby", "--alua standby: GROUP=STATE"},
+		{WHOLE "--alua standby", "--alua standby: write GROUP=STATE"},
 		{WHOLE "--alua 1=asleep", "'asleep' is no access state"},
 		{WHOLE "--alua 1=standby --alua 1=offline", "given already"},
 		{WHOLE "--allow", "--allow wants a value"},
@@ -198,6 +198,17 @@ static void test_secrets(void **state)
 	assert_non_null(strstr(err.text, "NAME SECRET"));
 	serve_args_fini(&args);
 	assert_int_equal(parse_chap("", &args, &err), -22);
+	serve_args_fini(&args);
+	/* A part of what stands there must not be taken for the whole. */
+	assert_int_equal(parse_chap("joe secret secret\n", &args, &err), -22);
+	assert_non_null(strstr(err.text, "no blanks"));
+	serve_args_fini(&args);
+	assert_int_equal(parse_chap("joe secretsecret\ndisks othersecret12\njim x\n", &args, &err),
+			 -22);
+	assert_non_null(strstr(err.text, "all there may be"));
+	serve_args_fini(&args);
+	assert_int_equal(parse_chap("joe secretsecret\ndisks secretsecret\n", &args, &err), -22);
+	assert_non_null(strstr(err.text, "another than the first"));
 	serve_args_fini(&args);
 }
 

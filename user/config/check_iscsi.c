@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "config/convert.h"
 #include "config/entries.h"
 #include "config/words.h"
 
@@ -43,10 +44,17 @@ static void check_chap(const struct config_chap *chap, int i, const char *of, co
 	if (!chap->target.user)
 		return;
 	check_account(&chap->target, i, mutual, problems);
+	config_check_secrets(chap, i, problems);
+}
+
+void config_check_secrets(const struct config_chap *chap, int i, struct config_problems *problems)
+{
+	const char *key = chap->target.secret_file ? "secret_file" : "secret";
+
 	/* RFC 7143 9.2.1: who hears one must not be able to give the other's answers. */
 	if (chap->target.secret && chap->initiator.secret &&
 	    !strcmp(chap->target.secret, chap->initiator.secret))
-		account_problem(problems, i, mutual, "secret",
+		account_problem(problems, i, i < 0 ? "discovery_chap.mutual" : "chap.mutual", key,
 				"it must be another than the initiators' secret");
 }
 

@@ -22,6 +22,8 @@ int config_convert_iscsi(struct file_config *file, struct config *config,
 
 /* secrets.c: reads what `secret_file` names. 0 or -ENOMEM; other mistakes are in `problems`. */
 int config_secrets_load(struct config *config, struct config_problems *problems);
+/* check_iscsi.c: the two secrets must differ; `i` is the target's index, -1 for discovery. */
+void config_check_secrets(const struct config_chap *chap, int i, struct config_problems *problems);
 /* Warns of secrets that are too short, each with its line. */
 void config_secrets_weigh(const struct config *config);
 /* A secret stands in the configuration itself. */

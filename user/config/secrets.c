@@ -69,6 +69,7 @@ int config_secrets_load(struct config *config, struct config_problems *problems)
 	if (!ret)
 		ret = load_account(&config->discovery_chap.target,
 				   FIELD_TOP("discovery_chap.mutual.secret_file"), problems);
+	config_check_secrets(&config->discovery_chap, -1, problems);
 	for (unsigned int i = 0; i < config->niscsi && !ret; i++) {
 		struct config_chap *chap = &config->iscsi[i].chap;
 
@@ -78,6 +79,7 @@ int config_secrets_load(struct config *config, struct config_problems *problems)
 			ret = load_account(&chap->target,
 					   FIELD_OF("iscsi", i, "chap.mutual.secret_file"),
 					   problems);
+		config_check_secrets(chap, (int)i, problems);
 	}
 	return ret;
 }
