@@ -46,7 +46,8 @@ static void print_help(void)
 {
 	printf("usage: stgt-xdp COMMAND [ARGUMENT...]\n\n");
 	for (size_t i = 0; i < NSUBCOMMANDS; i++)
-		printf("  %s %s\n        %s\n", subcommands[i].name, subcommands[i].synopsis,
+		printf("  %s%s%s\n        %s\n", subcommands[i].name,
+		       *subcommands[i].synopsis ? " " : "", subcommands[i].synopsis,
 		       subcommands[i].summary);
 	printf("\n'stgt-xdp COMMAND --help' tells more; so does the manual page stgt-xdp(8).\n");
 }

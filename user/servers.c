@@ -7,6 +7,10 @@
 #include <glob.h>
 #include <string.h>
 
+#define NOTHING_SERVED                                                                \
+	"nothing is being served; start with 'stgt-xdp attach', 'stgt-xdp serve' or " \
+	"'stgt-xdp daemon'"
+
 struct sockets {
 	glob_t found;
 	const char *only; /* in place of a search */
@@ -92,8 +96,7 @@ json_t *servers_ask_all(const char *socket, const char *command, struct error *e
 	if (!failed && answers)
 		return all;
 	if (!failed)
-		error_set(err, ENOENT,
-			  "nothing is being served; start with 'stgt-xdp attach' (see --help)");
+		error_set(err, ENOENT, NOTHING_SERVED);
 	json_decref(all);
 	return NULL;
 }
@@ -122,8 +125,7 @@ static json_t *servers_offer(const char *socket, const struct offer *offer, json
 	bool none = true;
 
 	json_object_set_new(request, "version", json_integer(CONTROL_VERSION));
-	error_set(err, ENOENT,
-		  "nothing is being served; start with 'stgt-xdp attach' or 'stgt-xdp daemon'");
+	error_set(err, ENOENT, NOTHING_SERVED);
 	sockets_find(&sockets, socket);
 	for (size_t i = 0; i < sockets_count(&sockets) && (offer->all || !first); i++) {
 		struct error mine;

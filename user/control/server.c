@@ -63,7 +63,10 @@ static int control_clear_path(const struct sockaddr_un *addr, struct error *err)
 	struct stat st;
 
 	if (control_alive(addr))
-		return error_set(err, EADDRINUSE, "another process answers on %s", addr->sun_path);
+		return error_set(
+			err, EADDRINUSE,
+			"another process answers on %s: stop it, or name another path with --socket",
+			addr->sun_path);
 	if (lstat(addr->sun_path, &st))
 		return 0; /* if not because nothing is there, bind() says so */
 	if (!S_ISSOCK(st.st_mode))
