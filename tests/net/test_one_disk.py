@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A disk exported through AoE and iSCSI at once is one disk: what each does, the other sees."""
 
-import os
 import socket
 import struct
 
@@ -10,6 +9,7 @@ import pytest
 import aoe
 import iscsi_wire
 from daemon import Daemon
+from frozen import Frozen
 from iscsi import IQN
 from lab import inside, pattern, wait_until
 from scsi import Scsi
@@ -141,20 +141,26 @@ def readiness(pair):
         return None if status == iscsi_wire.GOOD else int.from_bytes(scsi.sense[12:14], "big")
 
 
-def test_a_sanitize_is_done_again_after_a_kill(pair):
-    image = pair.lab.disk(256 << 20, fill=False)
-    disk = serve(pair, file=str(image))
+def killed_in_a_sanitize(pair):
+    """The daemon, and its disk's file, the end of which is not overwritten: the file system hung until then."""
+    frozen = Frozen(pair.lab, SIZE)
+    # With direct I/O it is no worker that hangs.
+    disk = serve(pair, file=str(frozen.disk), direct="on")
+    frozen.freeze()
     overwrite(pair, 0x5a)
-    disk.kill()
-    with image.open("rb") as file:
-        file.seek(-4096, os.SEEK_END)
-        assert file.read() == bytes(4096)
+    disk.child.kill()
+    frozen.thaw()
+    disk.wait()
+    assert frozen.disk.read_bytes()[-4096:] == bytes(4096)
+    return disk, frozen.disk
+
+
+def test_a_sanitize_is_done_again_after_a_kill(pair):
+    disk, image = killed_in_a_sanitize(pair)
     disk.start()
     assert "a SANITIZE that did not end is done again" in disk.output()
     wait_until(lambda: readiness(pair) is None, 60, "the end")
-    piece = b"\x5a" * (1 << 20)
-    with image.open("rb") as file:
-        assert all(got == piece for got in iter(lambda: file.read(len(piece)), b""))
+    assert image.read_bytes() == b"\x5a" * SIZE
     # Once, and not at every start from now on.
     pair.client().write(0, b"new" + bytes(509))
     disk.kill()
@@ -173,17 +179,14 @@ def without_iscsi(pair, daemon, *others, **disk):
 
 
 def test_a_sanitize_is_done_again_where_only_aoe_is_served(pair):
-    image = pair.lab.disk(64 << 20, fill=False)
-    disk = serve(pair, file=str(image))
-    overwrite(pair, 0x5a)
-    disk.kill()
+    disk, image = killed_in_a_sanitize(pair)
     without_iscsi(pair, disk, file=str(image))
     disk.start()
     assert "a SANITIZE that did not end is done again" in disk.output()
     ata = pair.client()
     wait_until(lambda: not refused(ata.ata(aoe.READ_EXT, 0, 1, aflags=aoe.AFLAG_LBA48)), 60,
                "the end")
-    assert image.read_bytes() == b"\x5a" * (64 << 20)
+    assert image.read_bytes() == b"\x5a" * SIZE
     ata.write(0, b"new" + bytes(509))
     disk.stop()
     disk.start()
