@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A thin disk whose file system fills up: who hears of it, and what becomes of writes."""
 
+import os
+import signal
 import socket
 
 import pytest
@@ -57,6 +59,15 @@ def told(host):
     return host.sense
 
 
+def at_once(target, path, size):
+    """A file that the target sees with nothing in it, and then whole."""
+    os.kill(target.pid, signal.SIGSTOP)
+    try:
+        path.write_bytes(b"x" * size)
+    finally:
+        os.kill(target.pid, signal.SIGCONT)
+
+
 def short(target):
     return target.json("status")["disks"][0]["space"]["short"]
 
@@ -72,7 +83,7 @@ def test_initiators_log_and_metrics_tell_that_space_runs_out(target, hosts, home
     assert not short(target)
     assert [told(host) for host in hosts] == [b"", b""]
     other = home / "other"
-    other.write_bytes(b"x" * (20 * MIB))
+    at_once(target, other, 20 * MIB)
     wait_until(lambda: short(target), 30, "the disk to be short of space")
     for host in hosts:
         sense = told(host)

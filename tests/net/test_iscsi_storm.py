@@ -39,6 +39,13 @@ def next_pdu(host):
         host.pong(pdu)
 
 
+def leave(host):
+    """Whatever comes before the answer: it may be asked to leave at the same time."""
+    host.send(host.logout_bytes())
+    while host.receive().opcode != wire.LOGOUT_RESPONSE:
+        pass
+
+
 class Host(threading.Thread):
     """
     Writes and reads its own blocks of LUN 0, which always stays, and verifies them; of the others
@@ -73,7 +80,7 @@ class Host(threading.Thread):
             while not self.storm.over.is_set():
                 self.verified(host)
                 self.several(host)
-            host.logout()
+            leave(host)
 
     def answer(self, host, itt):
         """Status, sense and data of one command."""
