@@ -42,12 +42,14 @@ struct verb {
 struct object {
 	const char *name;
 	const char *list; /* what `list` shows: a member of the status document */
+	const char *also; /* another one, if there is anything in it */
 	struct verb verbs[VERBS_MAX];
 };
 
 static const struct object disk = {
 	"disk",
 	"disks",
+	NULL,
 	{{"add", "disk-add", {"name", "disk"}, 0, TAKES_NONE, "open a disk under a name"},
 	 {"remove", "disk-remove", {"name"}, 0, TAKES_NONE, "close a disk that is not exported"},
 	 {"resize",
@@ -62,6 +64,7 @@ static const struct object disk = {
 static const struct object export = {
 	"export",
 	"exports",
+	"iscsi",
 	{{"add",
 	  "export-add",
 	  {"address", "disk"},
@@ -83,12 +86,13 @@ static const struct object export = {
 	  "end an export, or an iSCSI target (its IQN is its address), or one LUN of it"},
 	 {"enable", "export-enable", {"address"}, 0, TAKES_NONE, "let it answer again"},
 	 {"disable", "export-disable", {"address"}, 0, TAKES_NONE, "keep it, silent"},
-	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show all exports"}},
+	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show all exports, and iSCSI targets"}},
 };
 
 static const struct object acl = {
 	"acl",
 	"acl",
+	NULL,
 	{{"allow",
 	  "acl-allow",
 	  {"address", "list"},
@@ -102,6 +106,7 @@ static const struct object acl = {
 static const struct object initiator = {
 	"initiator",
 	"initiators",
+	NULL,
 	{{"evict",
 	  "initiator-evict",
 	  {"mac"},
@@ -114,6 +119,7 @@ static const struct object initiator = {
 static const struct object session = {
 	"session",
 	"sessions",
+	NULL,
 	{{"close",
 	  "session-close",
 	  {"tsih"},
@@ -133,6 +139,7 @@ static int check_access(const char *text, struct error *err)
 static const struct object alua = {
 	"alua",
 	"alua",
+	NULL,
 	{{"set",
 	  "alua-set",
 	  {"group", "state"},
@@ -153,6 +160,7 @@ static int check_limit(const char *text, struct error *err)
 static const struct object limit = {
 	"limit",
 	"limits",
+	NULL,
 	{{"set",
 	  "limit-set",
 	  {"mac", "limit"},
@@ -174,6 +182,7 @@ static int check_rule(const char *text, struct error *err)
 static const struct object fault = {
 	"fault",
 	"faults",
+	NULL,
 	{{"add",
 	  "fault-add",
 	  {"address", "rule"},
@@ -211,6 +220,7 @@ static const struct phrase *phrase_find(const struct verb *verb)
 
 static const struct object log_object = {
 	"log",
+	NULL,
 	NULL,
 	{{"level",
 	  "log-level",
@@ -310,18 +320,23 @@ static json_t *acl_rows(const json_t *status)
 static int show_list(const struct object *object, const struct live_args *args)
 {
 	struct error err;
-	json_t *status = servers_ask_all(args->socket, "status", &err), *list;
+	json_t *status = servers_ask_all(args->socket, "status", &err), *list, *also;
 
 	if (!status)
 		return cmd_failed(object->name, &err);
 	json_object_set_new(status, "acl", acl_rows(status));
+	also = object->also ? json_object_get(status, object->also) : NULL;
 	if (args->json) {
 		list = json_pack("{s:O}", object->list, json_object_get(status, object->list));
+		if (also)
+			json_object_set(list, object->also, also);
 		json_dumpf(list, stdout, JSON_INDENT(2));
 		putchar('\n');
 		json_decref(list);
 	} else {
 		report_print_list(status, object->list, stdout);
+		if (json_array_size(also))
+			report_print_list(status, object->also, stdout);
 	}
 	json_decref(status);
 	return EXIT_DONE;

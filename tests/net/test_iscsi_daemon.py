@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """iSCSI targets of a daemon: what its file says, and changes while initiators are at work."""
 
+import json
 import re
 import socket
 
@@ -330,6 +331,19 @@ def told(initiator, words):
     return initiator.try_write(0, pattern(0, 1))
 
 
+def test_targets_are_listed_with_the_exports(daemon):
+    table = daemon.control("export", "list").stdout
+    assert re.search(rf"^iscsi\n  TARGET .*\n  {IQN} .* 0=", table, re.M), table
+    listed = json.loads(daemon.control("export", "list", "--json").stdout)
+    assert [target["name"] for target in listed["iscsi"]] == [IQN]
+
+
+@pytest.mark.parametrize("words", [("acl", "allow", IQN, "any"), ("export", "disable", IQN),
+                                   ("fault", "add", IQN, "drop"), ("fault", "clear", IQN)])
+def test_what_is_for_aoe_alone_says_so(daemon, words):
+    assert f"{IQN} is an iSCSI target" in refused(daemon, *words)
+
+
 def test_unit_added_resized_and_removed(daemon, initiator, tools, lab):
     before = sessions(daemon)
     daemon.control("export", "iscsi", IQN, "3", "vol1", "--ro")
@@ -373,6 +387,7 @@ def test_session_is_closed_and_comes_back(daemon, initiator, netns):
     assert daemon.json("sessions")["sessions"][0]["tsih"] == tsih
     daemon.control("session", "close", str(tsih))
     wait_until(lambda: not sessions(daemon), 5, "no session")
+    assert f"session {tsih}: ended by an administrator" in daemon.output()
     assert f"no session {tsih}" in refused(daemon, "session", "close", str(tsih))
     with inside(netns):  # it connects again
         initiator.write(0, pattern(0, 1, salt=1))

@@ -44,9 +44,10 @@ static bool store_busy_wait(unsigned int *tries)
 static int store_check_kind(const struct disk_spec *spec, const struct stat *st, struct error *err)
 {
 	if (S_ISDIR(st->st_mode))
-		return error_set(err, EISDIR, "it is a directory");
+		return error_set(err, EISDIR, "it is a directory: name a file in it");
 	if (spec->kind == DISK_BLOCK && !S_ISBLK(st->st_mode))
-		return error_set(err, ENOTBLK, "it is not a block device");
+		return error_set(err, ENOTBLK, "it is not a block device: write file:%s",
+				 spec->path);
 	if (spec->kind == DISK_FILE && S_ISBLK(st->st_mode))
 		return error_set(err, EINVAL, "it is a block device: write block:%s", spec->path);
 	if (spec->kind == DISK_FILE && !S_ISREG(st->st_mode))
@@ -163,7 +164,8 @@ static int store_create(const struct disk_spec *spec, int *fd, bool *created, st
 
 	*fd = open(spec->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (*fd < 0)
-		return error_set(err, errno, "cannot create it: %s", strerror(errno));
+		return error_set(err, errno, "cannot create it: %s",
+				 errno == ENOENT ? "make its directory first" : strerror(errno));
 	ret = store_lock(spec, *fd, err);
 	if (ret)
 		return ret;

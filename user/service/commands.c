@@ -19,13 +19,6 @@ static json_t *done(int ret)
 	return ret ? NULL : json_object();
 }
 
-static int request_address(const json_t *request, struct aoe_address *addr, struct error *err)
-{
-	const char *text = request_text(request, "address", err);
-
-	return text ? aoe_address_parse(text, addr, err) : -EINVAL;
-}
-
 /* ---- looking ---- */
 
 /* Who answers: `attach` looks for a daemon of its own network namespace. */
@@ -213,9 +206,11 @@ static json_t *run_session_close(void *ctx, const json_t *request, struct error 
 	struct service *service = ctx;
 	unsigned int tsih;
 
-	if (request_count(request, "tsih", UINT16_MAX, &tsih, err))
+	if (request_count(request, "tsih", UINT16_MAX, &tsih, err) ||
+	    target_close_session(service->target, (uint16_t)tsih, err))
 		return NULL;
-	return done(target_close_session(service->target, (uint16_t)tsih, err));
+	log_notice("session %u: ended by an administrator", tsih);
+	return json_object();
 }
 
 /* ---- log ---- */

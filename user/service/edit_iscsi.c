@@ -88,7 +88,8 @@ static int add_unit(struct config *config, const json_t *request, struct error *
 		return -EINVAL;
 	ret = find_target(config, name, &iscsi, err);
 	if (!ret && !iscsi->nrules && !allow)
-		return error_set(err, EINVAL, "there is no target %s: a new one wants 'allow'",
+		return error_set(err, EINVAL,
+				 "there is no target %s: a new one wants 'allow' (--allow LIST)",
 				 name);
 	if (!ret && allow)
 		ret = set_rules(iscsi, allow, err);

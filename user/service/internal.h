@@ -72,6 +72,9 @@ int request_number(const json_t *request, const char *name, unsigned int *number
 int request_count(const json_t *request, const char *name, unsigned int max, unsigned int *number,
 		  struct error *err);
 
+/* Of an AoE export, in the member "address". 0 or -EINVAL. */
+int request_address(const json_t *request, struct aoe_address *addr, struct error *err);
+
 /* tuning.c: more of them. */
 json_t *tuning_alua_set(void *ctx, const json_t *request, struct error *err);
 json_t *tuning_limit_set(void *ctx, const json_t *request, struct error *err);

@@ -78,3 +78,17 @@ int request_count(const json_t *request, const char *name, unsigned int max, uns
 	*number = (unsigned int)value;
 	return 0;
 }
+
+int request_address(const json_t *request, struct aoe_address *addr, struct error *err)
+{
+	const char *text = request_text(request, "address", err);
+
+	if (!text)
+		return -EINVAL;
+	if (!iscsi_name_check(text, NULL))
+		return error_set(err, EINVAL,
+				 "%s is an iSCSI target, and this is for AoE exports: change the "
+				 "target in the configuration file, and reload",
+				 text);
+	return aoe_address_parse(text, addr, err);
+}

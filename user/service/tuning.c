@@ -66,12 +66,11 @@ json_t *tuning_alua_set(void *ctx, const json_t *request, struct error *err)
 
 json_t *tuning_fault_add(void *ctx, const json_t *request, struct error *err)
 {
-	const char *text = request_text(request, "address", err);
-	const char *rule = text ? request_text(request, "rule", err) : NULL;
+	const char *rule = request_text(request, "rule", err);
 	struct service *service = ctx;
 	struct aoe_address addr;
 
-	if (!rule || aoe_address_parse(text, &addr, err) ||
+	if (!rule || request_address(request, &addr, err) ||
 	    target_fault_add(service->target, &addr, rule, err))
 		return NULL;
 	return json_object();
@@ -84,7 +83,7 @@ json_t *tuning_fault_clear(void *ctx, const json_t *request, struct error *err)
 	const char *text;
 
 	if (request_optional_text(request, "address", &text, err) ||
-	    (text && aoe_address_parse(text, &addr, err)) ||
+	    (text && request_address(request, &addr, err)) ||
 	    target_fault_clear(service->target, text ? &addr : NULL, err))
 		return NULL;
 	return json_object();

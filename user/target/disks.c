@@ -106,12 +106,14 @@ int target_settle_disk(struct target *target, const char *name, uint64_t deadlin
 	return ret;
 }
 
+#define NO_DISK "there is no disk %s: `stgt-xdp disk list` names those there are"
+
 int target_remove_disk(struct target *target, const char *name, struct error *err)
 {
 	struct target_disk *disk = target_disk_find(target, name);
 
 	if (!disk)
-		return error_set(err, ENOENT, "there is no disk %s", name);
+		return error_set(err, ENOENT, NO_DISK, name);
 	if (exports_use(&target->exports, disk) || target_disk_shown(target, disk->disk))
 		return error_set(err, EBUSY, "disk %s is exported: remove its exports first", name);
 	if (exports_use(&target->leaving, disk) || target_disk_leaving(target, disk->disk))
@@ -179,7 +181,7 @@ int target_set_threshold(struct target *target, const char *name, int soft_thres
 	uint64_t before;
 
 	if (!disk)
-		return error_set(err, ENOENT, "there is no disk %s", name);
+		return error_set(err, ENOENT, NO_DISK, name);
 	before = disk_space_threshold(disk->disk);
 	disk_space_set(disk->disk, soft_threshold);
 	if (disk_space_threshold(disk->disk) != before)
@@ -193,7 +195,7 @@ int target_resize_disk(struct target *target, const char *name, uint64_t size, s
 	int ret = 0;
 
 	if (!disk)
-		return error_set(err, ENOENT, "there is no disk %s", name);
+		return error_set(err, ENOENT, NO_DISK, name);
 	if (size)
 		ret = disk_grow(disk->disk, size, err);
 	return ret ? ret : disk_refresh(target, disk->disk, err);
