@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import subprocess
+import time
 
 from lab import PROGRAM, inside
 
@@ -131,9 +132,11 @@ class Initiator:
     def expect(self, opcode, itt=None):
         """The next PDU but for pings, which are answered; `opcode` may be a tuple of them."""
         opcodes = opcode if isinstance(opcode, tuple) else (opcode,)
+        patience = time.monotonic() + 2 * self.sock.gettimeout()
         while True:
             pdu = self.receive()
             if pdu.opcode == NOP_IN and pdu.itt == NO_TAG and NOP_IN not in opcodes:
+                assert time.monotonic() < patience, (f"nothing but pings, no {opcodes}", itt)
                 self.pong(pdu)
                 continue
             assert pdu.opcode in opcodes, (hex(pdu.opcode), list(map(hex, opcodes)), pdu.bhs.hex())

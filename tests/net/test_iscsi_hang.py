@@ -10,10 +10,11 @@ import time
 import pytest
 
 import iscsi_wire as wire
+from copier import Copier
 from daemon import Daemon
 from frozen import Frozen
 from iscsi import IQN
-from lab import SLOW, inside, wait_until
+from lab import SLOW, inside, pattern, wait_until
 
 OTHER = "iqn.2026-11.org.example:other"
 PORTALS = ("127.0.0.1:3260", "127.0.0.1:3261")
@@ -202,6 +203,21 @@ def test_unit_that_is_erased_changes_places(hang):
     units = hang.daemon.json("status")["iscsi"][0]["luns"]
     assert [unit["lun"] for unit in units] == [1, 3]
     wait_until(lambda: host.execute(bytes(6), lun=3)[0].status == wire.GOOD, 10, "the unit to be ready")
+
+
+def test_copies_elsewhere_do_not_wait_for_a_disk_that_hangs(hang):
+    """The file system copies, and would have all copies wait."""
+    hang.config["disks"].append({"name": "file", "file": str(hang.lab.disk())})
+    hang.config["iscsi"][0]["luns"].append({"lun": 2, "disk": "file"})
+    hang.reload()
+    host = hang.host(luns=(0, 1, 2))
+    copier = Copier(host, 3)
+    hang.frozen.freeze()
+    stuck = copier.start((0, 0, 0, 1024, 64))
+    assert copier.copy((2, 0, 2, 4096, 64)).status == wire.GOOD
+    assert copier.read(2, 4096, 64) == pattern(0, 64)
+    hang.frozen.thaw()
+    assert host.expect(wire.RESPONSE, stuck).status == wire.GOOD
 
 
 def test_changes_do_not_wait_for_a_worker_that_hangs(hang):

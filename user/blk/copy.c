@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * A copy is two requests, a read of the source and a write of the destination, which enter the
- * tables as one and never reach the backstore: once both may run the copier's thread does.
+ * tables as one and never reach the backstore: once both may run one of the copier's threads does.
  */
 #include "blk/copy.h"
 
@@ -11,47 +11,61 @@
 #include <poll.h>
 #include <stdlib.h>
 
-/* ---- the thread ---- */
+/* ---- the threads ---- */
 
-struct copier {
+#define LANES 8u
+
+/* Of the stores that one device holds: such a device may hang, and copies on it. */
+struct lane {
 	struct thread thread;
+	_Atomic dev_t dev; /* 0: none yet */
 	bool stopping;
 };
 
-static int copier_begin(struct thread *thread, struct error *err)
+struct copier {
+	struct lane lanes[LANES];
+	unsigned int nlanes; /* that were started */
+};
+
+static int lane_begin(struct thread *thread, struct error *err)
 {
 	return 0;
 }
 
-static void copier_run(struct thread *thread)
+static void lane_run(struct thread *thread)
 {
-	struct copier *copier = container_of(thread, struct copier, thread);
+	struct lane *lane = container_of(thread, struct lane, thread);
 	struct pollfd mail = {.fd = thread->mailbox.eventfd, .events = POLLIN};
 
-	while (!copier->stopping) {
+	while (!lane->stopping) {
 		poll(&mail, 1, -1);
 		mailbox_drain(&thread->mailbox);
 	}
 }
 
-static void copier_stop(struct thread *thread)
+static void lane_stop(struct thread *thread)
 {
-	container_of(thread, struct copier, thread)->stopping = true;
+	container_of(thread, struct lane, thread)->stopping = true;
 }
 
 int copier_open(struct copier **out, struct error *err)
 {
 	struct copier *copier = calloc(1, sizeof(*copier));
-	int ret;
+	int ret = 0;
 
 	if (!copier)
 		return error_set(err, ENOMEM, "out of memory");
-	copier->thread.open = copier_begin;
-	copier->thread.run = copier_run;
-	copier->thread.stop = copier_stop;
-	ret = thread_start(&copier->thread, err);
+	while (copier->nlanes < LANES && !ret) {
+		struct thread *thread = &copier->lanes[copier->nlanes].thread;
+
+		thread->open = lane_begin;
+		thread->run = lane_run;
+		thread->stop = lane_stop;
+		ret = thread_start(thread, err);
+		copier->nlanes += !ret;
+	}
 	if (ret)
-		free(copier);
+		copier_close(copier, NULL);
 	else
 		*out = copier;
 	return ret;
@@ -61,8 +75,22 @@ void copier_close(struct copier *copier, struct mailbox *control)
 {
 	if (!copier)
 		return;
-	thread_end(&copier->thread, control);
+	while (copier->nlanes)
+		thread_end(&copier->lanes[--copier->nlanes].thread, control);
 	free(copier);
+}
+
+/* Each device has a lane of its own, as long as there are any. */
+static struct lane *copier_lane(struct copier *copier, dev_t dev)
+{
+	for (unsigned int i = 0; i < LANES; i++) {
+		dev_t owner = 0;
+
+		if (atomic_compare_exchange_strong(&copier->lanes[i].dev, &owner, dev) ||
+		    owner == dev)
+			return &copier->lanes[i];
+	}
+	return &copier->lanes[dev % LANES];
 }
 
 /* ---- ends ---- */
@@ -100,7 +128,7 @@ static void copy_carried_out(struct message *message)
 	}
 }
 
-/* ---- on the copier's thread ---- */
+/* ---- on a lane's thread ---- */
 
 /* What the store will answer the next time, too. */
 static bool refused(int code)
@@ -127,7 +155,8 @@ static void copy_carry_out(struct message *message)
 static void copy_grant(struct blk_copy *copy)
 {
 	if (++copy->granted == 2)
-		mailbox_post(&copy->queue->copier->thread.mailbox, &copy->message);
+		mailbox_post(&copier_lane(copy->queue->copier, copy->to->store.dev)->thread.mailbox,
+			     &copy->message);
 }
 
 static void copy_read_granted(struct blk_io *io)

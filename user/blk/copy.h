@@ -2,7 +2,7 @@
 /*
  * Copies that the store carries out itself: within a disk, or from one to another of the same
  * backstore. No file system copies without blocking whoever asks, so it is asked on a thread of its
- * own, one copy after the other.
+ * own, one copy after the other; others go on while it hangs.
  *
  * Both ranges are in their disks' tables (overlap.h) while a copy waits and runs: what would change
  * the source, and whatever touches the destination, executes before it or after it.
@@ -15,7 +15,7 @@
 /* Sectors of one copy, at most: nothing stops it once it has begun. */
 #define BLK_COPY_MAX ((4u << 20) >> BLK_SECTOR_SHIFT)
 
-/* Starts the thread. 0 or negative errno. Control thread. */
+/* Starts the threads. 0 or negative errno. Control thread. */
 int copier_open(struct copier **copier, struct error *err);
 /* NULL is fine. Every copy has ended. Drains `control`, if any, meanwhile. */
 void copier_close(struct copier *copier, struct mailbox *control);
@@ -36,7 +36,7 @@ struct blk_copy {
 
 	/* From here on: blk's own while it is submitted. */
 	struct blk_queue *queue;
-	struct message message;	   /* to the copier's thread and back */
+	struct message message;	   /* to a thread of the copier's and back */
 	struct blk_io read, write; /* its places in the tables */
 	unsigned int granted, ended;
 };
