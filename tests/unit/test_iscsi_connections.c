@@ -388,6 +388,24 @@ static void test_resets_that_wait_are_bounded(void **state)
 	host_expect_nothing(&d);
 }
 
+static void test_whoever_takes_a_connections_place_hears_nothing_of_its_resets(void **state)
+{
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	rig.fs.disk->hold = true;
+	host_read(&c, 0, 8);
+	tmf(&c, ISCSI_LU_RESET, c.cmdsn);
+	host_expect_nothing(&c);
+	host_connect(&rig, &d, 0);
+	d.tsih = c.tsih;
+	d.cid = c.cid;
+	d.cmdsn = c.cmdsn;
+	host_login(&d, NULL);
+	settle();
+	host_expect_nothing(&d);
+	nop(&d, d.cmdsn);
+	host_expect(&d, ISCSI_NOP_IN, &pdu);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +425,7 @@ int main(void)
 		T(test_lu_reset_on_the_only_connection_waits_for_nothing),
 		T(test_target_reset_fills_the_gaps),
 		T(test_resets_that_wait_are_bounded),
+		T(test_whoever_takes_a_connections_place_hears_nothing_of_its_resets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,7 @@ int iscsi_conn_open(const struct iscsi_conn_config *config, uint64_t now_ns,
 	conn->rx.need = ISCSI_BHS;
 	list_init(&conn->session_link);
 	list_init(&conn->tasks);
+	list_init(&conn->tmfs);
 	list_init(&conn->out);
 	list_init(&conn->batch.tasks);
 	list_init(&conn->batch.replies);
@@ -153,6 +154,7 @@ void iscsi_conn_close(struct iscsi_conn *conn)
 	conn->state = ISCSI_CONN_DEAD;
 	if (session)
 		iscsi_session_forget(session, conn);
+	iscsi_tmf_orphan_all(conn);
 	while (!list_empty(&conn->tasks))
 		iscsi_task_orphan(container_of(conn->tasks.next, struct iscsi_task, conn_link));
 	iscsi_input_drop(conn);

@@ -178,6 +178,7 @@ struct iscsi_conn {
 	struct iscsi_session *session;
 	struct list session_link;
 	struct list tasks; /* allegiant to this connection */
+	struct list tmfs;  /* likewise, see tmf.c */
 	struct iscsi_params params;
 	bool header_digest, data_digest;
 	bool chap;
@@ -345,6 +346,8 @@ void iscsi_request(struct iscsi_conn *conn, const uint8_t *bhs, const uint8_t *d
 void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs, const uint8_t *data,
 			uint32_t len);
 void iscsi_tmf_request(struct iscsi_conn *conn, const uint8_t *bhs);
+/* The connection leaves its session: what it asked for goes on, and nobody is told. */
+void iscsi_tmf_orphan_all(struct iscsi_conn *conn);
 void iscsi_conn_ping(struct iscsi_conn *conn);
 void iscsi_conn_async(struct iscsi_conn *conn, enum iscsi_async_event event, uint16_t parameter1,
 		      uint16_t parameter2, uint16_t parameter3);

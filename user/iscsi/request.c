@@ -93,6 +93,7 @@ void iscsi_conn_retire(struct iscsi_conn *conn, bool polite)
 	/* The memory that becomes free starts none of them meanwhile. */
 	session->dispatching = true;
 	iscsi_session_forget(session, conn);
+	iscsi_tmf_orphan_all(conn);
 	/* Answers that are queued still go out. */
 	list_for_each_entry_safe (task, next, &conn->tasks, conn_link)
 		if (!polite || task->state != ISCSI_TASK_ANSWERING)

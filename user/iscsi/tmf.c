@@ -9,7 +9,8 @@ struct tmf_request {
 	struct scsi_tmf tmf;
 	struct iscsi_session *session;
 	struct iscsi_task *task; /* pinned, or NULL */
-	uint16_t cid;		 /* of the connection to answer on */
+	struct iscsi_conn *conn; /* NULL: nobody to answer */
+	struct list conn_link;
 	uint32_t itt;
 	bool close; /* the session ends with the answer */
 };
@@ -39,23 +40,27 @@ static uint8_t tmf_response(enum scsi_tmf_response response)
 	}
 }
 
-static struct iscsi_conn *tmf_conn(const struct tmf_request *request)
+static void tmf_orphan(struct tmf_request *request)
 {
-	struct iscsi_conn *conn;
+	list_del(&request->conn_link);
+	request->conn = NULL;
+}
 
-	list_for_each_entry (conn, &request->session->conns, session_link)
-		if (conn->cid == request->cid && conn->state == ISCSI_CONN_FULL)
-			return conn;
-	return NULL;
+void iscsi_tmf_orphan_all(struct iscsi_conn *conn)
+{
+	while (!list_empty(&conn->tmfs))
+		tmf_orphan(container_of(conn->tmfs.next, struct tmf_request, conn_link));
 }
 
 static void tmf_done(struct scsi_tmf *tmf)
 {
 	struct tmf_request *request = container_of(tmf, struct tmf_request, tmf);
 	struct iscsi_session *session = request->session;
-	struct iscsi_conn *conn = tmf_conn(request);
+	struct iscsi_conn *conn = request->conn;
 
-	if (conn) {
+	if (conn)
+		tmf_orphan(request);
+	if (conn && conn->state == ISCSI_CONN_FULL) {
 		tmf_answer(conn, request->itt, tmf_response(tmf->response));
 		if (request->close)
 			iscsi_conn_finish(conn);
@@ -80,7 +85,8 @@ static void tmf_execute(struct iscsi_conn *conn, const uint8_t *bhs,
 		return;
 	}
 	request->session = conn->session;
-	request->cid = conn->cid;
+	request->conn = conn;
+	list_add_tail(&conn->tmfs, &request->conn_link);
 	request->itt = get_be32(bhs + ISCSI_AT_ITT);
 	request->close = (bhs[ISCSI_AT_FLAGS] & 0x7f) == ISCSI_COLD_RESET;
 	request->task = task;
