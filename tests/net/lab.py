@@ -43,15 +43,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def wait_until(condition, seconds, what):
-    """Polls until condition() is true and returns its value; fails naming `what`."""
-    seconds *= SLOW
-    deadline = time.monotonic() + seconds
+    """Polls until condition() is true and returns its value; fails naming `what`. A machine may have become
+    busy since this was started, or while it waits."""
+    began = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
+        limit = seconds * max(SLOW, _slowness())
+        if time.monotonic() > began + limit:
+            raise AssertionError(f"not within {limit:.1f} s: {what}")
         time.sleep(0.01)
 
 
