@@ -389,6 +389,30 @@ static void test_preempt(void **state)
 	assert_keys(1, (uint64_t[]){0xc});
 }
 
+/* A key that is one's own is no error, whoever else has it; nobody who asked is told. */
+static void test_preempt_oneself(void **state)
+{
+	enroll(0, 0xa);
+	enroll(1, 0xb);
+	assert_int_equal(out(1, PREEMPT, 1, 0xb, 0xb, 0).status, SCSI_GOOD);
+	assert_int_equal(attention_of(1), 0);
+	assert_keys(1, (uint64_t[]){0xa});
+	enroll(1, 0xb);
+	enroll(2, 0xb);
+	assert_int_equal(out(0, RESERVE, 1, 0xa, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(out(1, PREEMPT_AND_ABORT, 1, 0xb, 0xb, 0).status, SCSI_GOOD);
+	assert_int_equal(attention_of(1), 0);
+	assert_int_equal(attention_of(2), SCSI_ASC_REGISTRATIONS_PREEMPTED);
+	assert_keys(1, (uint64_t[]){0xa});
+	assert_reserved(1, 0xa);
+	/* With the last of all registrants goes what they held. */
+	assert_int_equal(out(0, RELEASE, 1, 0xa, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(out(0, RESERVE, 8, 0xa, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(out(0, PREEMPT, 8, 0xa, 0xa, 0).status, SCSI_GOOD);
+	assert_keys(0, NULL);
+	assert_reserved(0, 0);
+}
+
 /* The command ends when the preempted tasks have. */
 static void test_preempt_and_abort(void **state)
 {
@@ -837,6 +861,7 @@ int main(void)
 		TEST(test_owning),
 		TEST(test_clear),
 		TEST(test_preempt),
+		TEST(test_preempt_oneself),
 		TEST(test_preempt_and_abort),
 		TEST(test_move),
 		TEST(test_persistent_outlives_nexus_and_reset),

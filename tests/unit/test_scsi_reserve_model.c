@@ -203,6 +203,10 @@ static struct expected model_preempt(const struct step *s)
 	if (takes && !valid(s->type))
 		return bad_cdb;
 	count = preempted(s, !s->action_key);
+	if (!takes && s->key == s->action_key) {
+		unregistered(s->n);
+		count++;
+	}
 	if (!takes && !count)
 		return conflict;
 	if (takes) {

@@ -272,11 +272,22 @@ static unsigned int remove_others(struct out *o, bool all)
 	return before - table->n;
 }
 
+/* One's own registration with the key goes, too, unless it takes the reservation over. */
+static unsigned int remove_own(struct out *o)
+{
+	if (o->key != o->action_key)
+		return 0;
+	scsi_pr_remove(o->table, (unsigned int)o->own);
+	o->own = -1;
+	return 1;
+}
+
 /* SPC-5 5.14.11.4 */
 static void out_preempt(struct out *o)
 {
 	struct scsi_pr_table *table = o->table;
 	bool all = scsi_pr_type_all(table->type);
+	unsigned int removed;
 	bool takes_over;
 
 	if (!own_key_ok(o))
@@ -289,7 +300,10 @@ static void out_preempt(struct out *o)
 			 : table->type && table->list[table->holder].key == o->action_key;
 	if (takes_over && !scope_and_type_ok(o))
 		return;
-	if (!remove_others(o, all && !o->action_key) && !takes_over) {
+	removed = remove_others(o, all && !o->action_key);
+	if (!takes_over)
+		removed += remove_own(o);
+	if (!removed && !takes_over) {
 		conflict(o);
 		return;
 	}
