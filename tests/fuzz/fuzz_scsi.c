@@ -191,7 +191,7 @@ static void port_open(void)
 	const struct scsi_target_config other = {
 		.relative_port = 2,
 		.group = 2,
-		.protocol = 5,
+		.protocol = SCSI_PROTOCOL_ISCSI,
 		.port_name = "iqn.2026-11.example:test,t,0x0002",
 		.device_name = "iqn.2026-11.example:test",
 	};

@@ -234,7 +234,7 @@ void fixture_scsi_open(struct fixture_scsi *fs, const struct fixture_scsi_config
 	const struct arena_config memory = {.rx_frames = 1, .runs = RUNS, .run_frames = RUN_FRAMES};
 	const struct scsi_target_config port = {
 		.relative_port = config->relative_port ? config->relative_port : 1,
-		.protocol = 5,
+		.protocol = config->fibre_channel ? SCSI_PROTOCOL_FCP : SCSI_PROTOCOL_ISCSI,
 		.port_name = "iqn.2026-11.example:test,t,0x0001",
 		.device_name = "iqn.2026-11.example:test",
 	};

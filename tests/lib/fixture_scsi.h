@@ -19,6 +19,7 @@ struct fixture_scsi_config {
 	bool thin, removable, read_only;
 	struct state *state;
 	uint16_t relative_port;			      /* of the target port; 0: 1 */
+	bool fibre_channel;			      /* the target port is of that, not of iSCSI */
 	const char *initiators[FIXTURE_SCSI_NEXUSES]; /* at most 19 bytes; NULL: "a", "b", "c" */
 };
 

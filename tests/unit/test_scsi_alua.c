@@ -20,7 +20,7 @@ static int setup(void **state)
 	const struct scsi_target_config port = {.relative_port = 9,
 						.group = 5,
 						.access.access = SCSI_ACCESS_NONOPTIMIZED,
-						.protocol = 5,
+						.protocol = SCSI_PROTOCOL_ISCSI,
 						.port_name = "other",
 						.device_name = "other"};
 
@@ -145,7 +145,7 @@ static void test_who_joins_a_group_has_its_state(void **state)
 	static const uint8_t list[8] = {0, 0, 0, 0, 2, 0, 0, 5};
 	const struct scsi_target_config port = {.relative_port = 10,
 						.group = 5,
-						.protocol = 5,
+						.protocol = SCSI_PROTOCOL_ISCSI,
 						.port_name = "third",
 						.device_name = "third"};
 	struct scsi_target *third;

@@ -48,6 +48,18 @@ static void test_standard_data(void **state)
 	assert_int_equal(inquire(false, 0, 0).status, SCSI_GOOD);
 }
 
+/* What the transport is, is the port's: SAM-5, SPC-4, SBC-3, and iSCSI if it is that. */
+static void test_versions_are_those_of_the_port(void **state)
+{
+	static const uint8_t iscsi[10] = {0x00, 0xa0, 0x04, 0x60, 0x04, 0xc0, 0x09, 0x60};
+	static const uint8_t other[10] = {0x00, 0xa0, 0x04, 0x60, 0x04, 0xc0};
+
+	assert_memory_equal(inquire(false, 0, 512).data + 58, iscsi, sizeof(iscsi));
+	fixture_scsi_close(&fs);
+	fixture_scsi_open(&fs, &(struct fixture_scsi_config){.fibre_channel = true});
+	assert_memory_equal(inquire(false, 0, 512).data + 58, other, sizeof(other));
+}
+
 static void test_page_code_without_evpd(void **state)
 {
 	struct fixture_scsi_answer a = inquire(false, 0x83, 256);
@@ -153,6 +165,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_standard_data),
+		TEST(test_versions_are_those_of_the_port),
 		TEST(test_page_code_without_evpd),
 		TEST(test_every_page_that_is_listed),
 		TEST(test_serial_number),

@@ -220,8 +220,10 @@ static void test_register_others(void **state)
 
 static void test_register_on_all_ports(void **state)
 {
-	const struct scsi_target_config port = {
-		.relative_port = 9, .protocol = 5, .port_name = "other", .device_name = "other"};
+	const struct scsi_target_config port = {.relative_port = 9,
+						.protocol = SCSI_PROTOCOL_ISCSI,
+						.port_name = "other",
+						.device_name = "other"};
 	struct fixture_scsi_answer a;
 	struct scsi_target *other;
 

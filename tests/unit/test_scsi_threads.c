@@ -352,8 +352,10 @@ static void worker_close(struct worker *w)
 
 static void unit_open(struct state *state)
 {
-	const struct scsi_target_config port = {
-		.relative_port = 1, .protocol = 5, .port_name = "port", .device_name = "device"};
+	const struct scsi_target_config port = {.relative_port = 1,
+						.protocol = SCSI_PROTOCOL_ISCSI,
+						.port_name = "port",
+						.device_name = "device"};
 	const struct scsi_device_config unit = {.lu = &lu, .state = state, .logical_block = 512};
 
 	disk = (struct disk){.ops = &disk_ops,

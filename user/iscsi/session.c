@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TRANSPORT_ID_PORT 0x40 /* format: an initiator port, not all of an initiator's */
+
 /* ---- birth ---- */
 
 /* SPC-5 7.6.4.6: an initiator port's name, NUL-terminated and padded to four bytes. */
@@ -24,7 +26,7 @@ static uint32_t session_transport_id(const struct iscsi_session_id *id,
 	len = (len + 1 + 3) & ~3u;
 	if (len < 20)
 		len = 20;
-	out[0] = 0x45; /* format 1, protocol iSCSI */
+	out[0] = TRANSPORT_ID_PORT | SCSI_PROTOCOL_ISCSI;
 	put_be16(out + 2, (uint16_t)len);
 	return 4 + len;
 }

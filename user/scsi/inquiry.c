@@ -14,6 +14,7 @@
 #define CMDQUE		 0x02
 #define STANDARD_LEN	 96u
 #define DESCRIPTOR_SENSE 0x01
+#define VERSIONS_AT	 58u /* version descriptors */
 
 /* Left-aligned, filled up with spaces. */
 static void put_text(uint8_t *out, const char *text, unsigned int width)
@@ -24,10 +25,21 @@ static void put_text(uint8_t *out, const char *text, unsigned int width)
 	memcpy(out, text, len);
 }
 
+/* SPC-5 table 150: what is claimed, without a version of the text. */
+static void put_versions(uint8_t *out, const struct scsi_target_config *port)
+{
+	static const uint16_t versions[] = {0x00a0 /* SAM-5 */, 0x0460 /* SPC-4 */,
+					    0x04c0 /* SBC-3 */};
+	const unsigned int n = sizeof(versions) / sizeof(versions[0]);
+
+	for (unsigned int i = 0; i < n; i++)
+		put_be16(out + 2 * i, versions[i]);
+	if (port->protocol == SCSI_PROTOCOL_ISCSI)
+		put_be16(out + 2 * n, 0x0960);
+}
+
 static void inquiry_standard(struct scsi_device *dev, struct command *cmd, uint8_t peripheral)
 {
-	/* SAM-5, SPC-4, SBC-3, iSCSI (SPC-5 table 150). */
-	static const uint16_t versions[] = {0x00a0, 0x0460, 0x04c0, 0x0960};
 	uint8_t out[STANDARD_LEN] = {};
 
 	out[0] = peripheral;
@@ -42,8 +54,7 @@ static void inquiry_standard(struct scsi_device *dev, struct command *cmd, uint8
 	put_text(out + 8, LU_VENDOR, 8);
 	put_text(out + 16, LU_PRODUCT, 16);
 	put_text(out + 32, STGT_VERSION, 4);
-	for (unsigned int i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
-		put_be16(out + 58 + 2 * i, versions[i]);
+	put_versions(out + VERSIONS_AT, &cmd->scsi.nexus->target->config);
 	scsi_return(cmd, out, sizeof(out), get_be16(cmd->scsi.cdb + 3));
 }
 

@@ -12,7 +12,6 @@
 #include "scsi/device.h"
 
 #define SCSI_REGISTRATIONS_MAX 256u
-#define SCSI_PROTOCOL_ISCSI    5
 
 /* SPC-5 6.16.3.4; 0: there is no reservation. */
 enum scsi_pr_type {

@@ -115,13 +115,19 @@ const char *scsi_access_name(enum scsi_access access);
  */
 int scsi_access_parse(const char *text, struct scsi_access_state *state, struct error *err);
 
+/* SPC-5 7.6.1, the protocol identifiers of what there are ports of. */
+enum scsi_protocol {
+	SCSI_PROTOCOL_FCP = 0,
+	SCSI_PROTOCOL_ISCSI = 5,
+};
+
 #define SCSI_PORT_NAME_MAX 240u
 
 struct scsi_target_config {
 	uint16_t relative_port;		 /* SPC-5 relative target port identifier, from 1 */
 	uint16_t group;			 /* target port group: ports whose access state is one */
 	struct scsi_access_state access; /* what that is for units that come */
-	uint8_t protocol;		 /* SPC-5 7.6.1: 5 is iSCSI, 0 Fibre Channel */
+	enum scsi_protocol protocol;
 	/* The port's, at most SCSI_PORT_NAME_MAX with its NUL: "iqn...,t,0x0001"; copied. */
 	const char *port_name;
 	const char *device_name; /* the target device's; copied */

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SCSI_ISCSI    5u /* protocol identifier, SPC-5 7.6.1 */
 #define PORT_NAME_MAX (ISCSI_NAME_MAX + sizeof(",t,0x0001"))
 
 /* A target port group that is not as groups usually are. */
@@ -54,7 +53,7 @@ static int port_open(struct target *target, const char *name, uint16_t group,
 		.relative_port = ++target->ports,
 		.group = group,
 		.access = group_access(target, group),
-		.protocol = SCSI_ISCSI,
+		.protocol = SCSI_PROTOCOL_ISCSI,
 		.port_name = port_name,
 		.device_name = name,
 	};
