@@ -32,7 +32,8 @@ enum scsi_op_flags {
 	SCSI_REMOVABLE = 1 << 12,   /* only of a unit whose medium can be removed */
 };
 
-#define SCSI_NO_ACTION 0xff
+#define SCSI_ACTION_MASK 0x1f /* of byte 1: the service action */
+#define SCSI_NO_ACTION	 0xff
 
 struct scsi_opcode {
 	uint8_t opcode;

@@ -80,7 +80,7 @@ static void test_end(struct command *cmd, bool failed)
 
 static void sample_done(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 
 	if (io->status == BLK_ESEALED) {
 		scsi_end_io(cmd, io->status, 0);
@@ -99,16 +99,14 @@ static void sample_done(struct blk_io *io)
 /* Sample `moved` of `total`; nothing overflows with 2^55 sectors, more than a disk can have. */
 static void sample_read(struct command *cmd)
 {
-	struct disk *disk = scsi_device_of(cmd)->lu->disk;
-	uint64_t room = atomic_load(&disk->nblocks) - cmd->io.nblocks, last = cmd->scsi.total - 1;
+	struct scsi_device *dev = scsi_device_of(cmd);
+	uint64_t room = atomic_load(&dev->lu->disk->nblocks) - cmd->io.nblocks;
+	uint64_t last = cmd->scsi.total - 1;
 
-	cmd->io.op = BLK_READ;
 	cmd->io.flags = 0;
 	cmd->io.lba = room / last * cmd->scsi.moved + room % last * cmd->scsi.moved / last;
 	cmd->io.sgl = cmd->data_in;
-	cmd->io.next = NULL;
-	cmd->io.done = sample_done;
-	blk_submit(disk, cmd->queue, &cmd->io);
+	scsi_submit(dev, cmd, BLK_READ, NULL, sample_done);
 }
 
 static void self_test(struct scsi_device *dev, struct command *cmd, unsigned int samples)
@@ -173,7 +171,6 @@ void scsi_send_diagnostic(struct scsi_device *dev, struct command *cmd)
 {
 	const uint8_t *cdb = cmd->scsi.cdb;
 	uint16_t len = get_be16(cdb + 3);
-
 	bool testing = cdb[1] & SELFTEST || test_of(cmd);
 
 	if (cdb[1] & SELFTEST && test_of(cmd))

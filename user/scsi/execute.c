@@ -39,7 +39,7 @@ void scsi_end(struct command *cmd, enum scsi_status status)
 
 static void late_flushed(struct blk_io *io)
 {
-	struct command *cmd = container_of(io, struct command, io);
+	struct command *cmd = scsi_command_of(io);
 
 	scsi_end_io(cmd, scsi_flush_status(cmd), cmd->scsi.lba);
 }

@@ -274,12 +274,11 @@ void scsi_read_capacity_10(struct scsi_device *dev, struct command *cmd)
 
 void scsi_read_capacity_16(struct scsi_device *dev, struct command *cmd)
 {
-	uint32_t physical = dev->lu->disk->physical_block >> dev->block_shift;
 	uint8_t out[32] = {};
 
 	put_be64(out, scsi_capacity(dev) - 1);
 	put_be32(out + 8, 1u << dev->block_shift);
-	out[13] = physical > 1 ? (uint8_t)__builtin_ctz(physical) : 0;
+	out[13] = (uint8_t)__builtin_ctz(scsi_physical_blocks(dev));
 	/* LBPME; unmapped blocks read as zeroes (LBPRZ). */
 	out[14] = dev->thin ? 0xc0 : 0;
 	scsi_return(cmd, out, sizeof(out), get_be32(cmd->scsi.cdb + 10));

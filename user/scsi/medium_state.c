@@ -5,7 +5,6 @@
  */
 #include "scsi/device.h"
 
-#define START_IMMED	0x01
 #define START_START	0x01
 #define START_LOEJ	0x02
 #define START_CONDITION 0xf0

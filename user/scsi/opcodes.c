@@ -2,8 +2,6 @@
 /* Every command there is: what dispatch and REPORT SUPPORTED OPERATION CODES go by. */
 #include "scsi/device.h"
 
-#define ACTION_MASK 0x1f
-
 /* clang-format off: a line or two an entry */
 
 /* The bits of READ's and WRITE's CDBs; the group number and the protection field are not used. */
@@ -190,7 +188,7 @@ const struct scsi_opcode *scsi_opcode_find(const uint8_t *cdb, bool *known)
 	for (unsigned int i = 0; i < list->n; i++) {
 		const struct scsi_opcode *entry = &list->entries[i];
 
-		if (entry->action == SCSI_NO_ACTION || entry->action == (cdb[1] & ACTION_MASK))
+		if (entry->action == SCSI_NO_ACTION || entry->action == (cdb[1] & SCSI_ACTION_MASK))
 			return entry;
 	}
 	return NULL;

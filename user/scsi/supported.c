@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ACTION_MASK	0x1f
 #define RCTD		0x80
 #define OPTIONS_MASK	0x07
 #define SERVACTV	0x01
@@ -99,7 +98,7 @@ static void report_one(struct command *cmd, const struct scsi_opcode *entry, boo
 		memcpy(out + 4, entry->usage, entry->cdb_len);
 		out[4] = entry->opcode;
 		if (has_action(entry))
-			out[5] = (uint8_t)((out[5] & ~ACTION_MASK) | entry->action);
+			out[5] = (uint8_t)((out[5] & ~SCSI_ACTION_MASK) | entry->action);
 		len += entry->cdb_len;
 	}
 	if (entry && timeouts) {
@@ -113,7 +112,7 @@ static void report_one(struct command *cmd, const struct scsi_opcode *entry, boo
 void scsi_report_opcodes(struct scsi_device *dev, struct command *cmd)
 {
 	const uint8_t *cdb = cmd->scsi.cdb;
-	uint8_t asked[2] = {cdb[3], cdb[5] & ACTION_MASK}, options = cdb[2] & OPTIONS_MASK;
+	uint8_t asked[2] = {cdb[3], cdb[5] & SCSI_ACTION_MASK}, options = cdb[2] & OPTIONS_MASK;
 	uint32_t alloc = get_be32(cdb + 6);
 	const struct scsi_opcode *entry;
 	bool timeouts = cdb[2] & RCTD, known, actions;
@@ -132,7 +131,7 @@ void scsi_report_opcodes(struct scsi_device *dev, struct command *cmd)
 	if (entry && !scsi_opcode_offered(dev, entry))
 		entry = NULL;
 	/* An opcode without service actions has the one that is 0. */
-	if (options != REPORT_OPCODE && get_be16(cdb + 4) > (actions ? ACTION_MASK : 0))
+	if (options != REPORT_OPCODE && get_be16(cdb + 4) > (actions ? SCSI_ACTION_MASK : 0))
 		entry = NULL;
 	report_one(cmd, entry, timeouts, alloc);
 }
