@@ -307,6 +307,30 @@ void fixture_scsi_restart(struct fixture_scsi *fs, struct fixture_scsi_kept *kep
 	open_with_state(fs, kept, NULL);
 }
 
+static FILE *file_of(const struct fixture_scsi_kept *kept, const char *mode)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/disk.json", kept->dir);
+	return fopen(path, mode);
+}
+
+void fixture_scsi_open_next(struct fixture_scsi *next, struct fixture_scsi_kept *next_kept,
+			    const struct fixture_scsi_kept *kept)
+{
+	FILE *from = file_of(kept, "r"), *to;
+	char text[16384];
+
+	next_kept->dir = fixture_dir_make();
+	if (from) {
+		to = file_of(next_kept, "w");
+		assert(to);
+		fwrite(text, 1, fread(text, 1, sizeof(text), from), to);
+		assert(!fclose(to) && !fclose(from));
+	}
+	open_with_state(next, next_kept, NULL);
+}
+
 void fixture_scsi_kept_block(struct fixture_scsi_kept *kept, bool block)
 {
 	char *dir = strdup(kept->dir);

@@ -86,6 +86,10 @@ void fixture_scsi_close_kept(struct fixture_scsi *fs, struct fixture_scsi_kept *
 /* Closes the unit and opens it again with what it remembers. */
 void fixture_scsi_restart(struct fixture_scsi *fs, struct fixture_scsi_kept *kept);
 
+/* The next process's, after this one was killed: with what the file says, if there is one. */
+void fixture_scsi_open_next(struct fixture_scsi *next, struct fixture_scsi_kept *next_kept,
+			    const struct fixture_scsi_kept *kept);
+
 /* Has every save fail, as the directory is a file; and be possible again. */
 void fixture_scsi_kept_block(struct fixture_scsi_kept *kept, bool block);
 

@@ -9,8 +9,6 @@
 
 #include "base/bytes.h"
 #include "fixture_scsi.h"
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define OVERWRITE 0x01
@@ -104,27 +102,10 @@ static bool is(const struct fixture_scsi *of, uint8_t even, uint8_t odd)
 	return true;
 }
 
-static void copy_file(const char *from_dir, const char *to_dir, const char *name)
-{
-	const char *dirs[] = {from_dir, to_dir};
-	char path[2][4096], text[8192];
-	FILE *files[2];
-
-	for (unsigned int i = 0; i < 2; i++) {
-		snprintf(path[i], sizeof(path[i]), "%s/%s", dirs[i], name);
-		files[i] = fopen(path[i], i ? "w" : "r");
-		assert_non_null(files[i]);
-	}
-	fwrite(text, 1, fread(text, 1, sizeof(text), files[0]), files[1]);
-	assert_int_equal(fclose(files[0]) | fclose(files[1]), 0);
-}
-
 /* As kill -9 leaves it: what the file says, and nothing of what is in memory. */
 static void start_next(void)
 {
-	fixture_scsi_open_kept(&next, &next_kept, NULL);
-	copy_file(kept.dir, next_kept.dir, "disk.json");
-	fixture_scsi_restart(&next, &next_kept);
+	fixture_scsi_open_next(&next, &next_kept, &kept);
 	memset(next.disk->data, 0xa5, SECTORS * 512);
 }
 

@@ -41,6 +41,7 @@ int arena_open(struct arena *arena, const struct arena_config *config, struct er
 		.nfree_frames = config->rx_frames,
 		.nfree_runs = config->runs,
 	};
+	list_init(&arena->waiters);
 	if (!arena->frames || !arena->free_frames || !arena->free_runs) {
 		arena_close(arena);
 		return error_set(err, ENOMEM, "no memory for an arena's tables");
@@ -145,6 +146,26 @@ void arena_run_put(struct arena *arena, uint32_t addr)
 	assert(arena_is_run(arena, addr) && frame->state == FRAME_IO);
 	frame->state = FRAME_FREE;
 	arena->free_runs[arena->nfree_runs++] = arena_frame_base(addr);
+	arena_wake(arena);
+}
+
+void arena_wait(struct arena *arena, struct arena_waiter *waiter)
+{
+	list_add_tail(&arena->waiters, &waiter->link);
+}
+
+void arena_wait_end(struct arena_waiter *waiter)
+{
+	if (list_linked(&waiter->link))
+		list_del(&waiter->link);
+}
+
+void arena_wake(struct arena *arena)
+{
+	struct arena_waiter *waiter;
+
+	list_for_each_entry (waiter, &arena->waiters, link)
+		waiter->freed(waiter);
 }
 
 void arena_run_sent(struct arena *arena, uint32_t addr, void *owner)

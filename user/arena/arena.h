@@ -21,6 +21,7 @@
 #define STGT_ARENA_H
 
 #include "base/error.h"
+#include "base/list.h"
 #include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -89,6 +90,16 @@ struct arena {
 	struct frame *frames;
 	uint32_t *free_frames, nfree_frames;
 	uint32_t *free_runs, nfree_runs;
+	struct list waiters; /* struct arena_waiter */
+};
+
+/*
+ * Whoever wants a run when one comes free. `freed` is called within arena_run_put(), by whomever
+ * and as often as one does, the longest wait first; it may take runs, and does nothing else here.
+ */
+struct arena_waiter {
+	struct list link;
+	void (*freed)(struct arena_waiter *waiter);
 };
 
 /* Maps and cuts the arena; pages are touched by use, not here. 0 or negative errno with `err` set.
@@ -126,6 +137,12 @@ void arena_frame_put(struct arena *arena, uint32_t addr);
 /* The address of a run's first frame (FREE -> IO), or ARENA_NONE. */
 uint32_t arena_run_get(struct arena *arena);
 void arena_run_put(struct arena *arena, uint32_t addr);
+
+/* Waits for one, until arena_wait_end(), which may also be called of who does not. */
+void arena_wait(struct arena *arena, struct arena_waiter *waiter);
+void arena_wait_end(struct arena_waiter *waiter);
+/* Calls those that wait, for another reason than a run. */
+void arena_wake(struct arena *arena);
 
 /* The run at `addr` goes to the kernel (IO -> TX) on behalf of `owner`, and comes back. */
 void arena_run_sent(struct arena *arena, uint32_t addr, void *owner);

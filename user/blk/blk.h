@@ -119,7 +119,8 @@ struct blk_queue {
 	struct list ready;	 /* requests to start */
 	bool running;		 /* blk_queue_run() is on the stack */
 	uint32_t inflight;	 /* submitted and not done */
-	bool closing;		 /* the thread is to end: nothing long goes on */
+	bool closing;		 /* see blk_queue_stop() */
+	uint32_t lent_long;	 /* the arena's runs that a SANITIZE has to its end */
 	uint64_t bounces;	 /* payloads that could not go straight from or to the arena */
 	struct bounces *buffers; /* see bounce.h; NULL where no backstore copies */
 	/* Bytes that device models copied: the stores did, or reading and writing did. */
@@ -135,6 +136,8 @@ void blk_queue_init(struct blk_queue *queue, struct arena *arena, struct ring *r
 int blk_queue_open(struct blk_queue *queue, const struct arena_config *memory,
 		   unsigned int ring_entries, struct error *err);
 void blk_queue_close(struct blk_queue *queue);
+/* The thread, which calls this, is to end: nothing long goes on, nor waits for memory. */
+void blk_queue_stop(struct blk_queue *queue);
 
 enum disk_cache {
 	DISK_CACHE_DEFAULT, /* what the transport's durability asks for */

@@ -38,3 +38,9 @@ void blk_queue_close(struct blk_queue *queue)
 	bounces_close(queue);
 	arena_close(queue->arena);
 }
+
+void blk_queue_stop(struct blk_queue *queue)
+{
+	queue->closing = true;
+	arena_wake(queue->arena);
+}

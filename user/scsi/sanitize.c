@@ -30,17 +30,20 @@
 
 /* ---- what others are told ---- */
 
-struct scsi_sense scsi_sanitize_sense(struct scsi_device *dev)
+static struct scsi_sense sense_of(struct scsi_device *dev, unsigned int state)
 {
-	struct scsi_sense running = {.key = SCSI_KEY_NOT_READY,
-				     .asc = SCSI_ASC_SANITIZE_IN_PROGRESS,
-				     .has_progress = true};
-
-	if (atomic_load(&dev->sanitize_state) == SANITIZE_FAILED)
+	if (state == SANITIZE_FAILED)
 		return (struct scsi_sense){.key = SCSI_KEY_MEDIUM_ERROR,
 					   .asc = SCSI_ASC_SANITIZE_FAILED};
-	running.progress = (uint16_t)atomic_load(&dev->sanitize_progress);
-	return running;
+	return (struct scsi_sense){.key = SCSI_KEY_NOT_READY,
+				   .asc = SCSI_ASC_SANITIZE_IN_PROGRESS,
+				   .has_progress = true,
+				   .progress = (uint16_t)atomic_load(&dev->sanitize_progress)};
+}
+
+struct scsi_sense scsi_sanitize_sense(struct scsi_device *dev)
+{
+	return sense_of(dev, atomic_load(&dev->sanitize_state));
 }
 
 bool scsi_sanitize_refuses(const struct command *cmd, struct scsi_sense *sense)
@@ -54,15 +57,17 @@ bool scsi_sanitize_refuses(const struct command *cmd, struct scsi_sense *sense)
 	/* What failed can be begun again, and left. */
 	if (state == SANITIZE_FAILED && (!(flags & SCSI_MEDIUM) || cmd->scsi.cdb[0] == OPCODE))
 		return false;
-	*sense = scsi_sanitize_sense(dev);
+	*sense = sense_of(dev, state);
 	return true;
 }
 
 bool scsi_sanitize_tells(struct scsi_device *dev, struct scsi_sense *sense)
 {
-	if (atomic_load(&dev->sanitize_state) == SANITIZE_NONE)
+	unsigned int state = atomic_load(&dev->sanitize_state);
+
+	if (state == SANITIZE_NONE)
 		return false;
-	*sense = scsi_sanitize_sense(dev);
+	*sense = sense_of(dev, state);
 	return true;
 }
 
@@ -92,6 +97,45 @@ static void save_state(struct scsi_sanitize *s, enum scsi_sanitize_state state,
 		done(&s->save);
 }
 
+/* ---- memory ---- */
+
+bool scsi_sanitize_take_memory(struct scsi_sanitize *s, bool patient)
+{
+	struct arena *arena = s->queue->arena;
+	bool spare = arena->nfree_runs > RUNS_LEFT + arena->config.runs / PART_LEFT;
+
+	s->run = ARENA_NONE;
+	if (s->erase || s->crypto)
+		return true;
+	/* One on each thread, at least, gets on whatever commands take. */
+	if (spare || (patient && !s->queue->lent_long))
+		s->run = arena_run_get(arena);
+	if (s->run == ARENA_NONE)
+		return false;
+	s->queue->lent_long++;
+	s->run_len = arena->config.run_frames * ARENA_FRAME_SIZE;
+	return true;
+}
+
+static void put_memory(struct scsi_sanitize *s)
+{
+	if (s->run == ARENA_NONE)
+		return;
+	s->queue->lent_long--;
+	arena_run_put(s->queue->arena, s->run);
+	s->run = ARENA_NONE;
+}
+
+/* As often as it fits each block, from the block's beginning. */
+static void fill(struct scsi_sanitize *s)
+{
+	uint8_t *to = arena_ptr(s->queue->arena, s->run);
+	uint32_t block = 1u << s->dev->block_shift;
+
+	for (uint32_t i = 0; i < s->run_len; i++)
+		to[i] = s->pattern[i % block % s->period];
+}
+
 /* ---- the end ---- */
 
 /* Whoever waited hears of it, if it was not aborted meanwhile. */
@@ -116,8 +160,7 @@ static void sanitize_close(struct scsi_sanitize *s, enum scsi_sanitize_state sta
 	void (*stopped)(void *ctx);
 	void *ctx;
 
-	if (s->run != ARENA_NONE)
-		arena_run_put(s->queue->arena, s->run);
+	put_memory(s);
 	pthread_mutex_lock(&dev->lock);
 	/* First, as whoever sees the failure asks whether it can be left. */
 	if (state == SANITIZE_FAILED)
@@ -144,7 +187,12 @@ static void sanitize_end(struct scsi_sanitize *s, enum scsi_sanitize_state state
 
 	s->cmd = NULL;
 	sanitize_close(s, state);
-	if (cmd)
+	if (!cmd)
+		return;
+	/* What another thread does again has not failed. */
+	if (state == SANITIZE_RUNS)
+		tell(cmd, false, SCSI_KEY_NOT_READY, SCSI_ASC_SANITIZE_IN_PROGRESS);
+	else
 		tell(cmd, state == SANITIZE_NONE, SCSI_KEY_MEDIUM_ERROR, SCSI_ASC_SANITIZE_FAILED);
 }
 
@@ -165,25 +213,15 @@ static void sanitize_over(struct scsi_sanitize *s, enum scsi_sanitize_state outc
 	save_state(s, outcome, outcome_saved);
 }
 
-void scsi_device_stop(struct scsi_device *dev, void (*stopped)(void *ctx), void *ctx)
-{
-	bool none;
-
-	atomic_store(&dev->sanitize_stop, true);
-	pthread_mutex_lock(&dev->lock);
-	none = !dev->sanitize;
-	if (!none) {
-		dev->stopped = stopped;
-		dev->stopped_ctx = ctx;
-	}
-	pthread_mutex_unlock(&dev->lock);
-	if (none)
-		stopped(ctx);
-}
-
 /* ---- piece after piece ---- */
 
 static void sanitize_next(struct scsi_sanitize *s);
+
+/* Sectors, as there are now: a disk that grows meanwhile is overwritten to its new end. */
+static uint64_t sectors_now(const struct scsi_sanitize *s)
+{
+	return scsi_sectors(s->dev, scsi_capacity(s->dev));
+}
 
 static void sanitize_go_on(struct message *message)
 {
@@ -205,6 +243,11 @@ static void sanitize_done(struct blk_io *io)
 {
 	struct scsi_sanitize *s = container_of(io, struct scsi_sanitize, io);
 
+	/* Beyond the end of a disk that has shrunk: what there is now is less. */
+	if (io->status == BLK_ERANGE) {
+		sanitize_take_turns(s);
+		return;
+	}
 	if (io->status != BLK_OK) {
 		sanitize_over(s, SANITIZE_FAILED);
 		return;
@@ -217,7 +260,7 @@ static void sanitize_done(struct blk_io *io)
 		s->at += io->nblocks;
 	if (io->op == BLK_WRITE)
 		s->volatiles += io->nblocks;
-	if (io->op == BLK_FLUSH && s->at == s->total) {
+	if (io->op == BLK_FLUSH && s->at >= sectors_now(s)) {
 		s->at = 0;
 		s->pass++;
 		for (uint32_t i = 0; s->invert && i < s->run_len; i++)
@@ -253,9 +296,9 @@ static void submit(struct scsi_sanitize *s, enum blk_op op, uint64_t sectors)
 	blk_submit(s->dev->lu->disk, s->queue, &s->io);
 }
 
-static void progress(struct scsi_sanitize *s)
+static void progress(struct scsi_sanitize *s, uint64_t total)
 {
-	uint64_t of_pass = s->at / (s->total / 65536 + 1), all = s->total / (s->total / 65536 + 1);
+	uint64_t of_pass = s->at / (total / 65536 + 1), all = total / (total / 65536 + 1);
 	uint64_t now = ((uint64_t)s->pass * all + of_pass) * 65536 / (s->passes * (all + 1));
 
 	atomic_store(&s->dev->sanitize_progress, (unsigned int)(now < 65535 ? now : 65535));
@@ -263,14 +306,17 @@ static void progress(struct scsi_sanitize *s)
 
 static void sanitize_next(struct scsi_sanitize *s)
 {
-	uint64_t left = s->total - s->at,
+	uint64_t total = sectors_now(s), left,
 		 most = s->erase ? ERASE_SECTORS : s->run_len >> BLK_SECTOR_SHIFT;
 
+	if (s->at > total)
+		s->at = total;
+	left = total - s->at;
 	if (s->cmd && scsi_task_aborted(s->cmd)) {
 		scsi_end(s->cmd, SCSI_TASK_ABORTED);
 		s->cmd = NULL;
 	}
-	progress(s);
+	progress(s, total);
 	if (s->pass == s->passes)
 		sanitize_over(s, SANITIZE_NONE);
 	else if (s->queue->closing || atomic_load(&s->dev->sanitize_stop))
@@ -285,23 +331,39 @@ static void sanitize_next(struct scsi_sanitize *s)
 
 /* ---- the beginning ---- */
 
-/* Makes it the one that is at work on the unit; false: there is another. */
-static bool sanitize_claim(struct scsi_sanitize *s, enum scsi_sanitize_state state)
+bool scsi_sanitize_claim_locked(struct scsi_sanitize *s, enum scsi_sanitize_state state)
 {
 	struct scsi_device *dev = s->dev;
+
+	if (dev->sanitize || dev->sanitize_left)
+		return false;
+	s->before = atomic_load(&dev->sanitize_state);
+	dev->sanitize = s;
+	atomic_store(&dev->sanitize_progress, 0);
+	atomic_store(&dev->sanitize_state, state);
+	s->era = disk_seal(dev->lu->disk);
+	return true;
+}
+
+static bool claim(struct scsi_sanitize *s)
+{
 	bool first;
 
-	pthread_mutex_lock(&dev->lock);
-	first = !dev->sanitize;
-	if (first) {
-		s->before = atomic_load(&dev->sanitize_state);
-		dev->sanitize = s;
-		atomic_store(&dev->sanitize_progress, 0);
-		atomic_store(&dev->sanitize_state, state);
-		s->era = disk_seal(dev->lu->disk);
-	}
-	pthread_mutex_unlock(&dev->lock);
+	pthread_mutex_lock(&s->dev->lock);
+	first = scsi_sanitize_claim_locked(s, SANITIZE_RUNS);
+	pthread_mutex_unlock(&s->dev->lock);
 	return first;
+}
+
+/* There is no memory; or another came first, which is at work still or was just now. */
+static void refuse_second(struct command *cmd)
+{
+	struct scsi_sense sense;
+
+	if (scsi_sanitize_tells(scsi_device_of(cmd), &sense) && sense.key == SCSI_KEY_NOT_READY)
+		scsi_fail(cmd, sense);
+	else
+		scsi_end(cmd, SCSI_BUSY);
 }
 
 /* NULL: no memory. */
@@ -320,38 +382,12 @@ static struct scsi_sanitize *sanitize_new(struct scsi_device *dev, struct comman
 	return s;
 }
 
-/* As often as it fits each block, from the block's beginning. */
-static void fill(struct scsi_sanitize *s)
+void scsi_sanitize_go(struct scsi_sanitize *s)
 {
-	uint8_t *to = arena_ptr(s->queue->arena, s->run);
-	uint32_t block = 1u << s->dev->block_shift;
-
-	for (uint32_t i = 0; i < s->run_len; i++)
-		to[i] = s->pattern[i % block % s->period];
-}
-
-/* Memory for what is written; false: there is none to spare. */
-static bool take_memory(struct scsi_sanitize *s)
-{
-	struct arena *arena = s->queue->arena;
-
-	s->run = ARENA_NONE;
-	if (s->erase || s->crypto)
-		return true;
-	if (arena->nfree_runs > RUNS_LEFT + arena->config.runs / PART_LEFT)
-		s->run = arena_run_get(arena);
-	if (s->run == ARENA_NONE)
-		return false;
-	s->run_len = arena->config.run_frames * ARENA_FRAME_SIZE;
-	fill(s);
-	return true;
-}
-
-static void sanitize_go(struct scsi_sanitize *s)
-{
+	if (s->run != ARENA_NONE)
+		fill(s);
 	s->at = s->volatiles = 0;
 	s->pass = 0;
-	s->total = scsi_sectors(s->dev, scsi_capacity(s->dev));
 	sanitize_next(s);
 }
 
@@ -370,7 +406,7 @@ static void beginning_known(struct scsi_sanitize *s, bool good)
 		s->cmd = NULL;
 		tell(cmd, true, SCSI_KEY_NO_SENSE, 0);
 	}
-	sanitize_go(s);
+	scsi_sanitize_go(s);
 }
 
 static void beginning_saved(struct state_save *save)
@@ -381,46 +417,14 @@ static void beginning_saved(struct state_save *save)
 /* Takes over `s`, or NULL. */
 static void sanitize_begin(struct scsi_sanitize *s, struct command *cmd)
 {
-	if (s && take_memory(s) && sanitize_claim(s, SANITIZE_RUNS)) {
+	if (s && scsi_sanitize_take_memory(s, false) && claim(s)) {
 		save_state(s, SANITIZE_RUNS, beginning_saved);
 		return;
 	}
-	if (s && s->run != ARENA_NONE)
-		arena_run_put(s->queue->arena, s->run);
+	if (s)
+		put_memory(s);
 	free(s);
-	scsi_end(cmd, SCSI_BUSY);
-}
-
-bool scsi_device_unfinished(struct scsi_device *dev)
-{
-	bool left;
-
-	pthread_mutex_lock(&dev->lock);
-	left = dev->sanitize_left;
-	pthread_mutex_unlock(&dev->lock);
-	return left;
-}
-
-bool scsi_device_resume(struct scsi_device *dev, struct blk_queue *queue)
-{
-	struct scsi_sanitize *s;
-
-	pthread_mutex_lock(&dev->lock);
-	s = dev->sanitize_left;
-	dev->sanitize_left = NULL;
-	pthread_mutex_unlock(&dev->lock);
-	if (!s)
-		return false;
-	s->queue = queue;
-	if (!take_memory(s)) {
-		pthread_mutex_lock(&dev->lock);
-		dev->sanitize_left = s;
-		pthread_mutex_unlock(&dev->lock);
-		return false;
-	}
-	sanitize_claim(s, SANITIZE_RUNS);
-	sanitize_go(s);
-	return true;
+	refuse_second(cmd);
 }
 
 /* ---- the command ---- */
@@ -532,27 +536,42 @@ static void exit_saved(struct state_save *save)
 	saved(save, exit_known);
 }
 
+/* Whether this is how the failure is left: then `s` is at work. Otherwise the command is ended. */
+static bool exit_claim(struct scsi_sanitize *s, struct command *cmd)
+{
+	struct scsi_device *dev = s->dev;
+	enum scsi_sanitize_state state;
+	bool unrestricted, claimed = false;
+
+	pthread_mutex_lock(&dev->lock);
+	state = atomic_load(&dev->sanitize_state);
+	unrestricted = atomic_load(&dev->sanitize_unrestricted);
+	if (state == SANITIZE_FAILED && unrestricted)
+		claimed = scsi_sanitize_claim_locked(s, SANITIZE_FAILED);
+	pthread_mutex_unlock(&dev->lock);
+	if (state == SANITIZE_NONE)
+		scsi_good(cmd);
+	else if (state == SANITIZE_FAILED && !unrestricted)
+		/* SBC-4 4.11.4: it ends with a sanitized medium or not at all. */
+		scsi_bad_cdb(cmd, 1, 4);
+	else if (!claimed)
+		refuse_second(cmd);
+	return claimed;
+}
+
 void scsi_sanitize_exit(struct scsi_device *dev, struct command *cmd)
 {
 	struct scsi_sanitize *s;
 
 	if (!no_list_ok(cmd))
 		return;
-	if (atomic_load(&dev->sanitize_state) == SANITIZE_NONE) {
-		scsi_good(cmd);
-		return;
-	}
-	/* SBC-4 4.11.4: what was begun without AUSE ends with a sanitized medium or not at all. */
-	if (!atomic_load(&dev->sanitize_unrestricted)) {
-		scsi_bad_cdb(cmd, 1, 4);
-		return;
-	}
 	s = sanitize_new(dev, cmd);
-	if (!s || !sanitize_claim(s, SANITIZE_FAILED)) {
-		free(s);
+	if (!s) {
 		scsi_end(cmd, SCSI_BUSY);
-		return;
+	} else if (exit_claim(s, cmd)) {
+		s->unrestricted = true;
+		save_state(s, SANITIZE_NONE, exit_saved);
+	} else {
+		free(s);
 	}
-	s->unrestricted = true;
-	save_state(s, SANITIZE_NONE, exit_saved);
 }

@@ -42,6 +42,9 @@ int scsi_device_open(const struct scsi_device_config *config, struct scsi_device
  */
 bool scsi_device_unfinished(struct scsi_device *dev);
 bool scsi_device_resume(struct scsi_device *dev, struct blk_queue *queue);
+/* Where no thread has memory: it goes on, on this one, as soon as some comes free here. False:
+ * there is none. */
+bool scsi_device_resume_later(struct scsi_device *dev, struct blk_queue *queue);
 /*
  * Whether the state of a unit that is not open says that a SANITIZE has not ended, or failed: 1 or
  * 0, or negative errno. Then nobody may have the disk, whatever shows it, but a scsi_device.

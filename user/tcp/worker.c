@@ -255,7 +255,7 @@ static void worker_empty(struct thread *thread, void *arg)
 	struct tcp_conn *conn;
 
 	worker->closing = true;
-	worker->blk.closing = true;
+	blk_queue_stop(&worker->blk);
 	list_for_each_entry (conn, &worker->conns, link)
 		tcp_conn_abort(conn);
 }

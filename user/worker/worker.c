@@ -265,7 +265,7 @@ static void worker_stop(struct thread *thread)
 	struct worker *w = worker_of(thread);
 
 	w->stopping = true;
-	w->blk.closing = true;
+	blk_queue_stop(&w->blk);
 	w->stop_deadline_ns = clock_now_ns() + WORKER_DRAIN_NS;
 }
 
