@@ -295,7 +295,7 @@ int target_enable_export(struct target *target, const struct aoe_address *addr, 
 		return 0;
 	list_for_each_entry (interface, &target->interfaces, link) {
 		if (enabled && !ret && target_interface_serves(interface, export))
-			ret = target_serving_start(interface, export, err);
+			ret = target_serving_start(target, interface, export, err);
 	}
 	if (!enabled || ret)
 		export_silence(target, export);

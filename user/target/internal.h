@@ -118,13 +118,11 @@ int target_unit_get(struct target *target, const char *words, struct target_unit
 int target_unit_get_sealed(struct target *target, struct disk *disk, struct target_unit **unit,
 			   struct error *err);
 /*
- * A SANITIZE that did not end goes on, on the queue's thread, which this is called on; nothing
- * where there is none. And what is said when, after all threads were asked, it waits still.
+ * A SANITIZE that did not end goes on, on the queue's thread, which this is called on: if there is
+ * memory for it, or when there is. Nothing where there is none, or no longer.
  */
-void target_unit_resume(const struct target_unit *unit, struct blk_queue *queue);
-void target_unit_resumed(const struct target_unit *unit);
-/* The same on the iSCSI workers, if there are any. */
-void target_iscsi_resume_unit(struct target *target, struct target_unit *unit);
+void target_unit_resume(struct target_unit *unit, struct blk_queue *queue);
+void target_unit_resume_later(struct target_unit *unit, struct blk_queue *queue);
 /* A user's LUN does not show it any more; its commands may go on until target_unit_put(). */
 void target_unit_leave(struct target_unit *unit);
 void target_unit_put(struct target_unit *unit);
@@ -166,6 +164,10 @@ void target_alua_close(struct target *target);
 /* ---- iscsi.c, report_iscsi.c ---- */
 
 struct target_iscsi *target_iscsi_find(const struct target *target, const char *name);
+/* Runs one of the two on the iSCSI workers, if there are any and the unit's SANITIZE has not ended.
+ */
+void target_iscsi_ask(struct target *target, struct target_unit *unit,
+		      void (*fn)(struct target_unit *unit, struct blk_queue *queue));
 /* One of its holders has let go. */
 void target_iscsi_put(struct target_iscsi *iscsi);
 void target_iscsi_close_all(struct target *target);
@@ -227,13 +229,14 @@ int target_serve(struct target *target, struct target_interface *interface,
 void target_unserve(struct target *target, struct target_interface *interface,
 		    struct target_export *export);
 /*
- * A SANITIZE that ended early, with the thread that it was on, goes on where the disk is served
- * still: over another interface, or on an iSCSI worker.
+ * The unit's SANITIZE that ended early, with another process or the thread that it was on, goes on
+ * where the disk is served: over an interface, or on an iSCSI worker. And those of all units.
  */
+void target_resume_unit(struct target *target, struct target_unit *unit);
 void target_serving_resume(struct target *target);
 /* Answered again, or silent, with all else as it is. */
-int target_serving_start(struct target_interface *interface, struct target_export *export,
-			 struct error *err);
+int target_serving_start(struct target *target, struct target_interface *interface,
+			 struct target_export *export, struct error *err);
 void target_serving_stop(struct target *target, struct target_interface *interface,
 			 struct target_export *export);
 

@@ -60,18 +60,25 @@ static void close_server(struct target *target)
 
 /* ---- units ---- */
 
-static void resume_on(struct iscsi_worker *worker, void *unit)
+struct asking {
+	struct target_unit *unit;
+	void (*fn)(struct target_unit *unit, struct blk_queue *queue);
+};
+
+static void ask_on(struct iscsi_worker *worker, void *arg)
 {
-	target_unit_resume(unit, iscsi_worker_queue(worker));
+	const struct asking *asking = arg;
+
+	asking->fn(asking->unit, iscsi_worker_queue(worker));
 }
 
-/* What another process left unfinished goes on, on the first worker that has memory for it. */
-void target_iscsi_resume_unit(struct target *target, struct target_unit *unit)
+void target_iscsi_ask(struct target *target, struct target_unit *unit,
+		      void (*fn)(struct target_unit *unit, struct blk_queue *queue))
 {
-	if (!target->tcp || !scsi_device_unfinished(unit->device))
-		return;
-	tcp_server_each(target->tcp, resume_on, unit);
-	target_unit_resumed(unit);
+	struct asking asking = {unit, fn};
+
+	if (target->tcp && scsi_device_unfinished(unit->device))
+		tcp_server_each(target->tcp, ask_on, &asking);
 }
 
 static int show_lun(struct target *target, struct target_iscsi *iscsi,
@@ -95,7 +102,7 @@ static int show_lun(struct target *target, struct target_iscsi *iscsi,
 		target_ports_hide(target, iscsi, request->lun);
 		return error_set(err, -ret, "LUN %u: %s", request->lun, strerror(-ret));
 	}
-	target_iscsi_resume_unit(target, unit);
+	target_resume_unit(target, unit);
 	return 0;
 }
 

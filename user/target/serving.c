@@ -55,19 +55,21 @@ static void port_remove(const struct worker_view *view, void *arg)
 		export->leaving++;
 }
 
+/* ---- what another process left unfinished ---- */
+
 static void resume_on(const struct worker_view *view, void *unit)
 {
 	target_unit_resume(unit, view->blk);
 }
 
-/* What another process left unfinished goes on, also where no iSCSI target shows the disk. */
-static void resume_unit(struct target_interface *interface, struct target_unit *unit)
+static void resume_later_on(const struct worker_view *view, void *unit)
 {
-	target_interface_run(interface, resume_on, unit);
-	target_unit_resumed(unit);
+	target_unit_resume_later(unit, view->blk);
 }
 
-static void resume_over_aoe(struct target *target, struct target_unit *unit)
+/* On interfaces that serve the disk, also where no iSCSI target shows it. */
+static void ask_interfaces(struct target *target, struct target_unit *unit,
+			   void (*fn)(const struct worker_view *view, void *unit))
 {
 	struct target_interface *interface;
 	struct target_export *export;
@@ -76,20 +78,28 @@ static void resume_over_aoe(struct target *target, struct target_unit *unit)
 		list_for_each_entry (interface, &target->interfaces, link)
 			if (export->disk == unit->disk && scsi_device_unfinished(unit->device) &&
 			    target_interface_serves(interface, export))
-				resume_unit(interface, unit);
+				target_interface_run(interface, fn, unit);
 	}
+}
+
+/* All are asked for memory before one of them is told to wait for it. */
+void target_resume_unit(struct target *target, struct target_unit *unit)
+{
+	if (!scsi_device_unfinished(unit->device))
+		return;
+	ask_interfaces(target, unit, resume_on);
+	target_iscsi_ask(target, unit, target_unit_resume);
+	ask_interfaces(target, unit, resume_later_on);
+	target_iscsi_ask(target, unit, target_unit_resume_later);
 }
 
 void target_serving_resume(struct target *target)
 {
 	struct target_unit *unit;
 
-	list_for_each_entry (unit, &target->units, link) {
-		if (!unit->users)
-			continue;
-		resume_over_aoe(target, unit);
-		target_iscsi_resume_unit(target, unit);
-	}
+	list_for_each_entry (unit, &target->units, link)
+		if (unit->users)
+			target_resume_unit(target, unit);
 }
 
 /* ---- answering ---- */
@@ -115,8 +125,8 @@ static int serving_failed(const struct target_interface *interface, int ret, str
 }
 
 /* The program comes last, so that no frame is steered to a worker that does not know the export. */
-int target_serving_start(struct target_interface *interface, struct target_export *export,
-			 struct error *err)
+int target_serving_start(struct target *target, struct target_interface *interface,
+			 struct target_export *export, struct error *err)
 {
 	const struct stgt_export_key key = export_key(export);
 	struct port_change change = {.export = export};
@@ -128,9 +138,9 @@ int target_serving_start(struct target_interface *interface, struct target_expor
 					 export->disk->read_only ? STGT_EXPORT_READ_ONLY : 0);
 	if (change.result)
 		return serving_failed(interface, change.result, err);
-	if (export->unit)
-		resume_unit(interface, export->unit);
 	target_interface_announce(interface, export);
+	if (export->unit)
+		target_resume_unit(target, export->unit);
 	return 0;
 }
 
@@ -162,7 +172,7 @@ int target_serve(struct target *target, struct target_interface *interface,
 	if (ret)
 		ret = serving_failed(interface, ret, err);
 	else if (export->enabled)
-		ret = target_serving_start(interface, export, err);
+		ret = target_serving_start(target, interface, export, err);
 	if (ret)
 		target_unserve(target, interface, export);
 	return ret;

@@ -166,19 +166,19 @@ int target_unit_get_sealed(struct target *target, struct disk *disk, struct targ
 	return ret > 0 ? unit_get(target, disk_hold(disk), unit, err) : ret;
 }
 
-void target_unit_resume(const struct target_unit *unit, struct blk_queue *queue)
+void target_unit_resume(struct target_unit *unit, struct blk_queue *queue)
 {
 	if (scsi_device_resume(unit->device, queue))
 		log_warning("disk '%s': a SANITIZE that did not end is done again",
 			    unit->disk->name);
 }
 
-void target_unit_resumed(const struct target_unit *unit)
+void target_unit_resume_later(struct target_unit *unit, struct blk_queue *queue)
 {
-	if (scsi_device_unfinished(unit->device))
-		log_error("disk '%s': a SANITIZE that did not end cannot go on now: there is no "
-			  "memory for it; remove what shows the disk and show it again",
-			  unit->disk->name);
+	if (scsi_device_resume_later(unit->device, queue))
+		log_warning("disk '%s': a SANITIZE that did not end is done again as soon as there "
+			    "is memory for it",
+			    unit->disk->name);
 }
 
 void target_unit_leave(struct target_unit *unit)
