@@ -15,12 +15,27 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define KEY "aoe-7.1"
 
 static char *dir;
+static unsigned int failing_syncs; /* so many of directories will */
+
+/* libc's, for everybody in this program. */
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (failing_syncs && !fstat(fd, &st) && S_ISDIR(st.st_mode)) {
+		failing_syncs--;
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
 
 static int dir_setup(void **unused)
 {
@@ -270,6 +285,32 @@ static void test_failed_save_keeps_the_old_state(void **unused)
 	free(now);
 }
 
+/* Whoever was told that it failed does not find it done after the process was killed. */
+static void test_unsynced_save_is_undone(void **unused)
+{
+	static const char *const before[] = {"", "old"};
+	struct state *state = open_ok();
+	json_t *section;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		const char *text;
+
+		failing_syncs = 1;
+		assert_int_equal(save(state, "aoe", json_pack("{s:s}", "text", "new")), -EIO);
+		assert_int_equal(state_peek(dir, KEY, "aoe", &section, NULL), 0);
+		text = section ? json_string_value(json_object_get(section, "text")) : "";
+		assert_string_equal(text, before[i]);
+		json_decref(section);
+		assert_int_equal(save(state, "aoe", json_pack("{s:s}", "text", "old")), 0);
+	}
+	failing_syncs = 2;
+	assert_int_equal(save(state, "aoe", json_pack("{s:s}", "text", "new")), -EIO);
+	state_close(state);
+	state = open_ok();
+	assert_string_equal(section_text(state, "aoe"), "old");
+	state_close(state);
+}
+
 static void test_first_save_that_fails_leaves_no_section(void **unused)
 {
 	struct state *state = open_ok();
@@ -367,6 +408,7 @@ int main(void)
 		TEST(test_bad_directories),
 		TEST(test_second_process_is_refused),
 		TEST(test_failed_save_keeps_the_old_state),
+		TEST(test_unsynced_save_is_undone),
 		TEST(test_first_save_that_fails_leaves_no_section),
 		TEST(test_deleted_directory_comes_back),
 	};

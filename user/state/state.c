@@ -199,10 +199,12 @@ static bool dir_deleted(const struct state *state)
 	return fstat(state->dir, &st) == 0 && !st.st_nlink;
 }
 
-static int document_write(struct state *state)
+/* *replaced: the file is another, also where that may not be durable. */
+static int document_write(struct state *state, bool *replaced)
 {
 	int ret = dir_deleted(state) ? dir_follow(state) : 0;
 
+	*replaced = false;
 	if (!ret)
 		ret = temp_write(state, true);
 	if (ret)
@@ -212,6 +214,7 @@ static int document_write(struct state *state)
 		unlinkat(state->dir, state->temp, 0);
 		return ret;
 	}
+	*replaced = true;
 	return fsync(state->dir) ? -errno : 0;
 }
 
@@ -324,18 +327,25 @@ const json_t *state_section(const struct state *state, const char *section)
 	return json_object_get(state_sections(state), section);
 }
 
-/* The document is put back when it cannot be written, so that no later save brings it along. */
+/*
+ * The document is put back when it cannot be written, so that no later save brings it along; and so
+ * is the file, as whoever is told that the save failed must not find it done by the next process.
+ */
 static int section_replace(struct state *state, const char *section, json_t *value)
 {
 	json_t *sections = state_sections(state);
 	json_t *before = json_incref(json_object_get(sections, section));
-	int ret = json_object_set(sections, section, value) ? -ENOMEM : document_write(state);
+	bool replaced = false;
+	int ret = json_object_set(sections, section, value) ? -ENOMEM
+							    : document_write(state, &replaced);
 
 	if (ret && before)
 		json_object_set(sections, section, before);
 	else if (ret)
 		json_object_del(sections, section);
 	json_decref(before);
+	if (ret && replaced)
+		document_write(state, &replaced);
 	return ret;
 }
 

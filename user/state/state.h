@@ -53,7 +53,7 @@ struct state_save {
 	const char *section; /* a literal */
 	json_t *value;	     /* taken over by the writer; NULL in done */
 	int result;	     /* 0 or negative errno: the old file is still in place or, when only
-				the directory could not be synced, comes back with the next save */
+				the directory could not be synced, was put there again */
 	void (*done)(struct state_save *save);
 };
 
