@@ -92,13 +92,13 @@ static const struct object export = {
 static const struct object acl = {
 	"acl",
 	"acl",
-	NULL,
+	"iscsi",
 	{{"allow",
 	  "acl-allow",
 	  {"address", "list"},
 	  0,
 	  TAKES_NONE,
-	  "let initiators use an export: MAC[/ro],... or any[/ro]"},
+	  "let initiators use an export or target: MAC[/ro],... or NAME[/ro][/lun=N],..., or any"},
 	 {"deny", "acl-deny", {"address", "list"}, 0, TAKES_NONE, "shut initiators out"},
 	 {"list", NULL, {NULL}, 0, TAKES_NONE, "show who may use what"}},
 };

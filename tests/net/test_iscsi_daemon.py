@@ -338,8 +338,38 @@ def test_targets_are_listed_with_the_exports(daemon):
     assert [target["name"] for target in listed["iscsi"]] == [IQN]
 
 
-@pytest.mark.parametrize("words", [("acl", "allow", IQN, "any"), ("export", "disable", IQN),
-                                   ("fault", "add", IQN, "drop"), ("fault", "clear", IQN)])
+def test_access_changes_at_once(daemon, initiator, netns):
+    """For who is named, whoever else is let in; and for those with a session, too."""
+    def acl():
+        return daemon.json("status")["iscsi"][0]["allow"]
+
+    initiator.write(0, pattern(0, 1, salt=1))
+    daemon.control("acl", "allow", IQN, f"{HOST}/ro,iqn.2026-11.org.example:*/lun=1,{OTHER}")
+    assert acl() == [f"{HOST}/ro", OTHER, "iqn.2026-11.org.example:*/lun=1", "any"]
+    assert f"{HOST}/ro" in daemon.control("acl", "list").stdout
+    with inside(netns):  # it connects again
+        wait_until(lambda: not initiator.try_write(0, pattern(0, 1)) and "PROTECT" in initiator.error(), 10,
+                   "a read-only unit")
+    assert "by iqn.2026-11.org.example:*" in refused(daemon, "acl", "deny", IQN, f"{OTHER},{HOST}")
+    assert len(acl()) == 4
+    daemon.control("acl", "allow", IQN, HOST)
+    with inside(netns):
+        wait_until(lambda: initiator.try_write(0, pattern(0, 1, salt=2)), 10, "a unit that can be written")
+    daemon.control("acl", "deny", IQN, "any,iqn.2026-11.org.example:*")
+    assert acl() == [OTHER, HOST]
+    daemon.control("acl", "deny", IQN, HOST)
+    wait_until(lambda: not sessions(daemon), 10, "no session")
+    with pytest.raises(AssertionError, match="(?i)auth|login"):
+        Initiator(netns)
+    assert "nobody would be left" in refused(daemon, "acl", "deny", IQN, OTHER)
+    assert "no target iqn.2026-11.org.example:none" in refused(
+        daemon, "acl", "deny", "iqn.2026-11.org.example:none", "any")
+    daemon.configure(daemon.shown())
+    assert daemon.diff() == [] and acl() == [OTHER]
+
+
+@pytest.mark.parametrize("words", [("export", "disable", IQN), ("fault", "add", IQN, "drop"),
+                                   ("fault", "clear", IQN)])
 def test_what_is_for_aoe_alone_says_so(daemon, words):
     assert f"{IQN} is an iSCSI target" in refused(daemon, *words)
 

@@ -214,6 +214,13 @@ void config_remove_alua(struct config *config, struct config_alua *alua);
 int config_iscsi_add_lun(struct config_iscsi *iscsi, uint16_t number, const char *disk,
 			 bool read_only);
 void config_iscsi_remove_lun(struct config_iscsi *iscsi, struct config_lun *lun);
+/*
+ * The rule is what holds from now on for those that its pattern names: it stands before the first
+ * that would hold for them else, and instead of one for the same pattern. 0 or -ENOMEM.
+ */
+int config_iscsi_allow(struct config_iscsi *iscsi, const struct iscsi_rule *rule);
+/* No rule has that pattern any more. The one that lets those in all the same, or NULL. */
+const struct iscsi_rule *config_iscsi_deny(struct config_iscsi *iscsi, const char *pattern);
 
 /* `to` is empty before, and the caller's even when memory runs out. 0 or -ENOMEM. */
 int config_iscsi_copy(const struct config_iscsi *from, struct config_iscsi *to);

@@ -142,6 +142,50 @@ void config_iscsi_remove_lun(struct config_iscsi *iscsi, struct config_lun *lun)
 	iscsi->nluns--;
 }
 
+static void remove_rules(struct config_iscsi *iscsi, const char *pattern)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < iscsi->nrules; i++)
+		if (strcmp(iscsi->rules[i].pattern, pattern) != 0)
+			iscsi->rules[kept++] = iscsi->rules[i];
+	iscsi->nrules = kept;
+}
+
+/* Of a pattern, the rule that fits all that it fits; or the end of the rules. */
+static struct iscsi_rule *first_for(const struct config_iscsi *iscsi, const char *pattern)
+{
+	struct iscsi_rule *rule = iscsi->rules, *end = rule + iscsi->nrules;
+
+	while (rule < end && !iscsi_name_match(rule->pattern, pattern))
+		rule++;
+	return rule;
+}
+
+int config_iscsi_allow(struct config_iscsi *iscsi, const struct iscsi_rule *rule)
+{
+	struct iscsi_rule *grown, *at;
+
+	remove_rules(iscsi, rule->pattern);
+	grown = reallocarray(iscsi->rules, iscsi->nrules + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	iscsi->rules = grown;
+	at = first_for(iscsi, rule->pattern);
+	memmove(at + 1, at, (size_t)(grown + iscsi->nrules++ - at) * sizeof(*at));
+	*at = *rule;
+	return 0;
+}
+
+const struct iscsi_rule *config_iscsi_deny(struct config_iscsi *iscsi, const char *pattern)
+{
+	const struct iscsi_rule *left;
+
+	remove_rules(iscsi, pattern);
+	left = first_for(iscsi, pattern);
+	return left < iscsi->rules + iscsi->nrules ? left : NULL;
+}
+
 bool config_iscsi_access_equal(const struct config_iscsi *a, const struct config_iscsi *b)
 {
 	bool equal = a->nrules == b->nrules && config_chap_equal(&a->chap, &b->chap);

@@ -237,11 +237,14 @@ static json_t *acl_change(struct service *service, const json_t *request, bool d
 			  struct error *err)
 {
 	const char *list = request_text(request, "list", err);
+	const char *name = list ? request_text(request, "address", err) : NULL;
 	struct aoe_address addr;
 	struct aoe_acl acl;
 	int ret = 0;
 
-	if (!list || request_address(request, &addr, err) || aoe_acl_parse(list, &acl, err))
+	if (name && !iscsi_name_check(name, NULL))
+		return edit_iscsi_access(service, name, list, deny, err);
+	if (!name || request_address(request, &addr, err) || aoe_acl_parse(list, &acl, err))
 		return NULL;
 	for (unsigned int i = 0; i < acl.count && !ret; i++) {
 		if (deny)

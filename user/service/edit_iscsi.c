@@ -15,25 +15,63 @@ static int out_of_memory(struct error *err)
 	return error_set(err, ENOMEM, "out of memory");
 }
 
-static int set_rules(struct config_iscsi *iscsi, const char *list, struct error *err)
+static int add_rule(struct config_iscsi *iscsi, const struct iscsi_rule *rule, struct error *err)
+{
+	struct iscsi_rule *grown = reallocarray(iscsi->rules, iscsi->nrules + 1, sizeof(*grown));
+
+	if (!grown)
+		return out_of_memory(err);
+	iscsi->rules = grown;
+	grown[iscsi->nrules++] = *rule;
+	return 0;
+}
+
+static int allow_rule(struct config_iscsi *iscsi, const struct iscsi_rule *rule, struct error *err)
+{
+	return config_iscsi_allow(iscsi, rule) ? out_of_memory(err) : 0;
+}
+
+static int deny_rule(struct config_iscsi *iscsi, const struct iscsi_rule *rule, struct error *err)
+{
+	const struct iscsi_rule *left = config_iscsi_deny(iscsi, rule->pattern);
+	_cleanup_free_ char *text = left ? config_rule_text(left) : NULL;
+
+	if (left)
+		return error_set(err, EEXIST,
+				 "%s would be let in by %s still: allow those whom you mean, and "
+				 "deny that",
+				 rule->pattern, text ? text : "another");
+	if (!iscsi->nrules)
+		return error_set(err, EINVAL,
+				 "nobody would be left on the list: allow others first, or remove "
+				 "the target");
+	return 0;
+}
+
+/* Each rule of a list as the command line has it. */
+static int each_rule(struct config_iscsi *iscsi, const char *list,
+		     int (*fn)(struct config_iscsi *, const struct iscsi_rule *, struct error *),
+		     struct error *err)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *word;
+	struct iscsi_rule rule;
 	int ret = copy ? 0 : out_of_memory(err);
 
+	while (!ret && (word = strsep(&rest, ","))) {
+		ret = config_rule_parse(word, &rule, err);
+		if (!ret)
+			ret = fn(iscsi, &rule, err);
+	}
+	return ret;
+}
+
+static int set_rules(struct config_iscsi *iscsi, const char *list, struct error *err)
+{
 	free(iscsi->rules);
 	iscsi->rules = NULL;
 	iscsi->nrules = 0;
-	while (!ret && (word = strsep(&rest, ","))) {
-		struct iscsi_rule *grown =
-			reallocarray(iscsi->rules, iscsi->nrules + 1, sizeof(*grown));
-
-		if (!grown)
-			return out_of_memory(err);
-		iscsi->rules = grown;
-		ret = config_rule_parse(word, &grown[iscsi->nrules++], err);
-	}
-	return ret;
+	return each_rule(iscsi, list, add_rule, err);
 }
 
 static int set_portals(struct config_iscsi *iscsi, const json_t *portals, struct error *err)
@@ -141,5 +179,20 @@ json_t *edit_iscsi_remove(struct service *service, const char *name, const json_
 		ret = remove_unit(iscsi, lun, err);
 	else
 		config_remove_iscsi(copy, iscsi);
+	return edit_end(service, copy, ret, err);
+}
+
+json_t *edit_iscsi_access(struct service *service, const char *name, const char *list, bool deny,
+			  struct error *err)
+{
+	struct config *copy = edit_begin(service, err);
+	struct config_iscsi *iscsi;
+	int ret;
+
+	if (!copy)
+		return NULL;
+	iscsi = config_find_iscsi(copy, name);
+	ret = iscsi ? each_rule(iscsi, list, deny ? deny_rule : allow_rule, err)
+		    : error_set(err, ENOENT, "there is no target %s", name);
 	return edit_end(service, copy, ret, err);
 }

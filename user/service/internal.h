@@ -116,6 +116,9 @@ json_t *edit_iscsi_add(struct service *service, const json_t *request, struct er
 /* The target, or when the request names a LUN that one. */
 json_t *edit_iscsi_remove(struct service *service, const char *name, const json_t *request,
 			  struct error *err);
+/* Allows or denies those on the list, in the words of the command line. */
+json_t *edit_iscsi_access(struct service *service, const char *name, const char *list, bool deny,
+			  struct error *err);
 json_t *edit_attach(struct service *service, const json_t *request, struct error *err);
 json_t *edit_detach(struct service *service, const char *interface, struct error *err);
 json_t *edit_disk_add(struct service *service, const json_t *request, struct error *err);
