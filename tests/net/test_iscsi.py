@@ -61,6 +61,16 @@ def test_who_is_not_on_the_list_is_refused_and_named(serve, tools):
     assert tools.ls(name=OTHER) == []
 
 
+def test_names_of_digits_in_either_case(serve, tools):
+    """As RFC 7143 writes them: eui.02004567A425678D."""
+    name, host = "naa.52004567BA64678D", "eui.02004567A425678D"
+    serve("--iscsi", name, "--portal", PORTAL, "--lun", "0=ram:1M", "--allow", host)
+    for target in (name, name.lower()):
+        for initiator in (host, host.lower()):
+            assert tools.inquiry(url(target=target), name=initiator) is None
+    assert tools.ls(name=host) == [f"Target:{name} Portal:{PORTAL},1"]
+
+
 def test_read_only_is_read_only(serve, tools, lab):
     disk = lab.disk()
     serve(*one(disk, allow=f"{HOST}/ro,{OTHER}"))

@@ -60,6 +60,8 @@ static void test_patterns(void **state)
 	assert_false(iscsi_name_match("iqn.2026-11.example", "iqn.2026-11.example:a"));
 	assert_false(iscsi_name_match("iqn.2026-11.example:*b", "iqn.2026-11.example:a"));
 	assert_false(iscsi_name_match("", "a"));
+	assert_true(iscsi_name_match("eui.02004567A425678D", "eui.02004567a425678d"));
+	assert_true(iscsi_name_match("iqn.*:Mail*", "iqn.2026-11.example:mail1"));
 	/* Many stars over a long name take no long time. */
 	assert_false(
 		iscsi_name_match("*a*a*a*a*a*a*a*a*a*a*a*a*b",

@@ -30,9 +30,14 @@ struct iscsi_target;
 struct iscsi_worker;
 struct iscsi_conn;
 
-/* -EINVAL, with what is wrong, for what is no iqn., eui. or naa. name in lower case. */
+/* -EINVAL, with what is wrong, for what is no iqn. name in lower case, and no eui. or naa. name. */
 int iscsi_name_check(const char *name, struct error *err);
-/* A name, or a pattern in which each `*` stands for any number of characters; `any` is "*". */
+/* The digits of eui. and naa. names are the same in either case (RFC 7143 4.2.7). */
+bool iscsi_name_same(const char *a, const char *b);
+/*
+ * A name, or a pattern in which each `*` stands for any number of characters; `any` is "*". The
+ * case of letters makes no difference.
+ */
 bool iscsi_name_match(const char *pattern, const char *name);
 
 /* ---- who may log in, and how ---- */

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 static bool hex_digits(const char *text, size_t n)
 {
@@ -59,6 +60,11 @@ int iscsi_name_check(const char *name, struct error *err)
 	return 0;
 }
 
+bool iscsi_name_same(const char *a, const char *b)
+{
+	return !strcasecmp(a, b);
+}
+
 bool iscsi_name_match(const char *pattern, const char *name)
 {
 	const char *star = NULL, *from = NULL;
@@ -70,7 +76,7 @@ bool iscsi_name_match(const char *pattern, const char *name)
 		if (*pattern == '*') {
 			star = pattern++;
 			from = name;
-		} else if (*pattern == *name) {
+		} else if (tolower((unsigned char)*pattern) == tolower((unsigned char)*name)) {
 			pattern++;
 			name++;
 		} else if (star) {

@@ -50,7 +50,7 @@ static struct iscsi_target *node_target(struct iscsi_node *node, const char *nam
 	struct iscsi_target *target;
 
 	list_for_each_entry (target, &node->targets, link)
-		if (!strcmp(target->name, name))
+		if (iscsi_name_same(target->name, name))
 			return target;
 	return NULL;
 }
@@ -376,7 +376,8 @@ void iscsi_node_list(struct iscsi_node *node, const char *name, const char *init
 
 	pthread_mutex_lock(&node->lock);
 	list_for_each_entry (target, &node->targets, link)
-		if ((!name || !strcmp(name, target->name)) && target_rule(target, initiator))
+		if ((!name || iscsi_name_same(name, target->name)) &&
+		    target_rule(target, initiator))
 			list_target(target, local, out);
 	pthread_mutex_unlock(&node->lock);
 }
