@@ -152,6 +152,15 @@ def test_chap_file_that_is_careless(serve, lab):
     assert f"{secrets}:1:" not in output
 
 
+def test_disk_of_the_command_line_grows(serve, tools, lab):
+    disk = lab.disk(8 << 20)
+    target = serve(*one(f"{disk},cache=writethrough"))
+    target.control("disk", "resize", f"{disk},cache=writethrough", "16M")
+    assert tools.capacity(url()) == disk.stat().st_size == 16 << 20
+    refused = target.control("disk", "resize", disk, "32M", check=False)
+    assert refused.returncode == 1 and "`stgt-xdp disk list` names those" in refused.stderr, refused
+
+
 # ---- where -----------------------------------------------------------------------------------
 
 

@@ -189,16 +189,30 @@ int target_set_threshold(struct target *target, const char *name, int soft_thres
 	return 0;
 }
 
+/* By its name or, as disks of the command line have none, by the words it was opened with. */
+static struct disk *disk_called(const struct target *target, const char *name)
+{
+	const struct target_disk *named = target_disk_find(target, name);
+	struct disk *disk;
+
+	if (named)
+		return named->disk;
+	list_for_each_entry (disk, &target->disks, link)
+		if (strcmp(disk->name, name) == 0)
+			return disk;
+	return NULL;
+}
+
 int target_resize_disk(struct target *target, const char *name, uint64_t size, struct error *err)
 {
-	struct target_disk *disk = target_disk_find(target, name);
+	struct disk *disk = disk_called(target, name);
 	int ret = 0;
 
 	if (!disk)
 		return error_set(err, ENOENT, NO_DISK, name);
 	if (size)
-		ret = disk_grow(disk->disk, size, err);
-	return ret ? ret : disk_refresh(target, disk->disk, err);
+		ret = disk_grow(disk, size, err);
+	return ret ? ret : disk_refresh(target, disk, err);
 }
 
 void target_disks_each(struct target *target,

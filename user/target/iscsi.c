@@ -289,19 +289,19 @@ int target_add_iscsi(struct target *target, const struct iscsi_request *request,
 	return 0;
 }
 
+static int no_target(const char *name, struct error *err)
+{
+	return error_set(err, ENOENT, "there is no target %s", name);
+}
+
 int target_remove_iscsi(struct target *target, const char *name, struct error *err)
 {
 	struct target_iscsi *iscsi = target_iscsi_find(target, name);
 
 	if (!iscsi)
-		return error_set(err, ENOENT, "there is no target %s", name);
+		return no_target(name, err);
 	close_target(target, iscsi, GRACE_NS);
 	return 0;
-}
-
-static int no_target(const char *name, struct error *err)
-{
-	return error_set(err, ENOENT, "there is no target %s", name);
 }
 
 int target_add_lun(struct target *target, const char *name, const struct lun_request *request,

@@ -61,6 +61,7 @@ void target_undo_disk(struct target *target, const char *name);
 bool target_has_store(struct target *target, const struct disk_spec *spec);
 int target_set_threshold(struct target *target, const char *name, int soft_threshold,
 			 struct error *err);
+/* `name`: of a disk that has one, or the words that another was opened with. */
 int target_resize_disk(struct target *target, const char *name, uint64_t size, struct error *err);
 
 /*
