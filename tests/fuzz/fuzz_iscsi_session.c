@@ -5,11 +5,14 @@
  *
  * Whatever it says, nothing leaks, every answer is a whole PDU with good digests, StatSN goes up by
  * one, MaxCmdSN never goes back, no command is answered twice, and none gets more data than it
- * expects. As long as the initiators do as RFC 7143 says, every command is answered.
+ * expects; and what session_look.h says. As long as the initiators do as RFC 7143 says, every
+ * command is answered. Connections of one session have their tags and CmdSNs from one counter.
  */
 #include "cursor.h"
-#include "iscsi_rig.h"
 #include "scsi_make.h"
+#include "session_admin.h"
+#include "session_login.h"
+#include "session_look.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +31,10 @@ enum kind {
 	KIND_DIGESTS = 2, /* insists on them */
 	KIND_NARROW = 4,  /* few commands, small bursts */
 	KIND_PINGS = 8,
-	KIND_POOR = 16, /* little memory from the beginning */
-	KIND_CHAP = 32, /* discovery asks for it */
+	KIND_POOR = 16,	       /* little memory from the beginning */
+	KIND_CHAP = 32,	       /* discovery asks for it */
+	KIND_TARGET_CHAP = 64, /* the target asks for it */
+	KIND_TIGHT = 128,      /* no more memory than one command needs beside small ones */
 };
 
 enum op {
@@ -41,7 +46,7 @@ enum op {
 	OP_DISCONNECT, /* */
 	OP_PIECE,      /* bytes at a time */
 	OP_DISK,       /* the disk holds requests, or ends those it holds */
-	OP_MEMORY,     /* so many runs remain */
+	OP_MEMORY,     /* others leave so many runs */
 	OP_SLEEP,      /* so many tenths of a second */
 	OP_READ,       /* all answers are looked at */
 	OP_LIST,       /* LUN, flags, expected (16), CDB, length of immediate data (16), the data */
@@ -50,6 +55,10 @@ enum op {
 	OP_ADMIN,      /* what the administrator does */
 	OP_ANSWER,     /* which of the disk's requests is answered */
 	OP_SPOIL,      /* the next PDU's digests are wrong: of its header, of its data */
+	OP_LUN,	       /* the administrator takes it away or brings it back */
+	OP_NUMBER,     /* leaves out a CmdSN, or has the next request here take the one left out */
+	OP_LOOKS,      /* so many times, the workers look at their timers, 0.2 s apart */
+	OP_DEAF,       /* takes nothing that is sent from now on, or does again */
 	OPS
 };
 
@@ -74,7 +83,9 @@ struct host {
 	struct host_pdu r2ts[R2TS]; /* of the command that was asked for data last */
 	unsigned int nr2ts, answered;
 	bool counted;
-	bool wild; /* anything may have been sent */
+	bool wild;	   /* anything may have been sent */
+	bool hole, filler; /* a CmdSN of the session was left out; the next request has it */
+	uint32_t hole_cmdsn;
 	uint32_t statsn, max_cmdsn;
 	uint8_t tags[TAGS]; /* enum tag_state */
 	uint32_t expected[TAGS], got[TAGS];
@@ -85,7 +96,8 @@ struct bench {
 	struct host hosts[CONNS];
 	/* Somebody did something after which a command may stay without an answer. */
 	bool odd;
-	struct iscsi_leaving leaving[RIG_WORKERS];
+	struct session_admin admin;
+	struct session_look look;
 };
 
 static uint8_t filler[128u << 10];
@@ -172,6 +184,19 @@ static void note_r2t(struct host *h, const struct host_pdu *r2t)
 	h->r2ts[h->nr2ts++] = *r2t;
 }
 
+static void answer_ping(struct host *h, const struct host_pdu *ping)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	if (get_be32(ping->bhs + ISCSI_AT_TTT) == ISCSI_NO_TAG)
+		return;
+	host_request(&h->c, ISCSI_NOP_OUT | ISCSI_IMMEDIATE, ISCSI_FINAL, bhs);
+	h->c.itt--;
+	put_be32(bhs + ISCSI_AT_ITT, ISCSI_NO_TAG);
+	memcpy(bhs + ISCSI_AT_TTT, ping->bhs + ISCSI_AT_TTT, 4);
+	host_send(&h->c, bhs, NULL, 0);
+}
+
 static void look_at_answers(struct bench *b, struct host *h)
 {
 	struct host_pdu pdu;
@@ -179,7 +204,8 @@ static void look_at_answers(struct bench *b, struct host *h)
 	while (h->c.answers && host_receive(&h->c, &pdu)) {
 		require(pdu.header_ok && pdu.data_ok);
 		require(pdu.bhs[0] & 0x20);
-		look_at_numbers(h, &pdu);
+		if (pdu.bhs[0] != ISCSI_LOGIN_RESPONSE)
+			look_at_numbers(h, &pdu);
 		switch (pdu.bhs[0]) {
 		case ISCSI_R2T:
 			note_r2t(h, &pdu);
@@ -187,6 +213,13 @@ static void look_at_answers(struct bench *b, struct host *h)
 		case ISCSI_DATA_IN:
 		case ISCSI_RESPONSE:
 			look_at_command(h, &pdu);
+			break;
+		case ISCSI_LOGIN_RESPONSE:
+			session_login_note(&h->c, &pdu);
+			break;
+		case ISCSI_NOP_IN:
+			if (h != &b->hosts[0])
+				answer_ping(h, &pdu);
 			break;
 		case ISCSI_REJECT:
 		case ISCSI_ASYNC:
@@ -239,6 +272,8 @@ static void op_pdu(struct bench *b, struct host *h, const struct step *s)
 	put_be32(bhs + ISCSI_AT_CMDSN,
 		 get_be32(bhs + ISCSI_AT_CMDSN) + tags[5] % 4 - (tags[5] > 250));
 	put_be32(bhs + 20, tags[6] % 2 ? c->itt - tags[6] / 2 : get_be32(bhs + 20));
+	if ((bhs[0] & 0x3f) == ISCSI_LOGOUT)
+		put_be16(bhs + ISCSI_LOGOUT_AT_CID, tags[0] % CONNS);
 	put_be32(bhs + ISCSI_TMF_AT_REFCMDSN, c->cmdsn - tags[6]);
 	host_send(c, bhs, s->len ? s->data : filler, tags[7]);
 }
@@ -315,30 +350,23 @@ static void open_conn(struct bench *b, struct host *h, unsigned int worker)
 	host_connect(&b->rig, &h->c, worker);
 }
 
-/* A digest is in force from the last login response on. */
-static void read_login(struct host *h)
+/* One more connection of a session, which it disturbs in nothing. */
+static bool only_joins(const struct bench *b, const struct host *h, const struct host *next,
+		       uint8_t kind, uint8_t isid, uint16_t cid)
 {
-	struct host_conn *c = &h->c;
-	struct host_pdu pdu;
-	const char *digest;
-
-	if (!host_receive(c, &pdu))
-		return;
-	require(pdu.bhs[0] == ISCSI_LOGIN_RESPONSE);
-	if (get_be16(pdu.bhs + ISCSI_LOGIN_AT_STATUS) || (pdu.bhs[1] & 0x83) != 0x83)
-		return;
-	c->tsih = get_be16(pdu.bhs + ISCSI_LOGIN_AT_TSIH);
-	require(c->tsih);
-	digest = host_key(&pdu, "HeaderDigest");
-	c->header_digest = digest && !strcmp(digest, "CRC32C");
-	digest = host_key(&pdu, "DataDigest");
-	c->data_digest = digest && !strcmp(digest, "CRC32C");
+	if (h->c.answers || (kind & 0xc) != 4 || !next->c.conn || !next->c.tsih ||
+	    isid != next->c.isid[5])
+		return false;
+	for (unsigned int i = 0; i < CONNS; i++)
+		if (b->hosts[i].c.answers && b->hosts[i].c.cid == cid)
+			return false;
+	return true;
 }
 
 static void op_login(struct bench *b, struct host *h, const struct step *s)
 {
 	static const char *const keys[] = {
-		"",
+		"MaxConnections=4\n",
 		"HeaderDigest=CRC32C,None\nDataDigest=CRC32C\n",
 		"InitialR2T=No\nImmediateData=No\nMaxBurstLength=1024\nFirstBurstLength=512\n"
 		"MaxOutstandingR2T=4\n",
@@ -346,114 +374,31 @@ static void op_login(struct bench *b, struct host *h, const struct step *s)
 		"TaskReporting=ResponseFence\n",
 	};
 	const struct host *next = &b->hosts[(s->conn + 1) % CONNS];
-	uint8_t kind = s->bytes[1], bhs[ISCSI_BHS] = {ISCSI_LOGIN | ISCSI_IMMEDIATE, 0x87};
+	uint8_t isid = (s->bytes[1] & 1) | (s->bytes[0] >> 4 & 2);
+	uint16_t cid = (s->bytes[1] >> 1 & 1) | (s->bytes[0] >> 3 & 2);
+	uint8_t kind = s->bytes[1];
 	struct host_conn *c = &h->c;
-	char text[512];
-	int len;
+	char text[256];
 
 	/* One that joins or replaces a session, or makes another unit attention for all. */
-	for (unsigned int i = 0; i < CONNS; i++)
+	for (unsigned int i = 0; i < CONNS && !only_joins(b, h, next, kind, isid, cid); i++)
 		b->odd |= b->hosts[i].c.answers != NULL;
 	open_conn(b, h, s->bytes[0] % RIG_WORKERS);
-	c->isid[5] = kind & 1;
-	c->cid = kind >> 1 & 1;
-	c->tsih = kind & 4 ? next->c.tsih : 0;
-	c->cmdsn = kind & 4 ? next->c.cmdsn : 100;
-	len = snprintf(text, sizeof(text), "InitiatorName=%s\n%s%s%s", RIG_INITIATOR,
-		       kind & 8 ? "SessionType=Discovery\n" : "TargetName=" RIG_TARGET "\n",
-		       keys[kind >> 4 & 3], kind & 64 ? "X-odd=1\nOFMarker=No\n" : "");
-	for (int k = 0; k < len; k++)
-		if (text[k] == '\n')
-			text[k] = '\0';
-	memcpy(bhs + ISCSI_LOGIN_AT_ISID, c->isid, ISCSI_ISID);
-	put_be16(bhs + ISCSI_LOGIN_AT_TSIH, c->tsih);
-	put_be16(bhs + ISCSI_LOGIN_AT_CID, c->cid);
-	put_be32(bhs + ISCSI_AT_CMDSN, c->cmdsn);
-	host_send(c, bhs, text, (uint32_t)len);
-	read_login(h);
-}
-
-/* ---- the administrator ---- */
-
-static void note_left(struct iscsi_leaving *leaving)
-{
-	leaving->target = NULL;
-}
-
-static void leave(struct bench *b, unsigned int worker)
-{
-	struct iscsi_leaving *leaving = &b->leaving[worker];
-
-	if (leaving->target)
-		return;
-	*leaving = (struct iscsi_leaving){.target = b->rig.target, .gone = note_left};
-	iscsi_worker_leave_target(b->rig.workers[worker], leaving, b->rig.now, 1000000000);
-}
-
-static void set_access(struct bench *b, uint8_t how)
-{
-	struct iscsi_rule rules[] = {{.pattern = "iqn.1999-01.other:*"},
-				     {.pattern = "iqn.2026-11.example:*"}};
-	const struct iscsi_access access = {.rules = rules, .nrules = how & 16 ? 1 : 2};
-
-	memset(rules[1].mask.visible, how & 32 ? 0xfe : 0xff, sizeof(rules[1].mask.visible));
-	memset(rules[1].mask.read_only, how & 64 ? 0xff : 0, sizeof(rules[1].mask.read_only));
-	require(!iscsi_target_set_access(b->rig.target, &access));
-	for (unsigned int i = 0; i < RIG_WORKERS; i++)
-		iscsi_worker_recheck_target(b->rig.workers[i], b->rig.target);
-}
-
-static void look_at_reports(struct bench *b)
-{
-	static struct iscsi_session_report sessions[4];
-	static struct iscsi_lun_report luns[4];
-
-	for (unsigned int i = 0; i < RIG_WORKERS; i++) {
-		struct iscsi_worker *worker = b->rig.workers[i];
-
-		iscsi_worker_stamp(worker, b->rig.now);
-		require(!iscsi_worker_unstamped(worker));
-		iscsi_worker_sessions(worker, sessions, 4);
-		iscsi_worker_luns(worker, luns, 4);
-		iscsi_worker_stats(worker);
+	c->isid[5] = isid;
+	c->cid = cid;
+	if (kind & 4) {
+		c->tsih = next->c.tsih;
+		c->cmdsn = next->c.cmdsn;
+		c->itt = next->c.itt;
+		h->hole = next->hole;
+		h->hole_cmdsn = next->hole_cmdsn;
+	} else {
+		c->cmdsn = 100;
 	}
-}
-
-static void op_admin(struct bench *b, uint8_t what)
-{
-	static const char *const elsewhere[] = {NULL, "192.0.2.9:3260,1"};
-	struct fixture_scsi *fs = &b->rig.fs;
-
-	b->odd = true;
-	switch (what & 7) {
-	case 0:
-		leave(b, what >> 3 & 1);
-		break;
-	case 1:
-		require(!iscsi_target_set_redirect(b->rig.target, elsewhere[what >> 3 & 1],
-						   what & 16));
-		break;
-	case 2:
-		set_access(b, what);
-		break;
-	case 3:
-		iscsi_worker_close_session(b->rig.workers[what >> 3 & 1],
-					   b->hosts[what >> 4 & 3].c.tsih);
-		break;
-	case 4:
-		scsi_target_set_access(fs->target,
-				       (struct scsi_access_state){.access = what >> 3 & 3});
-		break;
-	case 5:
-		atomic_store(&fs->disk->disk.nblocks, 4096 >> (what >> 3 & 3));
-		scsi_device_resized(fs->dev);
-		break;
-	case 6:
-		b->rig.no_random = what & 8;
-		break;
-	default:
-		look_at_reports(b);
-	}
+	snprintf(text, sizeof(text), "%s%s", keys[kind >> 4 & 3],
+		 kind & 64 ? "X-odd=1\nOFMarker=No\n" : "");
+	session_login(c, kind & 8 ? SESSION_DISCOVERY : SESSION_NORMAL, text,
+		      kind & 128 ? s->bytes[0] >> 1 & 7 : -1);
 }
 
 /* ---- the input ---- */
@@ -461,10 +406,11 @@ static void op_admin(struct bench *b, uint8_t what)
 static void read_step(struct cursor *in, struct step *s)
 {
 	static const uint8_t lengths[OPS] = {
-		[OP_PDU] = 10,	[OP_COMMAND] = 1, [OP_DATA_OUT] = 3, [OP_LOGIN] = 2,
-		[OP_RAW] = 1,	[OP_PIECE] = 1,	  [OP_DISK] = 1,     [OP_MEMORY] = 1,
-		[OP_SLEEP] = 1, [OP_LIST] = 2,	  [OP_TMF] = 3,	     [OP_TEXT] = 2,
-		[OP_ADMIN] = 1, [OP_ANSWER] = 1,  [OP_SPOIL] = 1,
+		[OP_PDU] = 10,	 [OP_COMMAND] = 1, [OP_DATA_OUT] = 3, [OP_LOGIN] = 2,
+		[OP_RAW] = 1,	 [OP_PIECE] = 1,   [OP_DISK] = 1,     [OP_MEMORY] = 1,
+		[OP_SLEEP] = 1,	 [OP_LIST] = 2,	   [OP_TMF] = 3,      [OP_TEXT] = 2,
+		[OP_ADMIN] = 1,	 [OP_ANSWER] = 1,  [OP_SPOIL] = 1,    [OP_LUN] = 1,
+		[OP_NUMBER] = 1, [OP_LOOKS] = 1,   [OP_DEAF] = 1,
 	};
 	const uint8_t *cdb;
 
@@ -556,7 +502,7 @@ static size_t make_step(struct script_random *random, uint8_t *out)
 	for (unsigned int i = 2; i < 5; i++)
 		out[i] = (uint8_t)script_random(random, 256);
 	if (out[0] == OP_LOGIN && script_chance(random, 2))
-		out[3] &= 0x30;
+		out[3] = (out[3] & 0x36) | (script_chance(random, 4) ? 128 : 0);
 	if (out[0] == OP_DATA_OUT && !script_chance(random, 3))
 		memcpy(out + 2, (uint8_t[]){0, 0, 1}, 3);
 	if (out[0] == OP_PDU) {
@@ -607,29 +553,30 @@ static void run_beside(struct bench *b, const struct step *s)
 		fixture_disk_release_one(b->rig.fs.disk, value);
 		break;
 	case OP_MEMORY:
-		/* Nobody tells who waits for memory of what is given back here. */
-		b->odd = true;
-		iscsi_rig_give(&b->rig);
-		iscsi_rig_take(&b->rig, value % 32);
+		session_look_rivals(&b->look, value % 64);
 		break;
 	case OP_SLEEP:
 		b->odd = true;
 		iscsi_rig_sleep(&b->rig, value * 100000000ull);
 		break;
+	case OP_LOOKS:
+		b->odd = true;
+		for (unsigned int i = 0; i <= value % 64; i++)
+			iscsi_rig_sleep(&b->rig, 200000000);
+		break;
 	case OP_ADMIN:
-		op_admin(b, value);
+		b->odd = true;
+		session_admin_do(&b->admin, value, b->hosts[value >> 4 & 3].c.tsih);
+		break;
+	case OP_LUN:
+		b->odd = true;
+		session_admin_lun(&b->admin, value);
 		break;
 	}
 }
 
-static void run_step(struct bench *b, const struct step *s)
+static bool run_request(struct bench *b, struct host *h, const struct step *s)
 {
-	struct host *h = &b->hosts[s->conn];
-
-	if (!h->c.answers || h->c.nunread > RIG_ANSWERS - ROOM) {
-		run_beside(b, s);
-		return;
-	}
 	switch (s->op) {
 	case OP_PDU:
 		op_pdu(b, h, s);
@@ -640,14 +587,81 @@ static void run_step(struct bench *b, const struct step *s)
 	case OP_LIST:
 		op_list(b, h, s);
 		break;
-	case OP_DATA_OUT:
-		op_data_out(h, s);
-		break;
 	case OP_TMF:
 		op_tmf(b, h, s);
 		break;
 	case OP_TEXT:
 		op_text(b, h, s);
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+/* With the number that was left out, if it is to have that. */
+static bool run_numbered(struct bench *b, struct host *h, const struct step *s)
+{
+	uint32_t next = h->c.cmdsn;
+	bool fills = h->filler && h->hole, sent;
+
+	if (fills)
+		h->c.cmdsn = h->hole_cmdsn;
+	sent = run_request(b, h, s);
+	if (!fills)
+		return sent;
+	h->hole = h->c.cmdsn == h->hole_cmdsn;
+	h->filler = h->hole;
+	h->c.cmdsn = next;
+	return sent;
+}
+
+/* Connections of a session go on where one of them left off. */
+static void share_numbers(struct bench *b, const struct host *from)
+{
+	for (unsigned int i = 0; i < CONNS; i++) {
+		struct host *h = &b->hosts[i];
+
+		if (h == from || !h->c.answers || !h->c.tsih || h->c.tsih != from->c.tsih)
+			continue;
+		h->c.cmdsn = from->c.cmdsn;
+		h->c.itt = from->c.itt;
+		h->hole = from->hole;
+		h->hole_cmdsn = from->hole_cmdsn;
+	}
+}
+
+static void op_number(struct host *h, uint8_t how)
+{
+	if (how & 1 && !h->hole) {
+		h->hole = true;
+		h->hole_cmdsn = h->c.cmdsn++;
+	}
+	h->filler = how & 2;
+}
+
+static void run_step(struct bench *b, const struct step *s)
+{
+	struct host *h = &b->hosts[s->conn];
+
+	if (!h->c.answers || h->c.nunread > RIG_ANSWERS - ROOM) {
+		run_beside(b, s);
+		return;
+	}
+	if (run_numbered(b, h, s)) {
+		share_numbers(b, h);
+		return;
+	}
+	switch (s->op) {
+	case OP_DATA_OUT:
+		op_data_out(h, s);
+		break;
+	case OP_NUMBER:
+		op_number(h, s->bytes[0]);
+		share_numbers(b, h);
+		break;
+	case OP_DEAF:
+		h->c.deaf = s->bytes[0] & 1;
 		break;
 	case OP_SPOIL:
 		b->odd = true;
@@ -669,11 +683,14 @@ static void look_at_all(struct bench *b)
 	for (unsigned int i = 0; i < CONNS; i++)
 		look_at_answers(b, &b->hosts[i]);
 	b->rig.fs.disk->requests = 0;
+	session_look(&b->look);
 }
 
 static void let_end(struct bench *b)
 {
-	iscsi_rig_give(&b->rig);
+	session_look_rivals(&b->look, UINT32_MAX);
+	for (unsigned int i = 0; i < CONNS; i++)
+		b->hosts[i].c.deaf = false;
 	b->rig.fs.disk->hold = false;
 	for (unsigned int i = 0; i < 8; i++) {
 		fixture_disk_release(b->rig.fs.disk);
@@ -686,7 +703,7 @@ static void look_at_end(const struct bench *b)
 	for (unsigned int i = 0; i < CONNS; i++) {
 		const struct host *h = &b->hosts[i];
 
-		if (b->odd || h->wild || !h->c.conn || !h->c.tsih)
+		if (b->odd || h->wild || h->hole || !h->c.conn || !h->c.tsih)
 			continue;
 		for (uint32_t tag = 0; tag < TAGS; tag++)
 			require(h->tags[tag] != TAG_SENT);
@@ -711,7 +728,6 @@ static void settings_for(uint8_t kind, struct iscsi_settings *settings)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct iscsi_auth auth = {.initiator = {"host", "the host's secret"}};
 	struct cursor in = cursor_over(data, size);
 	struct bench *b = calloc(1, sizeof(*b));
 	uint8_t kind = cursor_u8(&in);
@@ -721,11 +737,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(b != NULL);
 	settings_for(kind, &config.settings);
 	require(!iscsi_settings_check(&config.settings, NULL));
+	if (kind & KIND_TARGET_CHAP)
+		config.auth = session_login_auth;
+	config.runs = kind & KIND_TIGHT ? 16 : kind & KIND_POOR ? 36 : 0;
 	iscsi_rig_open(&b->rig, &config);
-	if (kind & KIND_POOR)
-		iscsi_rig_take(&b->rig, 36);
+	b->admin = (struct session_admin){.rig = &b->rig, .auth = config.auth};
+	session_look_init(&b->look, &b->rig);
 	if (kind & KIND_CHAP)
-		iscsi_node_set_discovery_auth(b->rig.node, &auth);
+		iscsi_node_set_discovery_auth(b->rig.node, &session_login_auth);
 	for (unsigned int n = 0; n < OPS_MAX && cursor_left(&in); n++) {
 		read_step(&in, &s);
 		run_step(b, &s);
@@ -737,8 +756,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (b->hosts[i].c.answers)
 			host_disconnect(&b->hosts[i].c);
 	let_end(b);
-	for (unsigned int i = 0; i < RIG_WORKERS; i++)
-		require(!b->leaving[i].target);
+	require(session_admin_done(&b->admin));
 	iscsi_rig_close(&b->rig);
 	free(b);
 	return 0;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STAGING 8192u /* bytes that the environment takes at once without knowing what they are */
+#define STAGING	  8192u /* bytes that the environment takes at once without knowing what they are */
+#define TAKEN_MAX (64u << 10)
 
 /* ---- the environment ---- */
 
@@ -196,7 +197,7 @@ static void pump_output(struct host_conn *c)
 	struct iovec iov[7];
 	unsigned int n;
 
-	while (c->conn && (n = iscsi_conn_output(c->conn, iov, c->piece ? 4 : 7))) {
+	while (c->conn && !c->deaf && (n = iscsi_conn_output(c->conn, iov, c->piece ? 4 : 7))) {
 		size_t sent = 0;
 
 		for (unsigned int i = 0; i < n; i++) {
@@ -220,7 +221,7 @@ static void pump_output(struct host_conn *c)
 	}
 }
 
-static size_t pump_direct(struct host_conn *c, const struct iscsi_want *want)
+static size_t pump_direct(struct host_conn *c, const struct iscsi_want *want, const uint8_t *unread)
 {
 	size_t done = 0;
 
@@ -232,7 +233,7 @@ static size_t pump_direct(struct host_conn *c, const struct iscsi_want *want)
 			len = c->nunread - done;
 		if (c->piece && len > c->piece)
 			len = c->piece;
-		memcpy(want->iov[i].iov_base, c->unread + done, len);
+		memcpy(want->iov[i].iov_base, unread + done, len);
 		done += len;
 		if (len < want->iov[i].iov_len)
 			break;
@@ -243,6 +244,8 @@ static size_t pump_direct(struct host_conn *c, const struct iscsi_want *want)
 
 static void pump_input(struct host_conn *c)
 {
+	const uint8_t *at = c->unread;
+
 	while (c->conn && c->nunread) {
 		struct iscsi_want want;
 		size_t most = c->piece ? c->piece : STAGING;
@@ -252,13 +255,14 @@ static void pump_input(struct host_conn *c)
 		if (want.kind == ISCSI_WANT_NOTHING)
 			break;
 		if (want.kind == ISCSI_WANT_DIRECT)
-			len = pump_direct(c, &want);
+			len = pump_direct(c, &want, at);
 		else
-			len = iscsi_conn_input(c->conn, c->unread, len, c->rig->now);
+			len = iscsi_conn_input(c->conn, at, len, c->rig->now);
 		c->nunread -= len;
-		memmove(c->unread, c->unread + len, c->nunread);
+		at += len;
 		iscsi_rig_turn(c->rig);
 	}
+	memmove(c->unread, at, c->nunread);
 }
 
 static void pump(struct host_conn *c)
@@ -323,6 +327,16 @@ void host_send(struct host_conn *c, uint8_t *bhs, const void *data, uint32_t len
 	free(pdu);
 }
 
+/* Not at once: what is behind has to be moved. */
+static void forget_taken(struct host_conn *c)
+{
+	if (c->taken < TAKEN_MAX && c->taken < c->nanswers)
+		return;
+	c->nanswers -= c->taken;
+	memmove(c->answers, c->answers + c->taken, c->nanswers);
+	c->taken = 0;
+}
+
 bool host_receive(struct host_conn *c, struct host_pdu *pdu)
 {
 	const uint8_t *at;
@@ -330,9 +344,7 @@ bool host_receive(struct host_conn *c, struct host_pdu *pdu)
 	size_t need = ISCSI_BHS + (c->header_digest ? 4 : 0);
 	uint32_t padded;
 
-	memmove(c->answers, c->answers + c->taken, c->nanswers - c->taken);
-	c->nanswers -= c->taken;
-	c->taken = 0;
+	forget_taken(c);
 	pump(c);
 	if (c->nanswers - c->taken < ISCSI_BHS)
 		return false;
@@ -342,7 +354,7 @@ bool host_receive(struct host_conn *c, struct host_pdu *pdu)
 	padded = (pdu->len + 3) & ~3u;
 	assert(!at[ISCSI_AT_AHS_LENGTH]);
 	/* Only the end of a connection cuts a PDU short. */
-	if (c->nanswers < need + padded + (c->data_digest && pdu->len ? 4 : 0)) {
+	if (c->nanswers - c->taken < need + padded + (c->data_digest && pdu->len ? 4 : 0)) {
 		assert(!c->conn);
 		return false;
 	}

@@ -67,6 +67,7 @@ struct host_conn {
 	uint8_t *answers; /* what it has sent */
 	size_t nanswers, taken;
 	uint64_t moved; /* both ways */
+	bool deaf;	/* takes nothing that is sent */
 	size_t piece;	/* bytes at a time in both directions; 0: as many as there are */
 	bool header_digest, data_digest;
 	bool spoil_header, spoil_data; /* the next PDU's digests are wrong */
