@@ -180,6 +180,22 @@ def test_worker_that_hangs_is_found_by_the_watchdog(lab):
         assert host.expect(wire.RESPONSE, itt).status == wire.GOOD
 
 
+def test_worker_that_was_silent_for_a_moment_costs_no_restart(lab):
+    """Systemd hears of the service in time although a worker did not answer when it was asked."""
+    seconds = 8
+    with systemd(lab, seconds * 1000000) as notify:
+        hang = Hang(lab)
+        host = hang.host()
+        assert b"READY=1" in notify.recv(4096)
+        assert notify.recv(4096) == b"WATCHDOG=1"
+        told = time.monotonic()
+        hang.freeze_a_write(host, durable=False)
+        wait_until(lambda: "does not answer" in hang.daemon.output(), 10, "a word about the worker")
+        hang.frozen.thaw()
+        assert notify.recv(4096) == b"WATCHDOG=1"
+        assert time.monotonic() - told < seconds
+
+
 def test_unit_that_is_erased_changes_places(hang):
     """What goes on by itself ends first, and is waited for."""
     def waits():
