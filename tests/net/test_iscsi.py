@@ -182,6 +182,17 @@ def test_ipv6(serve, tools, lab, netns):
     assert tools.capacity(url(portal="[::1]:3260")) == 1 << 20
 
 
+def test_wildcard_portals_are_told_of_in_their_family(serve, tools, lab, netns):
+    """An address of the other family with this one's port would be nobody's."""
+    lab.run(["sysctl", "-qw", "net.ipv6.conf.lo.disable_ipv6=0"], netns)
+    serve(*one("ram:1M", "--portal", "[::]:3261", portal="0.0.0.0:3260"),
+          "--iscsi", OTHER, "--portal", "[::]:3261", "--lun", "0=ram:2M", "--allow", "any")
+    assert tools.ls() == [f"Target:{IQN} Portal:{PORTAL},1"]
+    assert sorted(tools.ls("[::1]:3261")) == [f"Target:{IQN} Portal:[::1]:3261,1",
+                                              f"Target:{OTHER} Portal:[::1]:3261,1"]
+    assert tools.capacity(url(portal="[::1]:3261", target=OTHER)) == 2 << 20
+
+
 def test_login_after_a_long_silence(serve, tools):
     """Longer than a login may take: that time is the initiator's, not that of before it came."""
     target = serve(*one())

@@ -93,7 +93,7 @@ int iscsi_settings_check(const struct iscsi_settings *settings, struct error *er
 struct iscsi_portal {
 	/*
 	 * "ADDR:PORT" or "[ADDR]:PORT", as SendTargets shows it. The addresses 0.0.0.0 and [::] are
-	 * shown as the one that the initiator connected to.
+	 * shown as the one that the initiator connected to, if that is of the same family, or not.
 	 */
 	char address[ISCSI_PORTAL_MAX];
 	uint16_t group; /* portal group tag, from 1 */

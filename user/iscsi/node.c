@@ -344,16 +344,25 @@ struct iscsi_worker *iscsi_node_find(struct iscsi_node *node, const struct iscsi
 
 /* ---- discovery ---- */
 
+static bool portal_is_wild(const struct iscsi_portal *portal)
+{
+	return !strncmp(portal->address, "0.0.0.0:", 8) || !strncmp(portal->address, "[::]:", 5);
+}
+
+/* A wildcard address of IPv4 for who connected over IPv6, or the reverse: nothing to be told. */
+static bool portal_is_nameless(const struct iscsi_portal *portal, const char *local)
+{
+	return portal_is_wild(portal) && (portal->address[0] == '[') != (local[0] == '[');
+}
+
 /* The wildcard addresses name no place to connect to: there stands the one that was used. */
 static void list_portal(const struct iscsi_portal *portal, const char *local,
 			struct iscsi_text *out)
 {
 	const char *colon = strrchr(portal->address, ':'), *end = strrchr(local, ':');
 	char text[2 * ISCSI_PORTAL_MAX + 8];
-	bool wild = colon && (!strncmp(portal->address, "0.0.0.0:", 8) ||
-			      !strncmp(portal->address, "[::]:", 5));
 
-	if (wild && end)
+	if (portal_is_wild(portal) && end)
 		snprintf(text, sizeof(text), "%.*s%s,%u", (int)(end - local), local, colon,
 			 portal->group);
 	else
@@ -361,12 +370,20 @@ static void list_portal(const struct iscsi_portal *portal, const char *local,
 	iscsi_text_put(out, "TargetAddress", text);
 }
 
+/* One that has no address to tell is left out: without any it would be sought at this one. */
 static void list_target(const struct iscsi_target *target, const char *local,
 			struct iscsi_text *out)
 {
-	iscsi_text_put(out, "TargetName", target->name);
-	for (unsigned int i = 0; i < target->nportals; i++)
+	bool named = false;
+
+	for (unsigned int i = 0; i < target->nportals; i++) {
+		if (portal_is_nameless(&target->portals[i], local))
+			continue;
+		if (!named)
+			iscsi_text_put(out, "TargetName", target->name);
+		named = true;
 		list_portal(&target->portals[i], local, out);
+	}
 }
 
 void iscsi_node_list(struct iscsi_node *node, const char *name, const char *initiator,
