@@ -58,7 +58,7 @@ enum op {
 	OP_LUN,	       /* the administrator takes it away or brings it back */
 	OP_NUMBER,     /* leaves out a CmdSN, or has the next request here take the one left out */
 	OP_LOOKS,      /* so many times, the workers look at their timers, 0.2 s apart */
-	OP_DEAF,       /* takes nothing that is sent from now on, or does again */
+	OP_DEAF,       /* takes nothing that is sent from now on; is not closed once it is over */
 	OPS
 };
 
@@ -662,6 +662,7 @@ static void run_step(struct bench *b, const struct step *s)
 		break;
 	case OP_DEAF:
 		h->c.deaf = s->bytes[0] & 1;
+		h->c.lingers = s->bytes[0] & 2;
 		break;
 	case OP_SPOIL:
 		b->odd = true;
@@ -690,7 +691,7 @@ static void let_end(struct bench *b)
 {
 	session_look_rivals(&b->look, UINT32_MAX);
 	for (unsigned int i = 0; i < CONNS; i++)
-		b->hosts[i].c.deaf = false;
+		b->hosts[i].c.deaf = b->hosts[i].c.lingers = false;
 	b->rig.fs.disk->hold = false;
 	for (unsigned int i = 0; i < 8; i++) {
 		fixture_disk_release(b->rig.fs.disk);

@@ -281,7 +281,7 @@ static void pump(struct host_conn *c)
 		iscsi_rig_turn(c->rig);
 		pump_output(c);
 	} while (before != c->nunread + c->nanswers);
-	if (c->hung_up)
+	if (c->hung_up && !c->lingers)
 		host_close_conn(c);
 }
 

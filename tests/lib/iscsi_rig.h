@@ -68,6 +68,7 @@ struct host_conn {
 	size_t nanswers, taken;
 	uint64_t moved; /* both ways */
 	bool deaf;	/* takes nothing that is sent */
+	bool lingers;	/* is not closed at once when it is over */
 	size_t piece;	/* bytes at a time in both directions; 0: as many as there are */
 	bool header_digest, data_digest;
 	bool spoil_header, spoil_data; /* the next PDU's digests are wrong */

@@ -42,6 +42,8 @@ static void look_at_held(const struct iscsi_session *session)
 
 	list_for_each_entry (held, &session->held, link) {
 		require(!sn_before(held->cmdsn, last));
+		require(!held->conn ||
+			(held->conn->session == session && held->conn->state == ISCSI_CONN_FULL));
 		require(!sn_before(session->max_cmdsn, held->cmdsn) || held->immediate);
 		last = held->cmdsn + !held->immediate;
 	}
