@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What holds of an iSCSI target's sessions whatever their initiators do: memory adds up, command
- * windows never shrink, what is held lies within them and its connections have not ended, and nobody
- * waits for memory that is there.
+ * windows never shrink, what is held lies within them and its connections have not ended, and
+ * nobody waits for memory that is there.
  */
 #ifndef STGT_FUZZ_SESSION_LOOK_H
 #define STGT_FUZZ_SESSION_LOOK_H
