@@ -352,7 +352,7 @@ void iscsi_conn_ping(struct iscsi_conn *conn);
 void iscsi_conn_async(struct iscsi_conn *conn, enum iscsi_async_event event, uint16_t parameter1,
 		      uint16_t parameter2, uint16_t parameter3);
 
-/* ---- tasks: command.c (what arrives), task.c (transport_ops) ---- */
+/* ---- tasks ---- */
 
 #define ISCSI_TASK_RUNS	 (SCSI_MEMORY_MAX / ISCSI_RUN_BYTES + 1)
 #define ISCSI_TASK_SPANS BLK_MAX_SPANS
@@ -430,7 +430,7 @@ struct iscsi_task {
 	bool aborting;
 };
 
-extern const struct transport_ops iscsi_task_ops;
+/* ---- their memory and life: task.c ---- */
 
 /* NULL: no memory. */
 struct iscsi_task *iscsi_task_new(struct iscsi_conn *conn, const uint8_t *bhs);
@@ -444,10 +444,14 @@ static inline uint32_t iscsi_task_room(const struct iscsi_task *task)
 }
 void iscsi_task_pin(struct iscsi_task *task);
 void iscsi_task_unpin(struct iscsi_task *task);
+/* It takes no room in the session's window any more. */
+void iscsi_task_uncount(struct iscsi_task *task);
 /* Data has come for it, or is expected from now on: see ISCSI_STALL_NS. */
 void iscsi_task_heard(struct iscsi_task *task);
-/* The batch that named its memory is gone, and so is that pin. */
-void iscsi_task_sent(struct iscsi_task *task);
+/* Whether the connection owes it data. */
+void iscsi_task_receiving(struct iscsi_task *task, bool receiving);
+/* Nothing of it is to be done any more; what looks at it may be left. */
+void iscsi_task_over(struct iscsi_task *task);
 /* The task gets no further and nobody is told; at any time before its answer is queued. */
 void iscsi_task_abort(struct iscsi_task *task);
 /* Its connection goes: whatever becomes of it, nobody is told. */
@@ -457,6 +461,18 @@ void iscsi_task_orphan(struct iscsi_task *task);
  * device server has let go of it. One that is still arriving is answered when it is whole.
  */
 void iscsi_task_fail(struct iscsi_task *task, uint8_t key, uint16_t asc);
+/* Memory for all that the command needs; false: it waits, and `granted` will be called. */
+bool iscsi_task_reserve(struct iscsi_task *task, void (*granted)(struct iscsi_waiter *waiter));
+
+/* ---- their data and answers: task_data.c ---- */
+
+extern const struct transport_ops iscsi_task_ops;
+
+/* Its data-in and its answer, or its R2Ts, as iscsi_tx has it. */
+bool iscsi_task_build(struct iscsi_conn *conn, struct iscsi_tx *tx);
+bool iscsi_task_build_r2t(struct iscsi_conn *conn, struct iscsi_tx *tx);
+/* The batch that named its memory is gone, and so is that pin. */
+void iscsi_task_sent(struct iscsi_task *task);
 /* The answer stands in cmd.scsi: queues it. */
 void iscsi_task_answer(struct iscsi_task *task);
 /* More of the data-out has arrived. */
@@ -464,8 +480,8 @@ void iscsi_task_data_arrived(struct iscsi_task *task);
 /* The last of the unsolicited data has: the connection owes it nothing for now. */
 void iscsi_task_data_ends(struct iscsi_task *task);
 
-/* Memory for all that the command needs; false: it waits, and `granted` will be called. */
-bool iscsi_task_reserve(struct iscsi_task *task, void (*granted)(struct iscsi_waiter *waiter));
+/* ---- what arrives: command.c ---- */
+
 /* Executes what is ready in the session, as far as there is memory. */
 void iscsi_session_dispatch(struct iscsi_session *session);
 
