@@ -25,10 +25,18 @@ struct service {
 					interface, or NULL */
 };
 
-/* apply.c: the export is no longer meant for the interface. */
+/* apply_steps.c: the export is no longer meant for the interface. */
 void service_drop_interface(struct config_aoe *aoe, const char *name);
+/* The interface is gone, for all exports. */
+void service_note_no_interface(struct config *running, const char *name);
 /* An interface was renamed: `ctx` is the service. */
 void service_interface_renamed(void *ctx, const char *from, const char *to);
+/*
+ * By their kind: each does its step of the way to `config` and notes it in the running
+ * configuration.
+ */
+extern int (*const service_steps[])(struct service *s, const struct config_step *step,
+				    const struct config *config, struct error *err);
 
 /* apply_iscsi.c: steps on the way to `config`, noted in the running configuration. */
 int service_remove_target(struct service *s, const struct config_step *step,
