@@ -228,10 +228,8 @@ int service_discovery_chap(struct service *s, const struct config_step *step,
 			   const struct config *config, struct error *err)
 {
 	const struct iscsi_auth auth = auth_of(&config->discovery_chap);
-	int ret = target_set_discovery_auth(s->target, &auth, err);
 
-	if (ret)
-		return ret;
+	target_set_discovery_auth(s->target, &auth);
 	config_chap_fini(&s->running->discovery_chap);
 	return config_chap_copy(&config->discovery_chap, &s->running->discovery_chap)
 		       ? out_of_memory(err)

@@ -378,13 +378,11 @@ int target_set_access(struct target *target, const char *name, const struct iscs
 	return 0;
 }
 
-int target_set_discovery_auth(struct target *target, const struct iscsi_auth *auth,
-			      struct error *err)
+void target_set_discovery_auth(struct target *target, const struct iscsi_auth *auth)
 {
 	target->discovery = *auth;
 	if (target->node)
 		iscsi_node_set_discovery_auth(target->node, auth);
-	return 0;
 }
 
 struct closing {

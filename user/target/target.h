@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What one process serves: disks, exports, and the interfaces (with a worker per RX queue) that
- * exports are reached through. The only module that knows them all; front ends (the command line,
- * later a configuration file and the control socket) speak to it.
+ * What one process serves: disks, AoE exports with the interfaces (a worker per RX queue) that they
+ * are reached through, and iSCSI targets with their portals. The only module that knows them all;
+ * service/ speaks to it for the command line, the configuration file and the control socket.
  *
  * Control thread only.
  */
@@ -59,9 +59,10 @@ int target_remove_disk(struct target *target, const char *name, struct error *er
 void target_undo_disk(struct target *target, const char *name);
 /* True when some disk has the store open, by whatever path. */
 bool target_has_store(struct target *target, const struct disk_spec *spec);
+/* `soft_threshold` as in struct disk_spec. */
 int target_set_threshold(struct target *target, const char *name, int soft_threshold,
 			 struct error *err);
-/* `name`: of a disk that has one, or the words that another was opened with. */
+/* `name`: of a disk that has one, or the words that another was opened with; `size` in bytes. */
 int target_resize_disk(struct target *target, const char *name, uint64_t size, struct error *err);
 
 /*
@@ -202,8 +203,7 @@ int target_set_portals(struct target *target, const char *name, const struct isc
 int target_set_access(struct target *target, const char *name, const struct iscsi_access *access,
 		      struct error *err);
 /* What asking for targets takes; also for those that are added later. */
-int target_set_discovery_auth(struct target *target, const struct iscsi_auth *auth,
-			      struct error *err);
+void target_set_discovery_auth(struct target *target, const struct iscsi_auth *auth);
 /* By its TSIH, as status has it. -ENOENT, -EBUSY. Its initiator may log in again. */
 int target_close_session(struct target *target, uint16_t tsih, struct error *err);
 int target_add_lun(struct target *target, const char *name, const struct lun_request *request,
