@@ -68,8 +68,8 @@ class Watcher:
 
 
 def tshark(path, *args):
-    done = subprocess.run(["tshark", "-n", "-r", str(path), *args], check=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    done = subprocess.run(["tshark", "-n", "-r", str(path), *args], capture_output=True, text=True)
+    assert done.returncode == 0, done
     return done.stdout.splitlines()
 
 

@@ -131,7 +131,7 @@ def test_invalid_file_changes_nothing(pair, daemon, config, mistake):
 def test_many_reloads_under_load(pair, config):
     # How soon a file's data is durable is the business of whatever else is written on the machine.
     config["disks"][0] = {"name": "vol0", "ram": "8MiB"}
-    daemon = Daemon(pair.lab, pair.storage, config)
+    daemon = Daemon(pair.lab, pair.storage, config, state=pair.lab.tmpfs("1m"))
     other = copy.deepcopy(config)
     other["disks"].append({"name": "more", "ram": "8MiB"})
     other["aoe"][1]["allow"] = ["any", f"{READER}/deny"]

@@ -39,7 +39,7 @@ def config_of(turn, pair, file):
 def test_sixty_reloads_in_a_row(pair):
     lab = pair.lab
     file = lab.disk(8 * MIB)
-    daemon = Daemon(lab, pair.storage, config_of(0, pair, file))
+    daemon = Daemon(lab, pair.storage, config_of(0, pair, file), state=lab.tmpfs("1m"))
     with Load(pair.client(7, 1)) as still, Load(pair.client(7, 2, mac=TENANT)) as kept:
         for turn in range(1, RELOADS + 1):
             before = still.rounds, kept.rounds

@@ -173,12 +173,12 @@ def test_limit_for_any_holds_each_by_itself(pair):
     target = pair.serve_disk(pair.lab.disk())
     client = pair.client()
     exempt = "02:00:00:00:01:03"
-    target.control("limit", "set", "any", "iops=200")
+    target.control("limit", "set", "any", "iops=100")
     target.control("limit", "set", exempt, "iops=1000000")
     # The first one's answers still wait when the second comes, who has saved up what all have.
     first = Loop(client, LIMITED, 120)
     first.run(0.1)
-    tags = {next(client.tags) for _ in range(200 // 20)}
+    tags = {next(client.tags) for _ in range(100 // 20)}
     for tag in tags:
         client.send(read_frame(client, tag, OTHER))
     while tags:
@@ -188,13 +188,13 @@ def test_limit_for_any_holds_each_by_itself(pair):
     first.finish()
     for mac in (LIMITED, OTHER):
         loop = Loop(client, mac, 8)
-        limited(loop, 200)
+        limited(loop, 100)
         loop.finish()
     free = Loop(client, exempt, 8)
     unlimited(free)
     free.finish()
     assert sorted((entry["mac"], entry["iops"]) for entry in listed(target, "limit")) == \
-        [(exempt, 1000000), ("any", 200)]
+        [(exempt, 1000000), ("any", 100)]
     assert "any" in target.control("limit", "list").stdout
     target.control("limit", "clear", "any")
     unlimited(Loop(client, LIMITED, 8))
