@@ -317,13 +317,14 @@ static json_t *acl_rows(const json_t *status)
 	return rows;
 }
 
-static int show_list(const struct object *object, const struct live_args *args)
+/* `command` is what was typed: `sessions` is `session list`. */
+static int show_list(const char *command, const struct object *object, const struct live_args *args)
 {
 	struct error err;
 	json_t *status = servers_ask_all(args->socket, "status", &err), *list, *also;
 
 	if (!status)
-		return cmd_failed(object->name, &err);
+		return cmd_failed(command, &err);
 	json_object_set_new(status, "acl", acl_rows(status));
 	also = object->also ? json_object_get(status, object->also) : NULL;
 	if (args->json) {
@@ -406,7 +407,7 @@ static int run_verb(const struct object *object, const struct verb *verb,
 	if ((unsigned int)nwords + verb->optional < most)
 		return cmd_usage(object->name, "%s wants the %s", verb->name, verb->words[nwords]);
 	if (!verb->command)
-		return show_list(object, args);
+		return show_list(object->name, object, args);
 	if (verb->takes == TAKES_PLACES && (!args->allow || !json_array_size(args->interfaces)))
 		return cmd_usage(object->name, "%s wants --interface and --allow", verb->name);
 	request = json_pack("{s:s}", "command", verb->command);
@@ -490,7 +491,8 @@ int cmd_sessions(int argc, char **argv)
 	struct error err;
 	int ret = options_read_all(argc, argv, options, &err);
 
-	return ret ? cmd_not_read("sessions", ret, help, &err) : show_list(&session, &args);
+	return ret ? cmd_not_read("sessions", ret, help, &err)
+		   : show_list("sessions", &session, &args);
 }
 
 int cmd_alua(int argc, char **argv)

@@ -224,6 +224,11 @@ def test_wrong_usage(lab):
     assert done.returncode == 2 and "disks" in done.stderr and done.stdout == ""
 
 
+def test_sessions_of_nobody(lab):
+    done = lab.run([PROGRAM, "sessions", "--socket", lab.path / "none"], check=False)
+    assert done.returncode == 1 and done.stderr.startswith("stgt-xdp sessions: cannot reach"), done
+
+
 # ---- what it says ----------------------------------------------------------------------------
 
 
