@@ -118,6 +118,13 @@ void iscsi_rig_turn(struct iscsi_rig *rig)
 		;
 }
 
+void iscsi_rig_settle(struct iscsi_rig *rig)
+{
+	rig->fs.disk->hold = false;
+	fixture_disk_release(rig->fs.disk);
+	iscsi_rig_turn(rig);
+}
+
 void iscsi_rig_sleep(struct iscsi_rig *rig, uint64_t ns)
 {
 	rig->now += ns;
@@ -406,6 +413,16 @@ void host_request(struct host_conn *c, uint8_t opcode, uint8_t flags, uint8_t *b
 	put_be32(bhs + ISCSI_AT_EXPSTATSN, c->exp_statsn);
 	if (!(opcode & ISCSI_IMMEDIATE))
 		c->cmdsn++;
+}
+
+void host_ping(struct host_conn *c, uint32_t cmdsn)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_request(c, ISCSI_NOP_OUT, ISCSI_FINAL, bhs);
+	put_be32(bhs + ISCSI_AT_CMDSN, cmdsn);
+	put_be32(bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
+	host_send(c, bhs, NULL, 0);
 }
 
 uint16_t host_login_step(struct host_conn *c, uint8_t flags, const char *text,

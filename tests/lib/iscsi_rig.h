@@ -41,6 +41,8 @@ void iscsi_rig_open(struct iscsi_rig *rig, const struct iscsi_rig_config *config
 /* Checks that everything was given back. */
 void iscsi_rig_close(struct iscsi_rig *rig);
 void iscsi_rig_turn(struct iscsi_rig *rig);
+/* The disk ends what it holds, and holds nothing any more. */
+void iscsi_rig_settle(struct iscsi_rig *rig);
 /* Lets time go by. */
 void iscsi_rig_sleep(struct iscsi_rig *rig, uint64_t ns);
 /* Takes runs away, or gives all back. */
@@ -96,6 +98,8 @@ void host_expect_nothing(struct host_conn *c);
 
 /* A request with the next ITT; the CmdSN is the next, which is used up unless it is immediate. */
 void host_request(struct host_conn *c, uint8_t opcode, uint8_t flags, uint8_t *bhs);
+/* A NOP-Out of that number, which wants an answer. */
+void host_ping(struct host_conn *c, uint32_t cmdsn);
 
 /* One exchange of a login: "A=b\nC=d\n" as text. Returns the status. */
 uint16_t host_login_step(struct host_conn *c, uint8_t flags, const char *text,

@@ -27,8 +27,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	rig.fs.disk->hold = false;
-	fixture_disk_release(rig.fs.disk);
+	iscsi_rig_settle(&rig);
 	if (c.answers)
 		host_disconnect(&c);
 	if (d.answers)
@@ -38,23 +37,6 @@ static int teardown(void **state)
 	iscsi_rig_turn(&rig);
 	iscsi_rig_close(&rig);
 	return 0;
-}
-
-static void settle(void)
-{
-	rig.fs.disk->hold = false;
-	fixture_disk_release(rig.fs.disk);
-	iscsi_rig_turn(&rig);
-}
-
-static void nop(struct host_conn *h, uint32_t cmdsn)
-{
-	uint8_t bhs[ISCSI_BHS];
-
-	host_request(h, ISCSI_NOP_OUT, 0x80, bhs);
-	put_be32(bhs + ISCSI_AT_CMDSN, cmdsn);
-	put_be32(bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
-	host_send(h, bhs, NULL, 0);
 }
 
 /* ---- several connections ---- */
@@ -78,7 +60,7 @@ static void test_second_connection_shares_the_numbers(void **state)
 	d.cmdsn = c.cmdsn + 1;
 	host_write(&d, 0, 1, data, 512);
 	host_expect_nothing(&d);
-	nop(&c, c.cmdsn);
+	host_ping(&c, c.cmdsn);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
 	host_expect(&d, ISCSI_RESPONSE, &pdu);
 	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
@@ -135,7 +117,7 @@ static void test_one_connection_logs_out(void **state)
 	host_expect_nothing(&d);
 	assert_null(d.conn);
 	/* The session goes on without it and its command. */
-	nop(&c, c.cmdsn);
+	host_ping(&c, c.cmdsn);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
 	logout(&c, ISCSI_LOGOUT_RECOVERY, 0);
 	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
@@ -167,7 +149,7 @@ static void test_connection_reinstatement(void **state)
 	host_login(&d, NULL);
 	host_expect_nothing(&c);
 	assert_null(c.conn);
-	nop(&d, d.cmdsn);
+	host_ping(&d, d.cmdsn);
 	host_expect(&d, ISCSI_NOP_IN, &pdu);
 }
 
@@ -189,7 +171,7 @@ static void test_session_reinstatement_waits_for_the_old_one(void **state)
 		assert_non_null(d.conn);
 		host_expect_nothing(&c);
 		assert_null(c.conn);
-		settle();
+		iscsi_rig_settle(&rig);
 		host_expect(&d, ISCSI_LOGIN_RESPONSE, &pdu);
 		assert_int_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_STATUS), 0);
 		assert_int_not_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_TSIH), c.tsih);
@@ -212,7 +194,7 @@ static void test_login_that_waits_finds_the_target_gone(void **state)
 	host_send(&d, bhs, text, sizeof(text) - 1);
 	iscsi_target_hide(rig.target);
 	host_expect_nothing(&c);
-	settle();
+	iscsi_rig_settle(&rig);
 	host_expect(&d, ISCSI_LOGIN_RESPONSE, &pdu);
 	assert_int_equal(get_be16(pdu.bhs + ISCSI_LOGIN_AT_STATUS), ISCSI_LOGIN_NOT_FOUND);
 }
@@ -237,7 +219,7 @@ static void test_commands_before_their_turn_end_with_their_connection(void **sta
 	host_expect_nothing(&d);
 	host_expect_nothing(&c);
 	assert_null(c.conn);
-	settle();
+	iscsi_rig_settle(&rig);
 	host_expect(&d, ISCSI_DATA_IN, &pdu);
 	assert_int_equal(rig.fs.disk->requests, 1);
 	d.itt = itt - 1;
@@ -260,7 +242,7 @@ static void test_tags_of_a_connection_that_left_are_free(void **state)
 	d.itt = c.itt - 1;
 	host_read(&d, 64, 1);
 	host_expect_nothing(&d);
-	settle();
+	iscsi_rig_settle(&rig);
 	host_expect(&d, ISCSI_DATA_IN, &pdu);
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_ITT), c.itt);
 }
@@ -278,7 +260,7 @@ static void test_a_connection_that_logged_out_makes_room_for_another(void **stat
 	e.cid = 2;
 	e.cmdsn = d.cmdsn;
 	host_login(&e, NULL);
-	nop(&e, e.cmdsn);
+	host_ping(&e, e.cmdsn);
 	host_expect(&e, ISCSI_NOP_IN, &pdu);
 }
 
@@ -317,12 +299,12 @@ static void test_lu_reset_waits_for_what_was_numbered_before_it(void **state)
 	rig.fs.disk->hold = true;
 	d.cmdsn = next;
 	host_write(&d, 0, 1, data, 512);
-	settle();
+	iscsi_rig_settle(&rig);
 	expect_tmf_complete(&d);
 	host_expect_nothing(&c);
 	requests = rig.fs.disk->requests;
 	/* Nothing is left that could be written later. */
-	nop(&d, next + 2);
+	host_ping(&d, next + 2);
 	host_expect(&d, ISCSI_NOP_IN, &pdu);
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 3);
 	assert_int_equal(rig.fs.disk->requests, requests);
@@ -338,7 +320,7 @@ static void test_lu_reset_on_the_only_connection_waits_for_nothing(void **state)
 	host_write(&c, 0, 1, data, 512);
 	tmf(&c, ISCSI_LU_RESET, next + 2);
 	expect_tmf_complete(&c);
-	nop(&c, next);
+	host_ping(&c, next);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 2);
 	host_expect_nothing(&c);
@@ -363,7 +345,7 @@ static void test_target_reset_fills_the_gaps(void **state)
 	host_expect_nothing(&d);
 	host_expect_nothing(&c);
 	assert_int_equal(rig.fs.disk->requests, 0);
-	nop(&d, next + 3);
+	host_ping(&d, next + 3);
 	host_expect(&d, ISCSI_NOP_IN, &pdu);
 }
 
@@ -381,7 +363,7 @@ static void test_resets_that_wait_are_bounded(void **state)
 		}
 	}
 	assert_int_equal(answered, 100 - 64);
-	nop(&c, c.cmdsn);
+	host_ping(&c, c.cmdsn);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
 	for (unsigned int i = 0; i < 64; i++)
 		expect_tmf_complete(&d);
@@ -400,9 +382,9 @@ static void test_whoever_takes_a_connections_place_hears_nothing_of_its_resets(v
 	d.cid = c.cid;
 	d.cmdsn = c.cmdsn;
 	host_login(&d, NULL);
-	settle();
+	iscsi_rig_settle(&rig);
 	host_expect_nothing(&d);
-	nop(&d, d.cmdsn);
+	host_ping(&d, d.cmdsn);
 	host_expect(&d, ISCSI_NOP_IN, &pdu);
 }
 

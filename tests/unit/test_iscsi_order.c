@@ -29,8 +29,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	rig.fs.disk->hold = false;
-	fixture_disk_release(rig.fs.disk);
+	iscsi_rig_settle(&rig);
 	if (c.answers)
 		host_disconnect(&c);
 	if (d.answers)
@@ -38,23 +37,6 @@ static int teardown(void **state)
 	iscsi_rig_turn(&rig);
 	iscsi_rig_close(&rig);
 	return 0;
-}
-
-static void settle(void)
-{
-	rig.fs.disk->hold = false;
-	fixture_disk_release(rig.fs.disk);
-	iscsi_rig_turn(&rig);
-}
-
-static void nop(struct host_conn *h, uint32_t cmdsn)
-{
-	uint8_t bhs[ISCSI_BHS];
-
-	host_request(h, ISCSI_NOP_OUT, 0x80, bhs);
-	put_be32(bhs + ISCSI_AT_CMDSN, cmdsn);
-	put_be32(bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
-	host_send(h, bhs, NULL, 0);
 }
 
 /* ---- the command window ---- */
@@ -65,10 +47,10 @@ static void test_numbers_outside_the_window_are_ignored(void **state)
 
 	host_ready(&rig, &c, 0, NULL);
 	next = c.cmdsn;
-	nop(&c, next - 1);
-	nop(&c, c.max_cmdsn + 1);
+	host_ping(&c, next - 1);
+	host_ping(&c, c.max_cmdsn + 1);
 	host_expect_nothing(&c);
-	nop(&c, next);
+	host_ping(&c, next);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 1);
 }
@@ -81,12 +63,12 @@ static void test_requests_wait_for_their_turn(void **state)
 	next = c.cmdsn;
 	c.cmdsn = next + 2;
 	host_write(&c, 0, 1, data, 512);
-	nop(&c, next + 1);
+	host_ping(&c, next + 1);
 	/* Twice the same number is one request. */
-	nop(&c, next + 1);
+	host_ping(&c, next + 1);
 	host_expect_nothing(&c);
 	assert_int_equal(rig.fs.disk->requests, 0);
-	nop(&c, next);
+	host_ping(&c, next);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
 	host_expect(&c, ISCSI_RESPONSE, &pdu);
@@ -109,7 +91,7 @@ static void test_window_closes_while_commands_are_out(void **state)
 	host_read(&c, 1, 1);
 	host_read(&c, 2, 1);
 	assert_int_equal(rig.fs.disk->requests, 2);
-	settle();
+	iscsi_rig_settle(&rig);
 	host_expect(&c, ISCSI_DATA_IN, &pdu);
 	host_expect(&c, ISCSI_DATA_IN, &pdu);
 	host_expect_nothing(&c);
@@ -128,7 +110,7 @@ static void test_a_tag_in_use_is_rejected(void **state)
 	host_read(&c, 1, 1);
 	host_expect(&c, ISCSI_REJECT, &pdu);
 	assert_int_equal(pdu.bhs[ISCSI_REJECT_AT_REASON], ISCSI_REJECT_TASK_IN_PROGRESS);
-	settle();
+	iscsi_rig_settle(&rig);
 	host_expect(&c, ISCSI_DATA_IN, &pdu);
 	/* Its number was used. */
 	host_read(&c, 1, 1);
@@ -220,7 +202,7 @@ static void test_immediate_commands_are_bounded(void **state)
 		assert_int_equal(pdu.bhs[ISCSI_REJECT_AT_REASON], ISCSI_REJECT_TOO_MANY_IMMEDIATE);
 	}
 	assert_int_equal(refused, 84);
-	settle();
+	iscsi_rig_settle(&rig);
 	host_expect(&c, ISCSI_DATA_IN, &pdu);
 }
 
@@ -263,7 +245,7 @@ static void test_abort_waits_for_the_disk(void **state)
 	host_read(&c, 0, 8);
 	tmf(&c, ISCSI_ABORT_TASK, c.itt, c.cmdsn - 1);
 	host_expect_nothing(&c);
-	settle();
+	iscsi_rig_settle(&rig);
 	assert_int_equal(tmf_response(&c), ISCSI_TMF_COMPLETE);
 	host_expect_nothing(&c);
 }
@@ -292,7 +274,7 @@ static void test_abort_of_a_command_before_its_turn(void **state)
 	itt = c.itt;
 	tmf(&c, ISCSI_ABORT_TASK, itt, next + 1);
 	assert_int_equal(tmf_response(&c), ISCSI_TMF_COMPLETE);
-	nop(&c, next);
+	host_ping(&c, next);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 2);
 	host_expect_nothing(&c);
@@ -380,7 +362,7 @@ static void test_target_that_leaves_asks_first(void **state)
 	host_expect(&c, ISCSI_ASYNC, &pdu);
 	assert_int_equal(pdu.bhs[ISCSI_ASYNC_AT_EVENT], ISCSI_ASYNC_LOGOUT);
 	assert_int_equal(get_be16(pdu.bhs + ISCSI_ASYNC_AT_PARAMETER3), 5);
-	nop(&c, c.cmdsn++);
+	host_ping(&c, c.cmdsn++);
 	host_expect(&c, ISCSI_NOP_IN, &pdu);
 	assert_int_equal(gone, 0);
 	iscsi_rig_sleep(&rig, 6000000000ull);
