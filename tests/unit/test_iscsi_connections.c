@@ -388,6 +388,81 @@ static void test_whoever_takes_a_connections_place_hears_nothing_of_its_resets(v
 	host_expect(&d, ISCSI_NOP_IN, &pdu);
 }
 
+/* ---- memory that comes free meanwhile ---- */
+
+/* With a target that takes data that it did not ask for. */
+static int setup_unsolicited(void **state)
+{
+	struct iscsi_rig_config config = {};
+
+	iscsi_settings_default(&config.settings);
+	config.settings.initial_r2t = false;
+	iscsi_rig_open(&rig, &config);
+	memset(data, 0x5a, sizeof(data));
+	return 0;
+}
+
+/* A command that the connection stops for until there is memory, whose data comes later. */
+static void write_that_waits_for_memory(struct host_conn *h, uint32_t cmdsn)
+{
+	static const uint8_t cdb[ISCSI_CDB] = {0x2a, [8] = 1};
+
+	iscsi_rig_take(&rig, 0);
+	h->cmdsn = cmdsn;
+	host_command(h, 0x21, cdb, 512, NULL, 0);
+	host_expect_nothing(h);
+}
+
+/* What a reset aborts gives memory to a command whose turn it is: it takes its place, too. */
+static void test_target_reset_starts_what_waits_for_memory(void **state)
+{
+	uint32_t next;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\nInitialR2T=No\n");
+	next = c.cmdsn;
+	c.cmdsn = next + 1;
+	host_write(&c, 0, 1, data, 512);
+	write_that_waits_for_memory(&c, next);
+	join(0);
+	tmf(&d, ISCSI_WARM_RESET, next + 2);
+	expect_tmf_complete(&d);
+	iscsi_rig_give(&rig);
+	host_ping(&d, next + 2);
+	host_expect(&d, ISCSI_NOP_IN, &pdu);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 3);
+}
+
+/* What a connection leaves behind gives memory to its own command: that is left as well. */
+static void test_a_connection_that_leaves_takes_what_waits_for_memory_along(void **state)
+{
+	uint32_t next, itt;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\nInitialR2T=No\n");
+	next = c.cmdsn;
+	c.cmdsn = next + 1;
+	host_write(&c, 0, 1, data, 512);
+	write_that_waits_for_memory(&c, next + 2);
+	itt = c.itt;
+	join(0);
+	logout(&d, ISCSI_LOGOUT_CONN, 0);
+	host_expect(&d, ISCSI_LOGOUT_RESPONSE, &pdu);
+	iscsi_rig_give(&rig);
+	/* The old connection is not closed yet. */
+	rig.fs.disk->hold = true;
+	d.cmdsn = next;
+	d.itt = itt;
+	for (unsigned int i = 0; i < 3; i++) {
+		host_read(&d, 0, 1);
+		host_expect_nothing(&d);
+	}
+	host_expect_nothing(&c);
+	assert_null(c.conn);
+	iscsi_rig_settle(&rig);
+	for (unsigned int i = 0; i < 3; i++)
+		host_expect(&d, ISCSI_DATA_IN, &pdu);
+	host_expect_nothing(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +483,9 @@ int main(void)
 		T(test_target_reset_fills_the_gaps),
 		T(test_resets_that_wait_are_bounded),
 		T(test_whoever_takes_a_connections_place_hears_nothing_of_its_resets),
+#define U(f) cmocka_unit_test_setup_teardown(f, setup_unsolicited, teardown)
+		U(test_target_reset_starts_what_waits_for_memory),
+		U(test_a_connection_that_leaves_takes_what_waits_for_memory_along),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -194,7 +194,8 @@ static void rx_head_whole(struct iscsi_conn *conn)
 
 void iscsi_input_resume(struct iscsi_conn *conn)
 {
-	if (conn->rx.state != ISCSI_RX_STUCK)
+	/* Nothing is taken in any more where the connection leaves. */
+	if (conn->rx.state != ISCSI_RX_STUCK || !iscsi_conn_open_for_requests(conn))
 		return;
 	/* Nobody could be heard meanwhile. */
 	conn->last_rx = conn->worker->now;

@@ -94,7 +94,7 @@ static void pool_grant(struct iscsi_pool *pool)
 {
 	struct iscsi_waiter *next;
 
-	if (pool->granting)
+	if (pool->granting || pool->pauses)
 		return;
 	pool->granting = true;
 	while ((next = pool_next(pool)) && pool_free(pool, next->runs) >= next->runs) {
@@ -104,6 +104,17 @@ static void pool_grant(struct iscsi_pool *pool)
 		next->granted(next);
 	}
 	pool->granting = false;
+}
+
+void iscsi_pool_pause(struct iscsi_pool *pool)
+{
+	pool->pauses++;
+}
+
+void iscsi_pool_go_on(struct iscsi_pool *pool)
+{
+	pool->pauses--;
+	pool_grant(pool);
 }
 
 void iscsi_pool_wait(struct iscsi_pool *pool, struct iscsi_waiter *waiter)

@@ -40,6 +40,7 @@ struct iscsi_pool {
 	unsigned int reserve;	  /* runs */
 	unsigned int singles;	  /* runs that are lent one by one */
 	bool granting;
+	unsigned int pauses; /* see iscsi_pool_pause() */
 };
 
 /* No request is of more than `most` runs. */
@@ -56,6 +57,12 @@ void iscsi_pool_wait(struct iscsi_pool *pool, struct iscsi_waiter *waiter);
 void iscsi_pool_cancel(struct iscsi_pool *pool, struct iscsi_waiter *waiter);
 void iscsi_pool_put(struct iscsi_pool *pool, struct iscsi_share *share, const uint32_t *runs,
 		    unsigned int n);
+/*
+ * Whoever takes requests out of their lists and gives their memory back has nobody granted any
+ * meanwhile, as those who get some go on at once. What is free is granted at the end; they nest.
+ */
+void iscsi_pool_pause(struct iscsi_pool *pool);
+void iscsi_pool_go_on(struct iscsi_pool *pool);
 /* Somebody waits, for whatever reason. */
 bool iscsi_pool_waited_for(const struct iscsi_pool *pool);
 /* Sessions that hold nothing and wait for their first command's memory, and what they lack. */

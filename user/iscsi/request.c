@@ -92,6 +92,7 @@ void iscsi_conn_retire(struct iscsi_conn *conn, bool polite)
 		iscsi_conn_drop(conn, NULL);
 	/* The memory that becomes free starts none of them meanwhile. */
 	session->dispatching = true;
+	iscsi_pool_pause(&session->worker->pool);
 	iscsi_session_forget(session, conn);
 	iscsi_tmf_orphan_all(conn);
 	/* Answers that are queued still go out. */
@@ -99,6 +100,7 @@ void iscsi_conn_retire(struct iscsi_conn *conn, bool polite)
 		if (!polite || task->state != ISCSI_TASK_ANSWERING)
 			iscsi_task_orphan(task);
 	session->dispatching = false;
+	iscsi_pool_go_on(&session->worker->pool);
 	iscsi_session_dispatch(session);
 }
 

@@ -184,9 +184,11 @@ void iscsi_session_forget(struct iscsi_session *session, const struct iscsi_conn
 {
 	struct iscsi_held *held, *next;
 
+	iscsi_pool_pause(&session->worker->pool);
 	list_for_each_entry_safe (held, next, &session->held, link)
 		if (held->conn == conn)
 			held_drop(held);
+	iscsi_pool_go_on(&session->worker->pool);
 }
 
 void iscsi_session_close(struct iscsi_session *session)

@@ -132,6 +132,8 @@ static void held_abort(struct iscsi_session *session, uint32_t before, uint64_t 
 {
 	struct iscsi_held *held;
 
+	/* What gets its memory now could be the one that those here wait for. */
+	iscsi_pool_pause(&session->worker->pool);
 	list_for_each_entry (held, &session->held, link) {
 		struct iscsi_task *task = held->task;
 
@@ -141,6 +143,7 @@ static void held_abort(struct iscsi_session *session, uint32_t before, uint64_t 
 		held->conn = NULL;
 		iscsi_task_abort(task);
 	}
+	iscsi_pool_go_on(&session->worker->pool);
 }
 
 /* What has not come counts as received: it is for the same target, which is reset. */
@@ -158,10 +161,12 @@ static void ready_abort(struct iscsi_session *session, uint64_t lun, bool all_lu
 
 	/* The memory that becomes free starts none of them meanwhile. */
 	session->dispatching = true;
+	iscsi_pool_pause(&session->worker->pool);
 	list_for_each_entry_safe (task, next, &session->ready, ready)
 		if (tmf_is_about(task, lun, all_luns))
 			iscsi_task_abort(task);
 	session->dispatching = false;
+	iscsi_pool_go_on(&session->worker->pool);
 	iscsi_session_dispatch(session);
 }
 
