@@ -128,6 +128,10 @@ static const struct refused {
 	{DISK ISCSI "  - { name: iqn.2026-11.a:b, allow: [any] }\n"
 		    "  - { name: iqn.2026-11.a:b, allow: [any] }\n",
 	 5, "iscsi[1].name", "already: iscsi[0]"},
+	{DISK ISCSI "  - { name: naa.52004567BA64678D, allow: [any] }\n"
+		    "  - { name: eui.02004567A425678D, allow: [any] }\n"
+		    "  - { name: naa.52004567ba64678d, allow: [any] }\n",
+	 6, "iscsi[2].name", "already: iscsi[0]"},
 	{DISK TARGET "    allow: [any, host]\n", 5, "iscsi[0].allow[1]", "\"host\""},
 	{DISK TARGET "    allow: [any/lun=256]\n", 5, "iscsi[0].allow[0]", "N from 0 to 255"},
 	{DISK TARGET "    allow: [any]\n    portals: [1.2.3.4, host]\n", 6, "iscsi[0].portals[1]",

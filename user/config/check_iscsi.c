@@ -164,7 +164,7 @@ int config_check_iscsi(const struct config_index *index, struct config_problems 
 	for (unsigned int i = 0; i < config->niscsi; i++)
 		check_target(index, &config->iscsi[i], i, problems);
 	for (unsigned int i = 1; i < config->niscsi; i++)
-		if (!strcmp(index->iscsi[i - 1]->name, index->iscsi[i]->name))
+		if (!iscsi_name_compare(index->iscsi[i - 1]->name, index->iscsi[i]->name))
 			config_problem_add(
 				problems,
 				FIELD_OF("iscsi", index->iscsi[i] - config->iscsi, "name"),

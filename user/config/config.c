@@ -201,7 +201,7 @@ struct config_alua *config_find_alua(const struct config *config, unsigned int g
 struct config_iscsi *config_find_iscsi(const struct config *config, const char *name)
 {
 	for (unsigned int i = 0; i < config->niscsi; i++)
-		if (!strcmp(config->iscsi[i].name, name))
+		if (!iscsi_name_compare(config->iscsi[i].name, name))
 			return &config->iscsi[i];
 	return NULL;
 }

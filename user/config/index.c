@@ -50,7 +50,7 @@ static int compare_targets(const void *a, const void *b)
 {
 	const struct config_iscsi *x = *(const struct config_iscsi **)a;
 	const struct config_iscsi *y = *(const struct config_iscsi **)b;
-	int ret = strcmp(x->name, y->name);
+	int ret = iscsi_name_compare(x->name, y->name);
 
 	return ret ? ret : order(x, y);
 }
@@ -123,7 +123,7 @@ static int find_export(const void *addr, const void *entry)
 
 static int find_target(const void *name, const void *entry)
 {
-	return strcmp(name, (*(const struct config_iscsi **)entry)->name);
+	return iscsi_name_compare(name, (*(const struct config_iscsi **)entry)->name);
 }
 
 static int find_limit(const void *mac, const void *entry)

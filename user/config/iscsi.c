@@ -147,7 +147,7 @@ static void remove_rules(struct config_iscsi *iscsi, const char *pattern)
 	unsigned int kept = 0;
 
 	for (unsigned int i = 0; i < iscsi->nrules; i++)
-		if (!iscsi_name_same(iscsi->rules[i].pattern, pattern))
+		if (iscsi_name_compare(iscsi->rules[i].pattern, pattern) != 0)
 			iscsi->rules[kept++] = iscsi->rules[i];
 	iscsi->nrules = kept;
 }

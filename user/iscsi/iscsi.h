@@ -32,8 +32,8 @@ struct iscsi_conn;
 
 /* -EINVAL, with what is wrong, for what is no iqn. name in lower case, and no eui. or naa. name. */
 int iscsi_name_check(const char *name, struct error *err);
-/* The digits of eui. and naa. names are the same in either case (RFC 7143 4.2.7). */
-bool iscsi_name_same(const char *a, const char *b);
+/* As strcmp(), but that the digits of eui. and naa. names have no case (RFC 7143 4.2.7). */
+int iscsi_name_compare(const char *a, const char *b);
 /*
  * A name, or a pattern in which each `*` stands for any number of characters; `any` is "*". The
  * case of letters makes no difference.

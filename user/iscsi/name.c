@@ -60,9 +60,9 @@ int iscsi_name_check(const char *name, struct error *err)
 	return 0;
 }
 
-bool iscsi_name_same(const char *a, const char *b)
+int iscsi_name_compare(const char *a, const char *b)
 {
-	return !strcasecmp(a, b);
+	return strcasecmp(a, b);
 }
 
 bool iscsi_name_match(const char *pattern, const char *name)

@@ -50,7 +50,7 @@ static struct iscsi_target *node_target(struct iscsi_node *node, const char *nam
 	struct iscsi_target *target;
 
 	list_for_each_entry (target, &node->targets, link)
-		if (iscsi_name_same(target->name, name))
+		if (!iscsi_name_compare(target->name, name))
 			return target;
 	return NULL;
 }
@@ -393,7 +393,7 @@ void iscsi_node_list(struct iscsi_node *node, const char *name, const char *init
 
 	pthread_mutex_lock(&node->lock);
 	list_for_each_entry (target, &node->targets, link)
-		if ((!name || iscsi_name_same(name, target->name)) &&
+		if ((!name || !iscsi_name_compare(name, target->name)) &&
 		    target_rule(target, initiator))
 			list_target(target, local, out);
 	pthread_mutex_unlock(&node->lock);

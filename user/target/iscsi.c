@@ -18,7 +18,7 @@ struct target_iscsi *target_iscsi_find(const struct target *target, const char *
 	struct target_iscsi *iscsi;
 
 	list_for_each_entry (iscsi, &target->iscsi, link)
-		if (strcmp(iscsi_target_name(iscsi->target), name) == 0)
+		if (iscsi_name_compare(iscsi_target_name(iscsi->target), name) == 0)
 			return iscsi;
 	return NULL;
 }
