@@ -110,7 +110,8 @@ void session_look(struct session_look *look)
 	const struct iscsi_rig *rig = look->rig;
 
 	for (unsigned int i = 0; i < RIG_WORKERS; i++) {
-		unsigned int lent = look_at_sessions(look, rig->workers[i]);
+		const struct blk_queue *queue = iscsi_worker_queue(rig->workers[i]);
+		unsigned int lent = look_at_sessions(look, rig->workers[i]) + queue->lent_long;
 
 		for (unsigned int r = 0; !i && r < SESSION_LOOK_RIVALS; r++)
 			lent += look->rivals[r].share.held;
