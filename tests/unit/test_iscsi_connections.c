@@ -349,6 +349,24 @@ static void test_target_reset_fills_the_gaps(void **state)
 	host_expect(&d, ISCSI_NOP_IN, &pdu);
 }
 
+/* What it lets go is the session's end: more is not filled then, nor kept. */
+static void test_target_reset_that_lets_a_logout_go(void **state)
+{
+	uint8_t bhs[ISCSI_BHS];
+	uint32_t next;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	next = c.cmdsn++;
+	host_request(&c, ISCSI_LOGOUT, ISCSI_FINAL | ISCSI_LOGOUT_SESSION, bhs);
+	host_send(&c, bhs, NULL, 0);
+	host_expect_nothing(&c);
+	tmf(&d, ISCSI_WARM_RESET, next + 5);
+	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 2);
+	host_expect_nothing(&d);
+}
+
 static void test_resets_that_wait_are_bounded(void **state)
 {
 	unsigned int answered = 0;
@@ -481,6 +499,7 @@ int main(void)
 		T(test_lu_reset_waits_for_what_was_numbered_before_it),
 		T(test_lu_reset_on_the_only_connection_waits_for_nothing),
 		T(test_target_reset_fills_the_gaps),
+		T(test_target_reset_that_lets_a_logout_go),
 		T(test_resets_that_wait_are_bounded),
 		T(test_whoever_takes_a_connections_place_hears_nothing_of_its_resets),
 #define U(f) cmocka_unit_test_setup_teardown(f, setup_unsolicited, teardown)

@@ -256,8 +256,8 @@ static bool session_holds(const struct iscsi_session *session, uint32_t cmdsn)
 
 bool iscsi_session_expects(const struct iscsi_session *session, uint32_t cmdsn)
 {
-	return !sn_before(cmdsn, session->exp_cmdsn) && !sn_before(session->max_cmdsn, cmdsn) &&
-	       !session_holds(session, cmdsn);
+	return !session->closing && !sn_before(cmdsn, session->exp_cmdsn) &&
+	       !sn_before(session->max_cmdsn, cmdsn) && !session_holds(session, cmdsn);
 }
 
 /* By number, and before a number what waits for those before it. */
