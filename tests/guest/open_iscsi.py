@@ -5,6 +5,7 @@
     10.77.1.1, 10.77.1.2 ──── veth ──── bridge ──── card ──── guest's eth0, 10.77.1.9
 """
 
+import os
 import re
 import shutil
 from types import SimpleNamespace
@@ -76,6 +77,13 @@ class Initiator:
         return {f"/dev/{name}" for name in re.findall(r"Attached scsi disk (\w+)\s+State: running",
                                                       shown)
                 if self.guest.run(f"test -b /dev/{name}", check=False)[0] == 0}
+
+    def by_lun(self, devices):
+        """In the order of their LUNs; their names are in the order in which the kernel was done with them."""
+        def lun(device):
+            return int(self.guest.run(f"readlink /sys/block/{os.path.basename(device)}/device").rsplit(":", 1)[1])
+
+        return sorted(devices, key=lun)
 
 
 def need(tools):

@@ -32,11 +32,11 @@ def setup():
         initiator.admin(f"-m iface -I other -o update -n iface.initiatorname -v {IQN}other")
         initiator.admin(f"-m discovery -t sendtargets -p {PORTALS[0]} -I default -I other")
         initiator.login(UNITS)
-        bed.units = wait_until(lambda: len(initiator.devices()) == 2 and sorted(initiator.devices()), 20,
-                               "two disks")
+        first = wait_until(lambda: len(initiator.devices()) == 2 and initiator.devices(), 20, "two disks")
+        bed.units = initiator.by_lun(first)
         initiator.login(UNITS, iface="other")
-        bed.others = sorted(wait_until(lambda: len(initiator.devices()) == 4 and initiator.devices(), 20,
-                                       "four disks") - set(bed.units))
+        all_four = wait_until(lambda: len(initiator.devices()) == 4 and initiator.devices(), 20, "four disks")
+        bed.others = initiator.by_lun(all_four - first)
         yield bed
     finally:
         lab.close()
