@@ -39,6 +39,13 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* The target answers: nothing else came before that. */
+static void ping(struct host_conn *h, uint32_t cmdsn)
+{
+	host_ping(h, cmdsn);
+	host_expect(h, ISCSI_NOP_IN, &pdu);
+}
+
 /* ---- several connections ---- */
 
 static void join(unsigned int worker)
@@ -60,8 +67,7 @@ static void test_second_connection_shares_the_numbers(void **state)
 	d.cmdsn = c.cmdsn + 1;
 	host_write(&d, 0, 1, data, 512);
 	host_expect_nothing(&d);
-	host_ping(&c, c.cmdsn);
-	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	ping(&c, c.cmdsn);
 	host_expect(&d, ISCSI_RESPONSE, &pdu);
 	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
 }
@@ -117,8 +123,7 @@ static void test_one_connection_logs_out(void **state)
 	host_expect_nothing(&d);
 	assert_null(d.conn);
 	/* The session goes on without it and its command. */
-	host_ping(&c, c.cmdsn);
-	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	ping(&c, c.cmdsn);
 	logout(&c, ISCSI_LOGOUT_RECOVERY, 0);
 	host_expect(&c, ISCSI_LOGOUT_RESPONSE, &pdu);
 	assert_int_equal(pdu.bhs[ISCSI_LOGOUT_AT_RESPONSE], ISCSI_LOGOUT_NO_RECOVERY);
@@ -149,8 +154,7 @@ static void test_connection_reinstatement(void **state)
 	host_login(&d, NULL);
 	host_expect_nothing(&c);
 	assert_null(c.conn);
-	host_ping(&d, d.cmdsn);
-	host_expect(&d, ISCSI_NOP_IN, &pdu);
+	ping(&d, d.cmdsn);
 }
 
 static void test_session_reinstatement_waits_for_the_old_one(void **state)
@@ -260,8 +264,7 @@ static void test_a_connection_that_logged_out_makes_room_for_another(void **stat
 	e.cid = 2;
 	e.cmdsn = d.cmdsn;
 	host_login(&e, NULL);
-	host_ping(&e, e.cmdsn);
-	host_expect(&e, ISCSI_NOP_IN, &pdu);
+	ping(&e, e.cmdsn);
 }
 
 /* ---- task management ---- */
@@ -304,8 +307,7 @@ static void test_lu_reset_waits_for_what_was_numbered_before_it(void **state)
 	host_expect_nothing(&c);
 	requests = rig.fs.disk->requests;
 	/* Nothing is left that could be written later. */
-	host_ping(&d, next + 2);
-	host_expect(&d, ISCSI_NOP_IN, &pdu);
+	ping(&d, next + 2);
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 3);
 	assert_int_equal(rig.fs.disk->requests, requests);
 }
@@ -320,8 +322,7 @@ static void test_lu_reset_on_the_only_connection_waits_for_nothing(void **state)
 	host_write(&c, 0, 1, data, 512);
 	tmf(&c, ISCSI_LU_RESET, next + 2);
 	expect_tmf_complete(&c);
-	host_ping(&c, next);
-	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	ping(&c, next);
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 2);
 	host_expect_nothing(&c);
 	assert_int_equal(rig.fs.disk->requests, 0);
@@ -345,8 +346,7 @@ static void test_target_reset_fills_the_gaps(void **state)
 	host_expect_nothing(&d);
 	host_expect_nothing(&c);
 	assert_int_equal(rig.fs.disk->requests, 0);
-	host_ping(&d, next + 3);
-	host_expect(&d, ISCSI_NOP_IN, &pdu);
+	ping(&d, next + 3);
 }
 
 /* What it lets go is the session's end: more is not filled then, nor kept. */
@@ -381,8 +381,7 @@ static void test_resets_that_wait_are_bounded(void **state)
 		}
 	}
 	assert_int_equal(answered, 100 - 64);
-	host_ping(&c, c.cmdsn);
-	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	ping(&c, c.cmdsn);
 	for (unsigned int i = 0; i < 64; i++)
 		expect_tmf_complete(&d);
 	host_expect_nothing(&d);
@@ -402,8 +401,7 @@ static void test_whoever_takes_a_connections_place_hears_nothing_of_its_resets(v
 	host_login(&d, NULL);
 	iscsi_rig_settle(&rig);
 	host_expect_nothing(&d);
-	host_ping(&d, d.cmdsn);
-	host_expect(&d, ISCSI_NOP_IN, &pdu);
+	ping(&d, d.cmdsn);
 }
 
 /* ---- memory that comes free meanwhile ---- */
@@ -445,8 +443,7 @@ static void test_target_reset_starts_what_waits_for_memory(void **state)
 	tmf(&d, ISCSI_WARM_RESET, next + 2);
 	expect_tmf_complete(&d);
 	iscsi_rig_give(&rig);
-	host_ping(&d, next + 2);
-	host_expect(&d, ISCSI_NOP_IN, &pdu);
+	ping(&d, next + 2);
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 3);
 }
 
