@@ -252,6 +252,19 @@ void iscsi_session_dispatch(struct iscsi_session *session)
 	session->dispatching = false;
 }
 
+void iscsi_session_pause(struct iscsi_session *session)
+{
+	session->dispatching = true;
+	iscsi_pool_pause(&session->worker->pool);
+}
+
+void iscsi_session_go_on(struct iscsi_session *session)
+{
+	session->dispatching = false;
+	iscsi_pool_go_on(&session->worker->pool);
+	iscsi_session_dispatch(session);
+}
+
 /* ---- Data-Out ---- */
 
 /* What the sequence under way still may bring, or -1: none is. *at is its place in memory. */

@@ -484,6 +484,9 @@ void iscsi_task_data_ends(struct iscsi_task *task);
 
 /* Executes what is ready in the session, as far as there is memory. */
 void iscsi_session_dispatch(struct iscsi_session *session);
+/* What is ended between the two frees memory that starts nothing until the second. */
+void iscsi_session_pause(struct iscsi_session *session);
+void iscsi_session_go_on(struct iscsi_session *session);
 
 /*
  * The header of a SCSI Command or Data-Out has come: says in conn->rx where its data goes. False:

@@ -90,18 +90,14 @@ void iscsi_conn_retire(struct iscsi_conn *conn, bool polite)
 	iscsi_conn_finish(conn);
 	if (!polite)
 		iscsi_conn_drop(conn, NULL);
-	/* The memory that becomes free starts none of them meanwhile. */
-	session->dispatching = true;
-	iscsi_pool_pause(&session->worker->pool);
+	iscsi_session_pause(session);
 	iscsi_session_forget(session, conn);
 	iscsi_tmf_orphan_all(conn);
 	/* Answers that are queued still go out. */
 	list_for_each_entry_safe (task, next, &conn->tasks, conn_link)
 		if (!polite || task->state != ISCSI_TASK_ANSWERING)
 			iscsi_task_orphan(task);
-	session->dispatching = false;
-	iscsi_pool_go_on(&session->worker->pool);
-	iscsi_session_dispatch(session);
+	iscsi_session_go_on(session);
 }
 
 static void logout_conn(struct iscsi_conn *conn, const uint8_t *bhs)

@@ -159,15 +159,11 @@ static void ready_abort(struct iscsi_session *session, uint64_t lun, bool all_lu
 {
 	struct iscsi_task *task, *next;
 
-	/* The memory that becomes free starts none of them meanwhile. */
-	session->dispatching = true;
-	iscsi_pool_pause(&session->worker->pool);
+	iscsi_session_pause(session);
 	list_for_each_entry_safe (task, next, &session->ready, ready)
 		if (tmf_is_about(task, lun, all_luns))
 			iscsi_task_abort(task);
-	session->dispatching = false;
-	iscsi_pool_go_on(&session->worker->pool);
-	iscsi_session_dispatch(session);
+	iscsi_session_go_on(session);
 }
 
 /* RFC 7143 11.5.5, 11.6.1: what became of the task decides. */
