@@ -243,6 +243,31 @@ static void test_holder_that_is_about_to_let_go(void **state)
 	disk_put(disk);
 }
 
+/* As the kernel keeps the open file for an io_uring that it has answered: here, a child has it. */
+static void test_closed_while_something_holds_the_open_file(void **state)
+{
+	struct disk *disk;
+	int end[2];
+	pid_t pid;
+	char c;
+
+	make_file(1 << 20);
+	disk = bench_disk("%s", bench.file);
+	assert_int_equal(pipe(end), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(end[1]);
+		_exit(read(end[0], &c, 1) != 0);
+	}
+	close(end[0]);
+	disk_put(disk);
+	disk = bench_disk("%s", bench.file);
+	disk_put(disk);
+	close(end[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void test_one_process_shares(void **state)
 {
 	struct disk *a = bench_disk("%s,size=1M,cache=writeback", bench.file), *b, *c;
@@ -368,6 +393,7 @@ int main(void)
 		TEST(test_not_a_file),
 		TEST(test_two_processes),
 		TEST(test_holder_that_is_about_to_let_go),
+		TEST(test_closed_while_something_holds_the_open_file),
 		TEST(test_one_process_shares),
 		TEST(test_read_only),
 		TEST(test_no_permission_suggests_ro),

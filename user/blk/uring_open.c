@@ -117,7 +117,10 @@ static int store_check_protection(const struct disk_spec *spec, int fd, struct e
 	return protected ? store_open_failed(spec, EROFS, err) : 0;
 }
 
-/* Readers share, a writer is alone; an OFD lock goes when the process does, however it ends. */
+/*
+ * Readers share, a writer is alone; an OFD lock goes when the process does, however it ends, and not
+ * before the kernel is done with what the process had asked of the store.
+ */
 static int store_lock(const struct disk_spec *spec, int fd, struct error *err)
 {
 	struct flock lock = {
@@ -133,6 +136,17 @@ static int store_lock(const struct disk_spec *spec, int fd, struct error *err)
 			return error_set(err, EBUSY, "it is in use by another process");
 	}
 	return 0;
+}
+
+/*
+ * close() alone would let go too late: the kernel may hold the open file for a request that was
+ * answered, until the thread whose ring had it looks at that ring again.
+ */
+static void store_unlock(int fd)
+{
+	const struct flock none = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	fcntl(fd, F_OFD_SETLK, &none);
 }
 
 static int store_set_size(const struct disk_spec *spec, int fd, struct error *err)
@@ -447,9 +461,12 @@ int uring_open(struct disk *disk, struct error *err)
 
 void uring_close(struct disk *disk)
 {
+	const struct uring_disk *u = uring_disk(disk);
+
 	encryption_close(disk);
 	disk_space_close(disk);
-	close(uring_disk(disk)->fd);
+	store_unlock(u->fd);
+	close(u->fd);
 }
 
 void uring_unmake(struct disk *disk)
