@@ -118,8 +118,8 @@ static int store_check_protection(const struct disk_spec *spec, int fd, struct e
 }
 
 /*
- * Readers share, a writer is alone; an OFD lock goes when the process does, however it ends, and not
- * before the kernel is done with what the process had asked of the store.
+ * Readers share, a writer is alone; an OFD lock goes when the process does, however it ends, and
+ * not before the kernel is done with what the process had asked of the store.
  */
 static int store_lock(const struct disk_spec *spec, int fd, struct error *err)
 {
