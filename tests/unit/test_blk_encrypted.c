@@ -483,6 +483,32 @@ static void test_erase_that_fails(void **state)
 	disk_put(disk);
 }
 
+/* Nobody else's key goes, and no copy is left of this one while the erasure is said to be done. */
+static void test_erase_of_a_key_that_was_replaced(void **state)
+{
+	struct disk *disk = encrypted("");
+	uint8_t key[CIPHER_KEY], others[CIPHER_KEY], now[CIPHER_KEY];
+
+	bench_write_pattern(disk, 0, 8, 1, 0);
+	get_key(key);
+	assert_int_equal(rename(key_path, other_path), 0);
+	assert_int_equal(bench_range(disk, BLK_CRYPTO_ERASE, 0, 0, 0), BLK_EIO);
+	assert_int_equal(access(key_path, F_OK), -1);
+	put_key(CIPHER_KEY, 0600);
+	get_key(others);
+	assert_int_equal(bench_range(disk, BLK_CRYPTO_ERASE, 0, 0, 0), BLK_EIO);
+	get_key(now);
+	assert_memory_equal(now, others, sizeof(now));
+	assert_int_equal(access(temp_path, F_OK), -1);
+	bench_assert_pattern(disk, 0, 8, 1);
+	assert_int_equal(rename(other_path, key_path), 0);
+	get_key(now);
+	assert_memory_equal(now, key, sizeof(now));
+	assert_int_equal(bench_range(disk, BLK_CRYPTO_ERASE, 0, 0, 0), BLK_OK);
+	assert_false(has_pattern(disk, 0, 1));
+	disk_put(disk);
+}
+
 static void erase_until_killed(int parent)
 {
 	struct disk *disk;
@@ -673,6 +699,7 @@ int main(void)
 		TEST(test_erase),
 		TEST(test_erase_between_others),
 		TEST(test_erase_that_fails),
+		TEST(test_erase_of_a_key_that_was_replaced),
 		TEST(test_killed),
 		TEST(test_storm),
 		TEST(test_storm_direct),

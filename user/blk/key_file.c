@@ -115,13 +115,14 @@ static int fd_lock(int fd, bool alone, struct error *err)
 	return ret ? error_set(err, -ret, "cannot lock it: %s", strerror(-ret)) : 0;
 }
 
-/* Somebody may have replaced it between opening and locking. */
-static bool file_is_current(const struct key_file *file, const struct stat *st)
+/* Somebody may have replaced it since it was opened. */
+static bool file_is_current(const struct key_file *file)
 {
-	struct stat there;
+	struct stat own, there;
 
-	return !fstatat(file->dir, file->name, &there, AT_SYMLINK_NOFOLLOW) &&
-	       there.st_dev == st->st_dev && there.st_ino == st->st_ino;
+	return !fstat(file->fd, &own) &&
+	       !fstatat(file->dir, file->name, &there, AT_SYMLINK_NOFOLLOW) &&
+	       there.st_dev == own.st_dev && there.st_ino == own.st_ino;
 }
 
 /* ---- writing ---- */
@@ -193,7 +194,7 @@ static int file_take(struct key_file *file, bool blank, bool fixed, struct error
 		return ret;
 	}
 	ret = file_check(file, &st, err);
-	if (!ret && !file_is_current(file, &st))
+	if (!ret && !file_is_current(file))
 		ret = error_set(err, EBUSY, "it is being replaced: try again");
 	/* Empty is what a start leaves that is cut short. */
 	if (!ret && !st.st_size && blank && file->replaceable)
@@ -298,8 +299,14 @@ static int replace(struct key_file *file, const uint8_t key[CIPHER_KEY], bool *r
 		   struct error *err)
 {
 	_cleanup_close_ int old = -1;
-	int fd = fresh_make(file, key, err), ret;
+	int fd, ret;
 
+	/* What has taken its name may be another disk's key, or a copy of this one. */
+	if (!file_is_current(file))
+		return error_set(err, ESTALE,
+				 "it is not the file any more that the disk was opened with: put "
+				 "that one back, or remove the disk and add it again");
+	fd = fresh_make(file, key, err);
 	if (fd < 0)
 		return fd;
 	ret = fresh_put_in_place(file, err);

@@ -30,8 +30,8 @@ bool key_file_replaceable(const struct key_file *file);
 
 /*
  * Puts another key in the file's place, in one step, and overwrites the old one's bytes where they
- * stood. *replaced: the file has the new key, whatever happened after that. Any thread, one at a
- * time.
+ * stood. *replaced: the file has the new key, whatever happened after that. -ESTALE: the file has
+ * been moved away, or another put in its place; nothing is touched. Any thread, one at a time.
  */
 int key_file_replace(struct key_file *file, const uint8_t key[CIPHER_KEY], bool *replaced,
 		     struct error *err);
