@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Fixtures: a lab, and the usual pair of namespaces with a link between them."""
 
+import resource
 import signal
 import socket
 
@@ -11,8 +12,10 @@ from lab import PINS, PROGRAM, Lab, inside, wait_until
 
 
 def pytest_sessionstart():
-    """An end by SIGTERM (a time limit's) clears away as Ctrl-C does."""
+    """An end by SIGTERM (a time limit's) clears away as Ctrl-C does; a test may have thousands of sockets."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @pytest.fixture(scope="session", autouse=True)
