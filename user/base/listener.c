@@ -7,7 +7,12 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+/* The kernel closes what a process held in an io_uring a little after that process' end. */
+#define BUSY_TRIES    50
+#define BUSY_RETRY_NS 20000000
 
 static int set(int fd, int level, int option)
 {
@@ -48,20 +53,36 @@ static const char *advice(int code)
 	}
 }
 
-int listener_open(const struct sockaddr *address, socklen_t len, unsigned int flags, int backlog,
-		  const char *name, struct error *err)
+/* A socket that listens, or negative errno. */
+static int open_once(const struct sockaddr *address, socklen_t len, unsigned int flags, int backlog,
+		     bool *absent)
 {
 	_cleanup_close_ int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool v6only = address->sa_family == AF_INET6 && flags & LISTENER_V6ONLY, absent;
+	bool v6only = address->sa_family == AF_INET6 && flags & LISTENER_V6ONLY;
 
 	if (fd < 0 || set(fd, SOL_SOCKET, SO_REUSEADDR) ||
 	    (v6only && set(fd, IPPROTO_IPV6, IPV6_V6ONLY)) ||
-	    take(fd, address, len, flags & LISTENER_MAY_COME, &absent) || listen(fd, backlog))
-		return error_set(err, errno, "cannot listen on %s: %s%s", name, strerror(errno),
-				 advice(errno));
+	    take(fd, address, len, flags & LISTENER_MAY_COME, absent) || listen(fd, backlog))
+		return -errno;
+	return cleanup_steal_fd(&fd);
+}
+
+int listener_open(const struct sockaddr *address, socklen_t len, unsigned int flags, int backlog,
+		  const char *name, struct error *err)
+{
+	const struct timespec pause = {.tv_nsec = BUSY_RETRY_NS};
+	bool absent = false;
+	int fd;
+
+	for (int tries = 1; (fd = open_once(address, len, flags, backlog, &absent)) < 0; tries++) {
+		if (fd != -EADDRINUSE || tries == BUSY_TRIES)
+			return error_set(err, -fd, "cannot listen on %s: %s%s", name, strerror(-fd),
+					 advice(-fd));
+		nanosleep(&pause, NULL);
+	}
 	if (absent)
 		log_warning(
 			"%s: no interface has this address yet; it is served from when one does",
 			name);
-	return cleanup_steal_fd(&fd);
+	return fd;
 }

@@ -19,7 +19,8 @@ enum listener_flag {
 /*
  * Listens on an IPv4 or IPv6 address with its port; `name` is what people call that. The
  * descriptor, which is blocking and the caller's, or negative errno; `err` tells what to do, too.
- * Of an address that may come it is logged that it is not there.
+ * Of an address that may come it is logged that it is not there. An address in use is waited for, a
+ * second at most: a process that was killed may hold it for a moment after its end.
  */
 int listener_open(const struct sockaddr *address, socklen_t len, unsigned int flags, int backlog,
 		  const char *name, struct error *err);

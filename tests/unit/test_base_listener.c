@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Sockets that listen, where another has the address. */
+#include "base/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Somebody listens on a port of his own. */
+struct rig {
+	struct sockaddr_in address;
+	int fd;
+};
+
+static int try_open(struct rig *rig, struct error *err)
+{
+	return listener_open((struct sockaddr *)&rig->address, sizeof(rig->address), 0, 8,
+			     "the portal", err);
+}
+
+static void rig_open(struct rig *rig)
+{
+	socklen_t len = sizeof(rig->address);
+	struct error err;
+
+	memset(rig, 0, sizeof(*rig));
+	rig->address.sin_family = AF_INET;
+	rig->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	rig->fd = try_open(rig, &err);
+	assert_true(rig->fd >= 0);
+	assert_int_equal(getsockname(rig->fd, (struct sockaddr *)&rig->address, &len), 0);
+}
+
+static void test_an_address_in_use_is_refused(void **state)
+{
+	struct error err;
+	struct rig rig;
+
+	rig_open(&rig);
+	assert_int_equal(try_open(&rig, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, "cannot listen on the portal"));
+	assert_non_null(strstr(err.text, "ss -ltnp"));
+	close(rig.fd);
+}
+
+static void *close_soon(void *arg)
+{
+	const struct timespec soon = {.tv_nsec = 100000000};
+	struct rig *rig = arg;
+
+	nanosleep(&soon, NULL);
+	close(rig->fd);
+	return NULL;
+}
+
+/* As a process that was killed does: the kernel closes what an io_uring held a little later. */
+static void test_holder_that_is_about_to_let_go(void **state)
+{
+	struct error err;
+	struct rig rig;
+	pthread_t thread;
+	int fd;
+
+	rig_open(&rig);
+	assert_int_equal(pthread_create(&thread, NULL, close_soon, &rig), 0);
+	fd = try_open(&rig, &err);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_address_in_use_is_refused),
+		cmocka_unit_test(test_holder_that_is_about_to_let_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
