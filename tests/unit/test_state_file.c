@@ -217,6 +217,8 @@ static void test_foreign_files_are_left_alone(void **unused)
 		{"{\"version\": 1, \"key\": \"" KEY "\", \"sections\": []}", "not a state file"},
 		{"{\"version\": 1, \"key\": \"" KEY "\", \"sections\": {}, \"x\": 1}",
 		 "not a state file"},
+		{"{\"version\": 4294967297, \"key\": \"" KEY "\", \"sections\": {}}",
+		 "version 4294967297"},
 		{"{\"version\": 2, \"key\": \"" KEY "\", \"sections\": {}}", "version 2"},
 		{"{\"version\": 1, \"key\": \"aoe-9.9\", \"sections\": {}}", "aoe-9.9"},
 	};
@@ -231,6 +233,35 @@ static void test_foreign_files_are_left_alone(void **unused)
 		assert_string_equal(text, files[i].text);
 		free(text);
 	}
+}
+
+static void refused_and_removed(const char *name, int code, const char *hint)
+{
+	open_fails(dir, KEY, code, hint);
+	assert_int_equal(remove(path_of(name)), 0);
+}
+
+/* None of them is taken for a state, or for none; and nobody waits for the other end of a pipe. */
+static void test_what_is_no_file(void **unused)
+{
+	static const char *const names[] = {KEY ".json", KEY ".json.tmp", KEY ".lock"};
+
+	alarm(20);
+	assert_int_equal(symlink("nowhere", path_of(KEY ".json")), 0);
+	refused_and_removed(KEY ".json", ENOENT, "leads nowhere");
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(mkdir(path_of(names[i]), 0700), 0);
+		refused_and_removed(names[i], i ? EISDIR : EINVAL, i ? names[i] : "regular file");
+	}
+	assert_int_equal(mkfifo(path_of(KEY ".json"), 0600), 0);
+	refused_and_removed(KEY ".json", EINVAL, "regular file");
+	assert_int_equal(mkfifo(path_of(KEY ".json.tmp"), 0600), 0);
+	refused_and_removed(KEY ".json.tmp", ENXIO, KEY ".json.tmp");
+	file_write(KEY ".json", "");
+	assert_int_equal(truncate(path_of(KEY ".json"), 1ll << 40), 0);
+	refused_and_removed(KEY ".json", EINVAL, "1099511627776 bytes");
+	alarm(0);
+	state_close(open_ok());
 }
 
 static void test_keys(void **unused)
@@ -404,6 +435,7 @@ int main(void)
 		TEST(test_left_over_file_is_removed),
 		TEST(test_temporary_link_is_not_followed),
 		TEST(test_foreign_files_are_left_alone),
+		TEST(test_what_is_no_file),
 		TEST(test_keys),
 		TEST(test_bad_directories),
 		TEST(test_second_process_is_refused),

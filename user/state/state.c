@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #define STATE_VERSION 1
+#define STATE_MAX     (1 << 20) /* bytes of a file, some times what the most can need */
 
 /* After state_open() everything but the names belongs to the thread that writes. */
 struct state {
@@ -40,33 +41,61 @@ static int document_check(json_t *document, const char *key, struct error *err)
 	json_error_t why;
 	const char *stored;
 	json_t *sections;
-	int version;
+	json_int_t version;
 
-	if (json_unpack_ex(document, &why, JSON_STRICT, "{s:i, s:s, s:o}", "version", &version,
+	if (json_unpack_ex(document, &why, JSON_STRICT, "{s:I, s:s, s:o}", "version", &version,
 			   "key", &stored, "sections", &sections) ||
 	    !json_is_object(sections))
 		return error_set(err, EINVAL, "not a state file");
 	if (version != STATE_VERSION)
-		return error_set(err, EINVAL, "state version %d, this program writes version %d",
-				 version, STATE_VERSION);
+		return error_set(err, EINVAL, "state version %lld, this program writes version %d",
+				 (long long)version, STATE_VERSION);
 	if (strcmp(stored, key))
 		return error_set(err, EINVAL, "it is the state of '%s'", stored);
 	return 0;
+}
+
+/* What no save has left there; it could take for ever to read, or all the memory. */
+static int file_check(int fd, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return error_set(err, errno, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, EINVAL, "it is not a regular file");
+	if (st.st_size > STATE_MAX)
+		return error_set(err, EINVAL, "not a state file: it has %lld bytes",
+				 (long long)st.st_size);
+	return 0;
+}
+
+/* What a link that leads nowhere should lead to may be on a disk that is not mounted. */
+static int document_missing(int dir, const char *file, const char *key, json_t **document,
+			    struct error *err)
+{
+	if (!faccessat(dir, file, F_OK, AT_SYMLINK_NOFOLLOW))
+		return error_set(err, ENOENT, "it is a link that leads nowhere");
+	*document = document_new(key);
+	return *document ? 0 : error_set(err, ENOMEM, "out of memory");
 }
 
 /* *document is the caller's, also on failure, or NULL. */
 static int document_read(int dir, const char *file, const char *key, json_t **document,
 			 struct error *err)
 {
-	_cleanup_close_ int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+	/* O_NONBLOCK: opening a pipe that nobody writes to would wait. */
+	_cleanup_close_ int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	json_error_t why;
+	int ret;
 
-	if (fd < 0 && errno == ENOENT) {
-		*document = document_new(key);
-		return *document ? 0 : error_set(err, ENOMEM, "out of memory");
-	}
+	if (fd < 0 && errno == ENOENT)
+		return document_missing(dir, file, key, document, err);
 	if (fd < 0)
 		return error_set(err, errno, "%s", strerror(errno));
+	ret = file_check(fd, err);
+	if (ret)
+		return ret;
 	*document = json_loadfd(fd, JSON_REJECT_DUPLICATES, &why);
 	if (!*document)
 		return error_set(err, EINVAL, "line %d: %s", why.line, why.text);
@@ -98,8 +127,8 @@ static int temp_write(struct state *state, bool durable)
 
 	if (!text)
 		return -ENOMEM;
-	fd = openat(state->dir, state->temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
+	fd = openat(state->dir, state->temp,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	ret = write_all(fd, text, strlen(text));
@@ -169,8 +198,9 @@ static int state_lock(struct state *state, struct error *err)
 				 "another state directory",
 				 state->dir_path, state->file, (int)holder);
 	if (state->lock < 0)
-		return error_set(err, -state->lock, "cannot write to the state directory %s: %s",
-				 state->dir_path, strerror(-state->lock));
+		return error_set(err, -state->lock,
+				 "cannot write to the state directory %s: %s.lock: %s",
+				 state->dir_path, state->key, strerror(-state->lock));
 	return 0;
 }
 
@@ -230,8 +260,8 @@ static int state_load(struct state *state, struct error *err)
 	 */
 	ret = temp_write(state, false);
 	if (ret)
-		return error_set(err, -ret, "cannot write to the state directory %s: %s",
-				 state->dir_path, strerror(-ret));
+		return error_set(err, -ret, "cannot write to the state directory %s: %s: %s",
+				 state->dir_path, state->temp, strerror(-ret));
 	unlinkat(state->dir, state->temp, 0);
 	return 0;
 }
