@@ -377,6 +377,31 @@ static void test_deleted_directory_comes_back(void **unused)
 	state_close(state);
 }
 
+/* Moved away, and then another in its place: what is saved is where the next process looks for it.
+ */
+static void test_saves_follow_the_directory_s_name(void **unused)
+{
+	struct state *state = open_ok();
+	char *away, *third;
+
+	assert_true(asprintf(&away, "%s.away", dir) > 0 && asprintf(&third, "%s.third", dir) > 0);
+	assert_int_equal(save(state, "aoe", json_pack("{s:s}", "text", "before")), 0);
+	assert_int_equal(rename(dir, away), 0);
+	assert_int_equal(save(state, "ata", json_pack("{s:s}", "text", "moved")), 0);
+	assert_int_equal(rename(dir, third), 0);
+	assert_int_equal(rename(away, dir), 0);
+	assert_int_equal(save(state, "scsi", json_pack("{s:s}", "text", "replaced")), 0);
+	state_close(state);
+	fixture_dir_remove(third);
+	free(away);
+
+	state = open_ok();
+	assert_string_equal(section_text(state, "aoe"), "before");
+	assert_string_equal(section_text(state, "ata"), "moved");
+	assert_string_equal(section_text(state, "scsi"), "replaced");
+	state_close(state);
+}
+
 /* Holds the state in another process until the pipe closes. */
 static pid_t hold_in_child(int release)
 {
@@ -443,6 +468,7 @@ int main(void)
 		TEST(test_unsynced_save_is_undone),
 		TEST(test_first_save_that_fails_leaves_no_section),
 		TEST(test_deleted_directory_comes_back),
+		TEST(test_saves_follow_the_directory_s_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,7 +204,10 @@ static int state_lock(struct state *state, struct error *err)
 	return 0;
 }
 
-/* Somebody deleted the directory, or put another in its place: go on in the one there is now. */
+/*
+ * Somebody deleted the directory, moved it or put another in its place: go on in the one there is
+ * now.
+ */
 static int dir_follow(struct state *state)
 {
 	int dir = dir_open(state->dir_path, NULL), ret;
@@ -222,17 +225,21 @@ static int dir_follow(struct state *state)
 	return 0;
 }
 
-static bool dir_deleted(const struct state *state)
+/* The next process will look for what is saved where the path leads to then, and nowhere else. */
+static bool dir_replaced(const struct state *state)
 {
-	struct stat st;
+	struct stat own, there;
 
-	return fstat(state->dir, &st) == 0 && !st.st_nlink;
+	if (stat(state->dir_path, &there))
+		return errno == ENOENT || errno == ENOTDIR;
+	return !fstat(state->dir, &own) &&
+	       (own.st_dev != there.st_dev || own.st_ino != there.st_ino);
 }
 
 /* *replaced: the file is another, also where that may not be durable. */
 static int document_write(struct state *state, bool *replaced)
 {
-	int ret = dir_deleted(state) ? dir_follow(state) : 0;
+	int ret = dir_replaced(state) ? dir_follow(state) : 0;
 
 	*replaced = false;
 	if (!ret)

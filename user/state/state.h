@@ -61,7 +61,7 @@ struct state_save {
  * Replaces `section` by `value` (ownership passes; no other thread may hold a reference) and calls
  * save->done on the thread of save->reply once that is durable or has failed. Any worker; `save`
  * must live until done. NULL `value` means out of memory at the caller: ends with -ENOMEM. A
- * directory that somebody deleted is made anew.
+ * directory that somebody deleted or moved is made anew, and one that was put in its place is used.
  */
 void state_save(struct state *state, struct state_save *save, const char *section, json_t *value);
 
