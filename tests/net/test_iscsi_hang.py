@@ -172,7 +172,7 @@ def test_worker_that_hangs_is_found_by_the_watchdog(lab):
         assert notify.recv(4096) == b"WATCHDOG=1"
         itt = hang.freeze_a_write(host, durable=False)
         wait_until(lambda: silence(notify), 20, "no word to systemd")
-        assert "does not answer: the file system" in hang.daemon.output()
+        wait_until(lambda: "does not answer: the file system" in hang.daemon.output(), 5, "a word about the worker")
         hang.frozen.thaw()
         notify.settimeout(10 * SLOW)
         assert notify.recv(4096) == b"WATCHDOG=1"
@@ -182,8 +182,8 @@ def test_worker_that_hangs_is_found_by_the_watchdog(lab):
 
 def test_worker_that_was_silent_for_a_moment_costs_no_restart(lab):
     """Systemd hears of the service in time although a worker did not answer when it was asked."""
-    seconds = 8
-    with systemd(lab, seconds * 1000000) as notify:
+    seconds = 8 * SLOW
+    with systemd(lab, int(seconds * 1000000)) as notify:
         hang = Hang(lab)
         host = hang.host()
         assert b"READY=1" in notify.recv(4096)
