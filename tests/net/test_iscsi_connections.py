@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Sessions of several connections, which come, log out, are replaced and are cut while commands are under way."""
+"""Sessions of several connections, which come, leave, are replaced and cut while commands are under way or aborted."""
 
 import contextlib
 import os
@@ -17,9 +17,10 @@ from lab import SLOW, wait_until
 
 SECONDS = float(os.environ.get("STGT_CHAOS_SECONDS", 6))
 HOSTS, CONNECTIONS = 3, 4
+FUNCTIONS = (wire.ABORT_TASK, wire.ABORT_TASK_SET, wire.CLEAR_TASK_SET, wire.LU_RESET)
 PLACES, BLOCKS = 16, 8  # of each initiator; a command is for a whole place
 SIZE = BLOCKS * 512
-KEYS = "MaxConnections=4\nImmediateData=Yes\nMaxBurstLength={}\nFirstBurstLength=1024\n"
+KEYS = f"MaxConnections={CONNECTIONS}\n" "ImmediateData=Yes\nMaxBurstLength={}\nFirstBurstLength=1024\n"
 
 
 class Place:
@@ -34,14 +35,17 @@ class Place:
 
 
 class Command:
-    def __init__(self, conn, number, place, data):
-        self.conn, self.number, self.place, self.data = conn, number, place, data
+    def __init__(self, conn, pdu, place, data):
+        self.conn, self.pdu, self.place, self.data = conn, pdu, place, data
+        self.number = conn.numbers[-1]
         self.got = b""
         place.busy = True
 
     def end(self, status=None):
-        """None: it ended with its connection."""
+        """None: it ended with its connection, or was aborted. After a reset the next one is not begun."""
         self.place.busy = False
+        if status == wire.CHECK_CONDITION:
+            return
         if status is None and self.data:
             self.place.values.add(self.data)
         elif self.data and status == wire.GOOD:
@@ -49,6 +53,13 @@ class Command:
         elif status is not None:
             assert status == wire.GOOD, status
             self.place.verify(self.got)
+
+
+class Function:
+    """A task management function, for these commands: they end with it at the latest."""
+
+    def __init__(self, conn, code, commands):
+        self.conn, self.code, self.commands = conn, code, commands
 
 
 class Connection(wire.Initiator):
@@ -65,6 +76,15 @@ class Connection(wire.Initiator):
         self.session.itt += 1
         self.itt = self.session.itt
         return self.itt
+
+    def send_in_order(self):
+        """Numbers only rise on a connection; an immediate request names the next one."""
+        while self.unsent:
+            self.send(self.unsent.pop(0))
+
+    def pong(self, ping):
+        self.send_in_order()
+        super().pong(ping)
 
     def take_cmdsn(self, immediate=False):
         if immediate:
@@ -86,13 +106,13 @@ class Session:
     def __init__(self, host):
         self.host, self.random = host, host.random
         self.cmdsn = self.random.choice((1, 0xfffffff0))
-        self.itt, self.waiting = 0, {}
+        self.itt, self.waiting, self.functions, self.ended = 0, {}, {}, set()
         self.conns = {}
         first = Connection(self, host.target.socket(), 0)
         self.conns[0] = first
         first.login(KEYS.format(self.random.choice((1024, 262144))))
         self.tsih, self.exp_cmdsn, self.max_cmdsn = first.tsih, self.cmdsn, self.cmdsn
-        first.ready()
+        first.ready(host.number)
 
     def acknowledge(self, pdu):
         if not (pdu.exp_cmdsn - self.exp_cmdsn) & 1 << 31:
@@ -123,6 +143,7 @@ class Session:
             self.gone(old)
 
     def log_out(self, conn, via):
+        via.send_in_order()
         rest = struct.pack(">HHII", conn.cid, 0, self.cmdsn, via.exp_statsn)
         via.send(via.pdu(wire.LOGOUT | wire.IMMEDIATE, wire.FINAL | 1, 0, via.next_itt(), rest))
         while True:
@@ -135,17 +156,79 @@ class Session:
         self.gone(conn)
 
     def gone(self, conn):
-        """Its commands have ended; numbers of it that have not come are filled (RFC 7143 7.2.1)."""
+        """
+        Its commands have ended, but for those that have not come (RFC 7143 7.2.1): they are sent once more, or
+        their numbers are filled; at once, or when something else is answered.
+        """
         conn.close()
+        lost = {number for number in conn.numbers if not (number - self.exp_cmdsn) & 1 << 31}
+        again, aborted = {}, set()
+        for function in self.functions.values():
+            if function.conn is conn and function.code == wire.ABORT_TASK:
+                aborted |= function.commands
         for itt, command in list(self.waiting.items()):
-            if command.conn is conn:
-                self.waiting.pop(itt).end()
+            if command.conn is conn and command.number in lost and itt not in aborted and \
+                    self.random.random() < 0.5:
+                again[command.number] = command
+            elif command.conn is conn:
+                self.end(itt)
         via = self.any()
-        for number in conn.numbers:
-            if not (number - self.exp_cmdsn) & 1 << 31:
-                via.numbers.append(number)
-                rest = struct.pack(">III", wire.NO_TAG, number, via.exp_statsn)
-                via.send(via.pdu(wire.NOP_OUT, wire.FINAL, 0, via.next_itt(), rest))
+        for itt, function in list(self.functions.items()):
+            if function.conn is conn:
+                self.functions.pop(itt)
+                if function.code != wire.ABORT_TASK:
+                    self.manage(via, function.code)
+        if self.functions and self.random.random() < 0.5:
+            self.finish_functions()
+        for number in sorted(lost):
+            self.fill(via, number, again.get(number))
+
+    def finish_functions(self):
+        """None of them waits for a number that was lost with a connection."""
+        for conn in self.conns.values():
+            conn.send_in_order()
+        self.receive_until(lambda: not self.functions)
+
+    def fill(self, via, number, command):
+        """With the command that had the number, if that was not aborted since."""
+        via.numbers.append(number)
+        if command and command in self.waiting.values():
+            command.conn = via
+            via.send(command.pdu)
+            return
+        rest = struct.pack(">III", wire.NO_TAG, number, via.exp_statsn)
+        via.send(via.pdu(wire.NOP_OUT, wire.FINAL, 0, via.next_itt(), rest))
+
+    def end(self, itt):
+        self.waiting.pop(itt).end()
+        self.ended.add(itt)
+
+    def manage(self, conn, code):
+        """Behind all that the connection has to send, as it is about what was numbered before it."""
+        if code == wire.ABORT_TASK:
+            tags = [itt for itt, command in self.waiting.items() if command.conn is conn]
+            if not tags:
+                return
+            tag = self.random.choice(tags)
+            pdu = conn.tmf_bytes(code, itt=tag, cmdsn=self.waiting[tag].number, lun=self.host.number)
+            self.functions[self.itt] = Function(conn, code, {tag})
+        else:
+            pdu = conn.tmf_bytes(code, lun=self.host.number)
+            self.functions[self.itt] = Function(conn, code, set(self.waiting))
+        conn.unsent.append(pdu)
+
+    def managed(self, conn, pdu):
+        function = self.functions.pop(pdu.itt)
+        assert function.conn is conn
+        left = function.commands & set(self.waiting)
+        if function.code == wire.ABORT_TASK and pdu.bhs[2] == 1:
+            left -= set().union(*(other.commands for other in self.functions.values()))
+            assert not left, "there is no such task, and neither its answer nor what ended it came"
+        else:
+            assert pdu.bhs[2] == 0, pdu.bhs.hex()
+        for itt in left:
+            self.end(itt)
+        self.host.functions += 1
 
     def cut(self, conn):
         """In the middle of a PDU, if there is one to send."""
@@ -158,18 +241,20 @@ class Session:
 
     def make(self):
         free = [at for at, place in enumerate(self.host.places) if not place.busy]
-        if not free or self.max_cmdsn - self.cmdsn & 1 << 31:
+        # What is sent later on another connection may be heard before a function, and ended by it.
+        if not free or self.functions or self.max_cmdsn - self.cmdsn & 1 << 31:
             return
         conn, at = self.any(), self.random.choice(free)
-        lba = (self.host.number * PLACES + at) * BLOCKS
+        lba = at * BLOCKS
         data = os.urandom(16) * (SIZE // 16) if self.random.random() < 0.6 else b""
         if data:
             pdu = conn.command_bytes(wire.write_10(lba, BLOCKS), expected=SIZE, flags=wire.WRITE,
-                                     data=data[:self.random.choice((0, 512, 1024))])
+                                     lun=self.host.number, data=data[:self.random.choice((0, 512, 1024))])
         else:
-            pdu = conn.command_bytes(wire.read_10(lba, BLOCKS), expected=SIZE, flags=wire.READ)
+            pdu = conn.command_bytes(wire.read_10(lba, BLOCKS), expected=SIZE, flags=wire.READ,
+                                     lun=self.host.number)
         conn.unsent.append(pdu)
-        self.waiting[self.itt] = Command(conn, conn.numbers[-1], self.host.places[at], data)
+        self.waiting[self.itt] = Command(conn, pdu, self.host.places[at], data)
 
     def send_some(self, leave=0):
         """Each connection keeps its order; which is heard first is chance."""
@@ -181,6 +266,11 @@ class Session:
         if pdu.opcode == wire.NOP_IN:
             if pdu.itt == wire.NO_TAG:
                 conn.pong(pdu)
+            return
+        if pdu.opcode == wire.TMF_RESPONSE:
+            self.managed(conn, pdu)
+            return
+        if pdu.itt in self.ended:
             return
         command = self.waiting[pdu.itt]
         assert command.conn is conn
@@ -220,6 +310,8 @@ class Session:
             self.join(self.any().cid)
         elif event < 0.13:
             self.cut(self.any())
+        elif event < 0.25:
+            self.manage(self.any(), self.random.choice(FUNCTIONS))
         self.send_some(self.random.randrange(4))
         while self.receive_some() and self.random.random() < 0.9:
             pass
@@ -227,10 +319,14 @@ class Session:
     def settle(self):
         """Whatever has happened: all that was sent on connections that are there is answered."""
         self.send_some()
+        self.receive_until(lambda: not self.waiting and not self.functions)
+
+    def receive_until(self, done):
         until = time.monotonic() + 20 * SLOW
-        while self.waiting:
+        while not done():
             assert self.receive_some(1) or time.monotonic() < until, \
-                [hex(command.number) for command in self.waiting.values()]
+                ([hex(command.number) for command in self.waiting.values()],
+                 [function.code for function in self.functions.values()])
 
 
 class Host(threading.Thread):
@@ -240,7 +336,7 @@ class Host(threading.Thread):
         self.name = f"iqn.2026-11.example:host{number}"
         self.random = random.Random(f"{os.environ.get('STGT_SEED', '1')}.{number}")
         self.places = [Place() for _ in range(PLACES)]
-        self.commands, self.settled, self.trouble = 0, 0, None
+        self.commands, self.functions, self.settled, self.trouble = 0, 0, 0, None
         self.start()
 
     def run(self):
@@ -264,9 +360,9 @@ class Host(threading.Thread):
 @pytest.mark.parametrize("disk", ("ram:1M", "file"))
 def test_connections_come_and_go(lab, disk):
     """A file's commands take a while, so that connections go while they are with the disk."""
-    if disk == "file":
-        disk = f"{lab.path / 'store.img'},size=1M,cache=writethrough"
-    target, over = IscsiTarget(lab, luns=(disk,)), threading.Event()
+    disks = [disk if disk.startswith("ram") else
+             f"{lab.path / f'store{number}.img'},size=1M,cache=writethrough" for number in range(HOSTS)]
+    target, over = IscsiTarget(lab, luns=disks), threading.Event()
     target.initiator().logout()
     descriptors = target.descriptors()
     hosts = [Host(target, number, over) for number in range(HOSTS)]
@@ -281,6 +377,6 @@ def test_connections_come_and_go(lab, disk):
     for host in hosts:
         if host.trouble:
             raise host.trouble
-        assert not host.is_alive() and host.commands
+        assert not host.is_alive() and host.commands and host.functions
     wait_until(lambda: target.descriptors() <= descriptors, 10, "descriptors to come back")
     assert target.stop() == 0

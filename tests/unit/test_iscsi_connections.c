@@ -298,6 +298,8 @@ static void test_lu_reset_waits_for_what_was_numbered_before_it(void **state)
 	host_write(&c, 0, 1, data, 512);
 	tmf(&d, ISCSI_LU_RESET, next + 2);
 	host_expect_nothing(&d);
+	/* It is asked how far it is. */
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
 	assert_int_equal(rig.fs.disk->requests, 0);
 	rig.fs.disk->hold = true;
 	d.cmdsn = next;
@@ -310,6 +312,103 @@ static void test_lu_reset_waits_for_what_was_numbered_before_it(void **state)
 	ping(&d, next + 2);
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 3);
 	assert_int_equal(rig.fs.disk->requests, requests);
+}
+
+/* The number that was lost with one of them. */
+static uint32_t three_connections(void)
+{
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	host_connect(&rig, &e, 0);
+	e.tsih = c.tsih;
+	e.cid = 2;
+	e.itt = 2000;
+	e.cmdsn = c.cmdsn;
+	host_login(&e, NULL);
+	return c.cmdsn;
+}
+
+/*
+ * RFC 7143 4.2.2.1: numbers only rise on a connection. What is missing was lost with the one that
+ * left, once no other can bring it; and the initiator need not fill the gap before it is answered.
+ */
+static void test_lu_reset_does_not_wait_for_what_a_connection_took_along(void **state)
+{
+	uint32_t lost = three_connections();
+	uint8_t bhs[ISCSI_BHS];
+
+	tmf(&d, ISCSI_LU_RESET, lost + 1);
+	host_expect_nothing(&d);
+	logout(&d, ISCSI_LOGOUT_CONN, 2);
+	host_expect(&d, ISCSI_LOGOUT_RESPONSE, &pdu);
+	/* The first one may still bring it, and was asked: its answer says that it will not. */
+	host_expect_nothing(&d);
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	host_expect_nothing(&c);
+	host_request(&c, ISCSI_NOP_OUT | ISCSI_IMMEDIATE, ISCSI_FINAL, bhs);
+	put_be32(bhs + ISCSI_AT_CMDSN, lost + 1);
+	put_be32(bhs + ISCSI_AT_ITT, ISCSI_NO_TAG);
+	memcpy(bhs + ISCSI_AT_TTT, pdu.bhs + ISCSI_AT_TTT, 4);
+	host_send(&c, bhs, NULL, 0);
+	expect_tmf_complete(&d);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), lost);
+	/* Only then it is brought again, and has been ended. */
+	d.cmdsn = lost;
+	host_write(&d, 0, 1, data, 512);
+	ping(&d, lost + 1);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), lost + 2);
+	assert_int_equal(rig.fs.disk->requests, 0);
+	/* What has later numbers is not; the first of that hears of the reset. */
+	host_test_unit_ready(&d);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_CHECK_CONDITION);
+	host_write(&d, 0, 1, data, 512);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+}
+
+/* Where no other connection is left, and on another unit. */
+static void test_lu_reset_ends_only_what_is_about_its_unit(void **state)
+{
+	uint8_t bhs[ISCSI_BHS];
+	uint32_t lost;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	lost = c.cmdsn;
+	join(0);
+	host_request(&d, ISCSI_TMF | ISCSI_IMMEDIATE, 0x80 | ISCSI_LU_RESET, bhs);
+	put_be64(bhs + ISCSI_AT_LUN, 9ull << 48);
+	put_be32(bhs + ISCSI_AT_CMDSN, lost + 1);
+	put_be32(bhs + ISCSI_TMF_AT_REFTAG, ISCSI_NO_TAG);
+	host_send(&d, bhs, NULL, 0);
+	host_expect_nothing(&d);
+	logout(&c, ISCSI_LOGOUT_CONN, 0);
+	host_expect(&d, ISCSI_TMF_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_TMF_AT_RESPONSE], ISCSI_TMF_NO_LUN);
+	host_write(&d, 0, 1, data, 512);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+	assert_int_equal(rig.fs.disk->requests, 1);
+}
+
+/* Whoever takes its place says at login how far the numbers are. */
+static void test_lu_reset_does_not_wait_for_a_connection_that_was_replaced(void **state)
+{
+	uint32_t lost;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	lost = c.cmdsn;
+	join(0);
+	tmf(&d, ISCSI_CLEAR_TASK_SET, lost + 1);
+	host_expect_nothing(&d);
+	host_connect(&rig, &e, 0);
+	e.tsih = c.tsih;
+	e.cid = c.cid;
+	e.cmdsn = lost + 1;
+	host_login(&e, NULL);
+	expect_tmf_complete(&d);
+	ping(&e, lost);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), lost + 1);
 }
 
 /* Nothing can be under way: what is missing was lost. */
@@ -494,6 +593,9 @@ int main(void)
 		T(test_tags_of_a_connection_that_left_are_free),
 		T(test_a_connection_that_logged_out_makes_room_for_another),
 		T(test_lu_reset_waits_for_what_was_numbered_before_it),
+		T(test_lu_reset_does_not_wait_for_what_a_connection_took_along),
+		T(test_lu_reset_ends_only_what_is_about_its_unit),
+		T(test_lu_reset_does_not_wait_for_a_connection_that_was_replaced),
 		T(test_lu_reset_on_the_only_connection_waits_for_nothing),
 		T(test_target_reset_fills_the_gaps),
 		T(test_target_reset_that_lets_a_logout_go),

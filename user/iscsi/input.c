@@ -35,17 +35,31 @@ static bool rx_is_numbered(const struct iscsi_rx *rx)
 
 /* ---- a whole PDU ---- */
 
+/* An immediate request names the number that the next one will have. */
+static void rx_take_number(struct iscsi_conn *conn)
+{
+	uint32_t cmdsn = get_be32(conn->rx.head + ISCSI_AT_CMDSN);
+
+	if ((conn->rx.head[ISCSI_AT_OPCODE] & ISCSI_OPCODE_MASK) != ISCSI_SNACK &&
+	    sn_before(conn->cmdsn, cmdsn))
+		conn->cmdsn = cmdsn;
+}
+
 static void rx_dispatch(struct iscsi_conn *conn, struct iscsi_task *task)
 {
 	struct iscsi_rx *rx = &conn->rx;
 	uint32_t len = rx->len < rx->room ? rx->len : rx->room;
 
-	if (conn->state == ISCSI_CONN_LOGIN)
+	if (conn->state == ISCSI_CONN_LOGIN) {
 		iscsi_login_request(conn, rx->head, rx->buffer, len);
-	else if (!rx_is_numbered(rx))
+		return;
+	}
+	rx_take_number(conn);
+	if (!rx_is_numbered(rx))
 		iscsi_request(conn, rx->head, rx->buffer, len, task);
 	else
 		iscsi_session_deliver(conn->session, conn, rx->head, rx->buffer, len, task);
+	iscsi_session_review(conn->session);
 }
 
 /*

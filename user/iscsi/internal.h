@@ -183,6 +183,8 @@ struct iscsi_conn {
 	bool header_digest, data_digest;
 	bool chap;
 	uint16_t cid;
+	uint32_t cmdsn;	      /* the highest it has brought, or an immediate request has named */
+	uint32_t asked_cmdsn; /* it was pinged to hear whether it has got there */
 	uint32_t stat_sn;
 	uint32_t last_ping;	  /* TTT */
 	unsigned int owed;	  /* tasks that wait for Data-Out */
@@ -254,8 +256,8 @@ bool iscsi_login_concerns(const struct iscsi_conn *conn, const struct iscsi_targ
 struct iscsi_held {
 	struct list link; /* by CmdSN */
 	uint32_t cmdsn;
-	bool immediate;		 /* has no number of its own: waits for all before this one */
-	struct iscsi_conn *conn; /* NULL: only fills its place */
+	bool immediate;		 /* has no number of its own: is about those before this one */
+	struct iscsi_conn *conn; /* NULL: only fills its place, or see iscsi_session_bar() */
 	struct iscsi_task *task;
 	uint32_t len;
 	uint8_t bhs[ISCSI_BHS];
@@ -325,12 +327,21 @@ bool iscsi_session_expects(const struct iscsi_session *session, uint32_t cmdsn);
 void iscsi_session_deliver(struct iscsi_session *session, struct iscsi_conn *conn,
 			   const uint8_t *bhs, const uint8_t *data, uint32_t len,
 			   struct iscsi_task *task);
+/* A request that was numbered before this one may still come without being sent twice. */
+bool iscsi_session_awaits(const struct iscsi_session *session, uint32_t cmdsn);
 /*
- * An immediate request: holds it until all that was numbered before it has come. False: no memory,
- * or too many wait already.
+ * An immediate request: holds it as long as iscsi_session_awaits() what was numbered before it.
+ * False: no memory, or too many wait already.
  */
 bool iscsi_session_postpone(struct iscsi_session *session, struct iscsi_conn *conn,
 			    const uint8_t *bhs);
+/* Executes those that await nothing more: a connection has brought something, or has left. */
+void iscsi_session_review(struct iscsi_session *session);
+/*
+ * An immediate request that ends commands of a unit: those that were numbered before it and have
+ * not come are ended when they come. False as above.
+ */
+bool iscsi_session_bar(struct iscsi_session *session, const uint8_t *bhs);
 /* RFC 7143 11.5.5: a request that was aborted before it came counts as received. */
 bool iscsi_session_fill(struct iscsi_session *session, uint32_t cmdsn);
 /* What came on a connection before its turn is as if it had not come. */

@@ -183,6 +183,7 @@ static void login_succeed(struct iscsi_conn *conn, struct iscsi_session *session
 	conn->header_digest = conn->params.value[ISCSI_HEADER_DIGEST];
 	conn->data_digest = conn->params.value[ISCSI_DATA_DIGEST];
 	conn->chap = login->method == METHOD_CHAP;
+	conn->cmdsn = conn->asked_cmdsn = login->cmdsn;
 	conn->worker->stats.logins++;
 	conn->worker->nlogins--;
 	iscsi_login_end(conn);
@@ -271,6 +272,7 @@ static void login_join(struct iscsi_conn *conn)
 			iscsi_conn_retire(other, false);
 			login_take_over(conn, session);
 			login_succeed(conn, session);
+			iscsi_session_review(session);
 			return;
 		}
 	if (iscsi_session_open_conns(session) >= session->params.value[ISCSI_MAX_CONNECTIONS]) {

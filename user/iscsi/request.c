@@ -112,6 +112,7 @@ static void logout_conn(struct iscsi_conn *conn, const uint8_t *bhs)
 	logout_answer(conn, bhs, ISCSI_LOGOUT_CLOSED);
 	conn->worker->stats.logouts++;
 	iscsi_conn_retire(other, other == conn);
+	iscsi_session_review(session);
 }
 
 static void logout(struct iscsi_conn *conn, const uint8_t *bhs)

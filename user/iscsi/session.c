@@ -299,8 +299,7 @@ static bool session_hold(struct iscsi_session *session, struct iscsi_conn *conn,
 	return true;
 }
 
-bool iscsi_session_postpone(struct iscsi_session *session, struct iscsi_conn *conn,
-			    const uint8_t *bhs)
+static bool session_keep(struct iscsi_session *session, struct iscsi_conn *conn, const uint8_t *bhs)
 {
 	struct iscsi_held *held;
 	unsigned int n = 0;
@@ -316,6 +315,110 @@ bool iscsi_session_postpone(struct iscsi_session *session, struct iscsi_conn *co
 	memcpy(held->bhs, bhs, sizeof(held->bhs));
 	held_sort_in(session, held);
 	return true;
+}
+
+/*
+ * RFC 7143 4.2.3.3: what ends the commands of a unit ends all that were numbered before it, and
+ * waits for those that have not come. On each connection the numbers only rise (4.2.2.1). So what
+ * is missing does not come where this number or a later one was heard already, nor on a connection
+ * that has left: it was lost. Only a command that is sent again has a number out of that order.
+ *
+ * A connection that fails ends its session (recovery level 0). One that logs out or is replaced
+ * leaves a gap where a command was lost with it. The gap is not ours to close: the initiator alone
+ * knows what it sent, and brings it again on another connection (7.2.1), which would be passed over
+ * were its number taken for received. But that may be never, or after an answer to this request.
+ * So nothing waits for it: what was ended before it came ends when it comes.
+ */
+bool iscsi_session_awaits(const struct iscsi_session *session, uint32_t cmdsn)
+{
+	const struct iscsi_conn *conn;
+
+	if (!sn_before(session->exp_cmdsn, cmdsn))
+		return false;
+	list_for_each_entry (conn, &session->conns, session_link)
+		if (conn->state == ISCSI_CONN_FULL && sn_before(conn->cmdsn, cmdsn))
+			return true;
+	return false;
+}
+
+/*
+ * Those that have brought nothing of late are asked how far they are: the answer to a ping names
+ * the number. Once is enough for each number.
+ */
+static void session_ask(struct iscsi_session *session, uint32_t cmdsn)
+{
+	struct iscsi_conn *conn;
+
+	list_for_each_entry (conn, &session->conns, session_link)
+		if (conn->state == ISCSI_CONN_FULL && sn_before(conn->cmdsn, cmdsn) &&
+		    sn_before(conn->asked_cmdsn, cmdsn)) {
+			conn->asked_cmdsn = cmdsn;
+			iscsi_conn_ping(conn);
+		}
+}
+
+bool iscsi_session_postpone(struct iscsi_session *session, struct iscsi_conn *conn,
+			    const uint8_t *bhs)
+{
+	if (!session_keep(session, conn, bhs))
+		return false;
+	session_ask(session, get_be32(bhs + ISCSI_AT_CMDSN));
+	return true;
+}
+
+/* One that waits no longer, or NULL. */
+static struct iscsi_held *session_postponed(struct iscsi_session *session)
+{
+	struct iscsi_held *held;
+
+	list_for_each_entry (held, &session->held, link)
+		if (held->immediate && held->conn && !iscsi_session_awaits(session, held->cmdsn))
+			return held;
+	return NULL;
+}
+
+void iscsi_session_review(struct iscsi_session *session)
+{
+	struct iscsi_held *held;
+
+	while (!session->closing && (held = session_postponed(session))) {
+		list_del(&held->link);
+		iscsi_request(held->conn, held->bhs, NULL, 0, NULL);
+		free(held);
+	}
+}
+
+static bool held_bars(const struct iscsi_held *held, uint64_t lun)
+{
+	return held->immediate && !held->conn && get_be64(held->bhs + ISCSI_AT_LUN) == lun;
+}
+
+bool iscsi_session_bar(struct iscsi_session *session, const uint8_t *bhs)
+{
+	uint32_t cmdsn = get_be32(bhs + ISCSI_AT_CMDSN);
+	struct iscsi_held *held;
+
+	list_for_each_entry (held, &session->held, link) {
+		if (!held_bars(held, get_be64(bhs + ISCSI_AT_LUN)))
+			continue;
+		if (sn_before(held->cmdsn, cmdsn)) {
+			list_del(&held->link);
+			held->cmdsn = cmdsn;
+			held_sort_in(session, held);
+		}
+		return true;
+	}
+	return session_keep(session, NULL, bhs);
+}
+
+static bool session_bars(const struct iscsi_session *session, const struct iscsi_task *task)
+{
+	const struct iscsi_held *held;
+
+	list_for_each_entry (held, &session->held, link)
+		if (sn_before(task->cmdsn, held->cmdsn) && held_bars(held, task->cmd.scsi.lun))
+			return true;
+	return false;
 }
 
 /* Those whose turn has come. */
@@ -344,6 +447,11 @@ void iscsi_session_deliver(struct iscsi_session *session, struct iscsi_conn *con
 	if (!iscsi_session_expects(session, cmdsn)) {
 		if (task)
 			iscsi_task_abort(task);
+		return;
+	}
+	if (task && session_bars(session, task)) {
+		iscsi_task_abort(task);
+		iscsi_session_fill(session, cmdsn);
 		return;
 	}
 	if (cmdsn != session->exp_cmdsn) {

@@ -113,15 +113,6 @@ static void held_forget(struct iscsi_session *session, const struct iscsi_task *
 		}
 }
 
-/*
- * RFC 7143 4.2.3.3: a function for many commands is for all that were numbered before it, also for
- * those that have not come. On the only connection they will not, having been lost.
- */
-static bool tmf_is_early(const struct iscsi_session *session, uint32_t cmdsn)
-{
-	return sn_before(session->exp_cmdsn, cmdsn) && iscsi_session_open_conns(session) > 1;
-}
-
 static bool tmf_is_about(const struct iscsi_task *task, uint64_t lun, bool all_luns)
 {
 	return all_luns || task->cmd.scsi.lun == lun;
@@ -214,6 +205,22 @@ static void tmf_level2(struct iscsi_conn *conn, const uint8_t *bhs, unsigned int
 			    NULL);
 }
 
+/* What is about a unit waits for, or ends later, what was numbered before it and has not come. */
+static bool unit_may_begin(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	struct iscsi_session *session = conn->session;
+	uint32_t cmdsn = get_be32(bhs + ISCSI_AT_CMDSN);
+	bool wait = iscsi_session_awaits(session, cmdsn), kept = true;
+
+	if (wait)
+		kept = iscsi_session_postpone(session, conn, bhs);
+	else if (sn_before(session->exp_cmdsn, cmdsn))
+		kept = iscsi_session_bar(session, bhs);
+	if (!kept)
+		tmf_answer(conn, get_be32(bhs + ISCSI_AT_ITT), ISCSI_TMF_REJECTED);
+	return kept && !wait;
+}
+
 static void tmf_of_many(struct iscsi_conn *conn, const uint8_t *bhs,
 			enum scsi_tmf_function function)
 {
@@ -222,11 +229,8 @@ static void tmf_of_many(struct iscsi_conn *conn, const uint8_t *bhs,
 	uint64_t lun = get_be64(bhs + ISCSI_AT_LUN);
 	bool all_luns = function == SCSI_TARGET_RESET;
 
-	if (!all_luns && tmf_is_early(session, cmdsn)) {
-		if (!iscsi_session_postpone(session, conn, bhs))
-			tmf_answer(conn, get_be32(bhs + ISCSI_AT_ITT), ISCSI_TMF_REJECTED);
+	if (!all_luns && !unit_may_begin(conn, bhs))
 		return;
-	}
 	held_abort(session, cmdsn, lun, all_luns);
 	if (all_luns)
 		gaps_fill(session, cmdsn);
