@@ -27,6 +27,8 @@ struct exporter {
 	struct MHD_Daemon *daemon;
 	const struct exporter_ops *ops;
 	void *ctx;
+	int listener;	     /* the daemon's */
+	int reserve;	     /* a descriptor for when there are no more */
 	bool loopback;	     /* where it listens */
 	struct list clients; /* the oldest first */
 	unsigned int nclients;
@@ -271,11 +273,30 @@ int exporter_fd(const struct exporter *exporter)
 	return MHD_get_daemon_info(exporter->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
+/*
+ * Who found no descriptor waits in the queue where libmicrohttpd leaves him, and would wake us for
+ * ever: hang up on him.
+ */
+static void turn_away(struct exporter *exporter)
+{
+	int spare = fcntl(exporter->listener, F_DUPFD_CLOEXEC, 0);
+
+	if (spare < 0) {
+		cleanup_close(&exporter->reserve);
+		exporter->reserve = accept4(exporter->listener, NULL, NULL, SOCK_CLOEXEC);
+		cleanup_close(&exporter->reserve);
+		spare = fcntl(exporter->listener, F_DUPFD_CLOEXEC, 0);
+		exporter->reserve = cleanup_steal_fd(&spare);
+	}
+	cleanup_close(&spare);
+}
+
 void exporter_dispatch(struct exporter *exporter)
 {
 	close_late(exporter);
 	exporter->closed = false;
 	MHD_run(exporter->daemon);
+	turn_away(exporter);
 }
 
 /* ---- listening ---- */
@@ -306,6 +327,8 @@ int exporter_open(int fd, const struct exporter_ops *ops, void *ctx, struct expo
 	}
 	exporter->ops = ops;
 	exporter->ctx = ctx;
+	exporter->listener = fd;
+	exporter->reserve = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	exporter->loopback = is_loopback(fd);
 	list_init(&exporter->clients);
 	exporter->daemon =
@@ -316,6 +339,7 @@ int exporter_open(int fd, const struct exporter_ops *ops, void *ctx, struct expo
 				 MHD_OPTION_NOTIFY_CONNECTION, notify, exporter, MHD_OPTION_END);
 	if (!exporter->daemon) {
 		close(fd);
+		cleanup_close(&exporter->reserve);
 		free(exporter);
 		return error_set(err, ENOMEM, "cannot start the HTTP server");
 	}
@@ -328,5 +352,6 @@ void exporter_close(struct exporter *exporter)
 	if (!exporter)
 		return;
 	MHD_stop_daemon(exporter->daemon);
+	cleanup_close(&exporter->reserve);
 	free(exporter);
 }
