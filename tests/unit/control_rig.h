@@ -20,6 +20,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#define PATIENCE_MS 60000 /* where something must come */
+
 struct rig {
 	char *dir;
 	char path[96];
@@ -78,7 +80,7 @@ static inline int dial(struct rig *rig)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_true(turn(rig, 5000));
+	assert_true(turn(rig, PATIENCE_MS));
 	return fd;
 }
 

@@ -71,7 +71,7 @@ static void expect_answer(struct rig *rig, int conn, const char *want)
 	ssize_t n;
 
 	while (recv(conn, got, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
-		assert_true(turn(rig, 5000));
+		assert_true(turn(rig, PATIENCE_MS));
 	n = recv(conn, got, sizeof(got) - 1, 0);
 	assert_true(n > 0);
 	got[n] = 0;
@@ -125,11 +125,11 @@ static void test_descriptors_nobody_takes_are_closed(void **state)
 	/* One a byte, of a line that is never finished. */
 	for (unsigned int i = 0; i < 20; i++) {
 		send_with(conn, "x", many, 8);
-		assert_true(turn(rig, 5000));
+		assert_true(turn(rig, PATIENCE_MS));
 	}
 	close(pipes[1]);
 	close(conn);
-	assert_true(turn(rig, 5000));
+	assert_true(turn(rig, PATIENCE_MS));
 	assert_true(hung_up(pipes[0]));
 	close(pipes[0]);
 }
@@ -148,10 +148,10 @@ static void test_command_lasts_as_long_as_its_connection(void **state)
 		;
 	assert_int_equal(rig->held, -EBUSY);
 	close(other);
-	assert_true(turn(rig, 5000));
+	assert_true(turn(rig, PATIENCE_MS));
 	assert_int_equal(rig->ended, 0);
 	close(conn);
-	assert_true(turn(rig, 5000));
+	assert_true(turn(rig, PATIENCE_MS));
 	assert_int_equal(rig->ended, 1);
 }
 
@@ -213,7 +213,7 @@ static void test_the_other_end(void **state)
 	assert_false(turn(rig, 50));
 	assert_int_equal(rig->ended, 0);
 	close(caller.conn);
-	assert_true(turn(rig, 5000));
+	assert_true(turn(rig, PATIENCE_MS));
 	assert_int_equal(rig->ended, 1);
 	/* A refusal leaves no connection. */
 	caller.command = "nonsense";

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The control socket, from both ends: what is heard, what is answered, what is left alone. */
+#include "base/lockfile.h"
 #include "control_rig.h"
 
 #include <errno.h>
@@ -67,7 +68,7 @@ static void say(struct rig *rig, int fd, const char *text)
 			left -= (size_t)n;
 		} else {
 			assert_int_equal(errno, EAGAIN);
-			assert_true(turn(rig, 5000));
+			assert_true(turn(rig, PATIENCE_MS));
 		}
 	}
 }
@@ -88,7 +89,7 @@ static json_t *hear(struct rig *rig, int fd)
 			break;
 		if (n < 0) {
 			assert_int_equal(errno, EAGAIN);
-			assert_true(turn(rig, 5000));
+			assert_true(turn(rig, PATIENCE_MS));
 			continue;
 		}
 		if (end)
@@ -135,7 +136,7 @@ static void test_requests_in_pieces_and_in_one(void **state)
 	int fd = dial_quick(rig);
 
 	say(rig, fd, "{\"version\": 1, \"comm");
-	assert_true(turn(rig, 5000));
+	assert_true(turn(rig, PATIENCE_MS));
 	say(rig, fd, "and\": \"echo\", \"word\": \"one\"}\n" ECHO("two") ECHO("three") "{\"ver");
 	expect(rig, fd, "one");
 	expect(rig, fd, "two");
@@ -165,8 +166,8 @@ static void test_each_gets_its_turn(void **state)
 	for (unsigned int i = 0; i < 200; i++)
 		say(rig, greedy, ECHO("more"));
 	say(rig, modest, ECHO("please"));
-	assert_true(turn(rig, 5000));
-	assert_true(turn(rig, 5000));
+	assert_true(turn(rig, PATIENCE_MS));
+	assert_true(turn(rig, PATIENCE_MS));
 	expect(rig, modest, "please");
 	assert_in_range(lines_in(greedy), 1, 3);
 	for (unsigned int i = 0; i < 200; i++)
@@ -340,7 +341,7 @@ static void test_client_without_a_descriptor_is_turned_away(void **state)
 
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
-		assert_true(turn(rig, 5000));
+		assert_true(turn(rig, PATIENCE_MS));
 		assert_false(turn(rig, 0));
 		expect(rig, fd, "closed");
 		close(fd);
@@ -377,7 +378,7 @@ static void test_living_server_keeps_its_path(void **state)
 
 	assert_int_equal(control_server_open(rig->path, commands, NULL, &second, &err),
 			 -EADDRINUSE);
-	assert_true(turn(rig, 5000)); /* the knock */
+	assert_true(turn(rig, PATIENCE_MS)); /* the knock */
 	fd = dial_quick(rig);
 	say(rig, fd, ECHO("mine"));
 	expect(rig, fd, "mine");
@@ -419,6 +420,28 @@ static void test_dead_servers_file_is_replaced(void **state)
 	addr = address(path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	close(fd);
+	assert_int_equal(control_server_open(path, commands, NULL, &server, &err), 0);
+	control_server_close(server);
+}
+
+/* As one that starts on a slow disk: who comes after it is told so, and takes nothing away. */
+static void test_server_that_is_about_to_listen_gets_its_path(void **state)
+{
+	struct rig *rig = *state;
+	char path[128], lock_path[140];
+	struct control_server *server;
+	struct error err;
+	pid_t holder;
+	int lock;
+
+	snprintf(path, sizeof(path), "%s/soon.sock", rig->dir);
+	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+	lock = lockfile_take(lock_path, &holder);
+	assert_true(lock >= 0);
+	assert_int_equal(control_server_open(path, commands, NULL, &server, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, "another process is about to listen on "));
+	assert_non_null(strstr(err.text, path));
+	lockfile_release(lock_path, lock);
 	assert_int_equal(control_server_open(path, commands, NULL, &server, &err), 0);
 	control_server_close(server);
 }
@@ -534,7 +557,7 @@ static void test_call_and_answer(void **state)
 
 	assert_int_equal(pthread_create(&thread, NULL, call, &caller), 0);
 	for (int i = 0; i < 3; i++)
-		assert_true(turn(rig, 5000)); /* comes, asks, leaves */
+		assert_true(turn(rig, PATIENCE_MS)); /* comes, asks, leaves */
 	pthread_join(thread, NULL);
 	assert_string_equal(json_string_value(json_object_get(caller.result, "word")),
 			    "over there");
@@ -611,9 +634,9 @@ static void test_call_on_a_closed_connection(void **state)
 	pthread_t thread;
 
 	assert_int_equal(pthread_create(&thread, NULL, call, &caller), 0);
-	assert_int_equal(poll(fds, control_server_pollfds(rig->server, fds), 5000), 1);
+	assert_int_equal(poll(fds, control_server_pollfds(rig->server, fds), PATIENCE_MS), 1);
 	usual = run_out_of_descriptors();
-	assert_true(turn(rig, 5000));
+	assert_true(turn(rig, PATIENCE_MS));
 	pthread_join(thread, NULL);
 	setrlimit(RLIMIT_NOFILE, &usual);
 	assert_null(caller.result);
@@ -639,6 +662,7 @@ int main(void)
 		TEST(test_living_server_keeps_its_path),
 		TEST(test_living_server_that_does_not_answer_keeps_its_path),
 		TEST(test_dead_servers_file_is_replaced),
+		TEST(test_server_that_is_about_to_listen_gets_its_path),
 		TEST(test_file_that_is_no_socket_is_left_alone),
 		TEST(test_one_of_many_that_start_at_once_gets_the_path),
 		TEST(test_call_and_answer),

@@ -36,8 +36,8 @@ struct control_server;
 
 /*
  * Listens on `path`, whose directory is made when it is the default one. A socket file that nobody
- * answers is replaced; -EADDRINUSE when a process does, -EEXIST when a file of another kind is
- * there. `commands` ends with a NULL name and, like `ctx`, outlives the server.
+ * answers is replaced; -EADDRINUSE when a process does or is about to, -EEXIST when a file of
+ * another kind is there. `commands` ends with a NULL name and, like `ctx`, outlives the server.
  */
 int control_server_open(const char *path, const struct control_command *commands, void *ctx,
 			struct control_server **server, struct error *err);

@@ -116,6 +116,11 @@ static int control_listen(const char *path, struct error *err)
 		return error_set(err, errno, "cannot make %s: %s", CONTROL_DIR, strerror(errno));
 	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
 	lock = lockfile_take(lock_path, &holder);
+	if (lock == -EBUSY)
+		return error_set(err, EADDRINUSE,
+				 "another process is about to listen on %s: stop it, or name "
+				 "another path with --socket",
+				 path);
 	if (lock < 0)
 		return error_set(err, -lock, "cannot listen on %s: %s", path, strerror(-lock));
 	ret = control_bind(&addr, err);
