@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Sockets that listen, where another has the address. */
 #include "base/listener.h"
+#include "between_tries.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -53,28 +52,23 @@ static void test_an_address_in_use_is_refused(void **state)
 	close(rig.fd);
 }
 
-static void *close_soon(void *arg)
-{
-	const struct timespec soon = {.tv_nsec = 100000000};
-	struct rig *rig = arg;
+static struct rig late;
 
-	nanosleep(&soon, NULL);
-	close(rig->fd);
-	return NULL;
+static void late_lets_go(void)
+{
+	close(late.fd);
 }
 
 /* As a process that was killed does: the kernel closes what an io_uring held a little later. */
 static void test_holder_that_is_about_to_let_go(void **state)
 {
 	struct error err;
-	struct rig rig;
-	pthread_t thread;
 	int fd;
 
-	rig_open(&rig);
-	assert_int_equal(pthread_create(&thread, NULL, close_soon, &rig), 0);
-	fd = try_open(&rig, &err);
-	assert_int_equal(pthread_join(thread, NULL), 0);
+	rig_open(&late);
+	between_tries = late_lets_go;
+	fd = try_open(&late, &err);
+	assert_null(between_tries);
 	assert_true(fd >= 0);
 	close(fd);
 }

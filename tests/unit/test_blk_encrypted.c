@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Encrypted disks: what the store holds, the key's file, and CRYPTO ERASE. */
+#include "between_tries.h"
 #include "blk/cipher.h"
 #include "blk/uring_disk.h"
 #include "blk_bench.h"
@@ -11,7 +12,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define SECTORS 2048u
@@ -286,53 +286,28 @@ static void test_empty_key(void **state)
 	get_key(key);
 }
 
-/* True once a thread waits for time to pass, as it does between two tries to lock. */
-static bool sleeps(pid_t thread)
+static int empty_key; /* locked by who fills it */
+static uint8_t key_filled[CIPHER_KEY];
+
+static void fill_and_let_go(void)
 {
-	char path[64], text[16] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)thread);
-	f = fopen(path, "re");
-	assert_non_null(f);
-	fgets(text, sizeof(text), f);
-	fclose(f);
-	return strtol(text, NULL, 10) == SYS_clock_nanosleep;
-}
-
-struct opening {
-	pthread_t thread;
-	_Atomic pid_t id;
-	struct disk *disk;
-};
-
-static void *open_disk(void *arg)
-{
-	struct opening *opening = arg;
-
-	atomic_store(&opening->id, gettid());
-	opening->disk = encrypted("");
-	return NULL;
+	put_key(64, 0600);
+	get_key(key_filled);
+	close(empty_key);
 }
 
 /* An empty file that has a key by the time that whoever fills it lets go of it keeps that. */
 static void test_key_of_somebody_faster(void **state)
 {
-	int fd = open(key_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	uint8_t key[CIPHER_KEY], now[CIPHER_KEY];
-	struct opening opening = {0};
+	uint8_t now[CIPHER_KEY];
 
-	assert_int_equal(flock(fd, LOCK_EX), 0);
-	assert_int_equal(pthread_create(&opening.thread, NULL, open_disk, &opening), 0);
-	while (!atomic_load(&opening.id) || !sleeps(atomic_load(&opening.id)))
-		sched_yield();
-	put_key(64, 0600);
-	get_key(key);
-	close(fd);
-	assert_int_equal(pthread_join(opening.thread, NULL), 0);
+	empty_key = open(key_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(flock(empty_key, LOCK_EX), 0);
+	between_tries = fill_and_let_go;
+	disk_put(encrypted(""));
+	assert_null(between_tries);
 	get_key(now);
-	assert_memory_equal(key, now, sizeof(key));
-	disk_put(opening.disk);
+	assert_memory_equal(key_filled, now, sizeof(now));
 }
 
 static void test_keys_refused(void **state)

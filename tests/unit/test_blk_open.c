@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Opening files: creation, size, lock, sharing, and what is refused with which words. */
+#include "between_tries.h"
 #include "blk_bench.h"
 
 #include <errno.h>
@@ -221,25 +222,23 @@ static void test_two_processes(void **state)
 	disk_put(disk);
 }
 
+static struct holder late;
+
+static void late_lets_go(void)
+{
+	let_go(&late, SIGKILL);
+}
+
 /* As a process that was killed does: the kernel closes what an io_uring held a little later. */
 static void test_holder_that_is_about_to_let_go(void **state)
 {
-	const struct timespec soon = {.tv_nsec = 100000000};
-	struct holder holder;
 	struct disk *disk;
-	pid_t killer;
 
 	make_file(1 << 20);
-	assert_int_equal(hold(&holder, ""), 0);
-	killer = fork();
-	assert_true(killer >= 0);
-	if (!killer) {
-		nanosleep(&soon, NULL);
-		_exit(kill(holder.pid, SIGKILL) != 0);
-	}
+	assert_int_equal(hold(&late, ""), 0);
+	between_tries = late_lets_go;
 	disk = bench_disk("%s", bench.file);
-	assert_int_equal(waitpid(killer, NULL, 0), killer);
-	let_go(&holder, SIGKILL);
+	assert_null(between_tries);
 	disk_put(disk);
 }
 
