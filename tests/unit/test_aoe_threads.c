@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Ports on threads of their own that share one export, its state written by a third thread: every
- * change is answered, on the right port, and what is durable in the end is what somebody asked for.
+ * change is answered, on the right port, and what is saved in the end is what somebody asked for.
  */
 #include "aoe_client.h"
 
 #include "fixture.h"
+#include "no_sync.h"
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 
 #define PORTS	4u
 #define CHANGES 200u
-#define WAIT_MS 10000
+#define WAIT_MS 60000
 
 struct player {
 	struct rig rig;

@@ -465,7 +465,7 @@ static void *storm_main(void *arg)
 				storm_begin(w, &w->slots[i]);
 		if (mailbox_drain(&w->mailbox) || w->done == w->submitted)
 			continue;
-		if (poll(&mail, 1, 20000) != 1) {
+		if (poll(&mail, 1, 60000) != 1) {
 			w->wrong += 1000; /* a request was forgotten */
 			break;
 		}

@@ -26,7 +26,7 @@ static int loop_setup(uint32_t block_size)
 	if (file < 0 || ftruncate(file, 4 << 20))
 		return -1;
 	/* Another process may take the free one first. */
-	for (unsigned int tries = 0; control >= 0 && loop.fd < 0 && tries < 10; tries++) {
+	for (unsigned int tries = 0; control >= 0 && loop.fd < 0 && tries < 100; tries++) {
 		n = ioctl(control, LOOP_CTL_GET_FREE);
 		snprintf(loop.path, sizeof(loop.path), "/dev/loop%d", n);
 		loop.fd = n < 0 ? -1 : open(loop.path, O_RDWR | O_CLOEXEC);

@@ -123,11 +123,11 @@ static void *worker_main(void *arg)
 				full = false;
 			}
 		if (!mailbox_drain(&w->mailbox) && full && w->done < REQUESTS &&
-		    poll(&p, 1, 10000) != 1) {
+		    poll(&p, 1, 60000) != 1) {
 			w->wrong += 1000; /* a request was forgotten */
 			break;
 		}
-		if (w->submitted == REQUESTS && w->done < REQUESTS && poll(&p, 1, 10000) != 1) {
+		if (w->submitted == REQUESTS && w->done < REQUESTS && poll(&p, 1, 60000) != 1) {
 			w->wrong += 1000;
 			break;
 		}
