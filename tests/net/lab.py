@@ -149,7 +149,9 @@ class Lab:
         return self.link(netns, device)["address"]
 
     def carrier(self, netns, device):
-        wait_until(lambda: "LOWER_UP" in self.link(netns, device)["flags"], 5, f"carrier of {device}")
+        """The kernel has noticed that the other end is there, too: until then, which is a moment after
+        LOWER_UP, it throws away what is sent."""
+        wait_until(lambda: self.link(netns, device)["operstate"] == "UP", 5, f"carrier of {device}")
 
     # ---- programs ----------------------------------------------------------------------------
 

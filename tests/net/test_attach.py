@@ -144,6 +144,7 @@ def test_interface_that_is_down_is_served_once_it_is_up(pair):
     pair.serve_disk(pair.lab.disk())
     pair.lab.ip(pair.storage, f"link set {pair.port} up")
     pair.lab.carrier(pair.storage, pair.port)
+    pair.lab.carrier(pair.initiator, pair.nic)
     assert pair.client().read(2, 1) == pattern(2, 1)
 
 

@@ -255,6 +255,7 @@ def test_export_is_replaced_while_a_link_is_down(pair, second, daemon, config):
     daemon.control("reload")
     assert pair.client().read(0, 1) == pattern(0, 1)
     pair.lab.ip(pair.storage, f"link set {second.port} up")
+    pair.lab.carrier(pair.storage, second.port)
     pair.lab.carrier(pair.initiator, second.nic)
     assert second.client().read(0, 1) == pattern(0, 1)
 
