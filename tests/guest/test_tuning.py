@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lab import SLOW, wait_until
+from lab import patience, wait_until
 
 DISK = "/dev/etherd/e7.1"
 FIO = (f"fio --name=verify --filename={DISK} --direct=1 --ioengine=libaio --iodepth=32 --bs=4k "
@@ -48,7 +48,7 @@ def test_load_under_a_limit(guest, target, mac):
         entry, = target.json("status")["limits"]
     finally:
         target.control("limit", "clear", mac)
-    assert 2048 / 500 * 0.9 < seconds < 2048 / 500 * 3 * SLOW
+    assert 2048 / 500 * 0.9 < seconds < patience(2048 / 500 * 3)
     assert entry["delayed"] > 1000
     assert reasons(target)["ignored_share"] == 0
 

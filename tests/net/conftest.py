@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from aoe import AoeClient
-from lab import PINS, PROGRAM, Lab, inside, wait_until
+from lab import PINS, PROGRAM, Lab, inside, patience, wait_until
 
 
 def pytest_sessionstart():
@@ -76,9 +76,9 @@ class Conversation:
         with inside(pair.storage):
             listener = socket.create_server(("10.213.7.1", 2222))
         with inside(pair.initiator):
-            self.near = socket.create_connection(("10.213.7.1", 2222), timeout=10)
+            self.near = socket.create_connection(("10.213.7.1", 2222), timeout=patience(10))
         self.far = listener.accept()[0]
-        self.far.settimeout(10)
+        self.far.settimeout(patience(10))
         for each in (listener, self.near, self.far):
             lab.undo.callback(each.close)
         self.pair = pair

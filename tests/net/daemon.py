@@ -4,7 +4,7 @@
 import json
 import socket
 
-from lab import Target
+from lab import Target, patience
 
 
 class Daemon(Target):
@@ -29,7 +29,7 @@ class Daemon(Target):
     def ask(self, **request):
         """The answer to a request as no command line of ours would make it."""
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
+            client.settimeout(patience(10))
             client.connect(str(self.socket))
             client.sendall(json.dumps({"version": 1, **request}).encode() + b"\n")
             return json.loads(client.makefile().readline())

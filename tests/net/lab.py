@@ -42,15 +42,20 @@ _serial = itertools.count()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def patience(seconds):
+    """How long something may take now that takes so long at most when nobody else is there. A machine may have
+    become busy since this was started."""
+    return seconds * max(SLOW, _slowness())
+
+
 def wait_until(condition, seconds, what):
-    """Polls until condition() is true and returns its value; fails naming `what`. A machine may have become
-    busy since this was started, or while it waits."""
+    """Polls until condition() is true and returns its value; fails naming `what`."""
     began = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        limit = seconds * max(SLOW, _slowness())
+        limit = patience(seconds)  # which may grow meanwhile
         if time.monotonic() > began + limit:
             raise AssertionError(f"not within {limit:.1f} s: {what}")
         time.sleep(0.01)
@@ -158,8 +163,8 @@ class Lab:
     def run(self, argv, netns=None, check=True, timeout=30, **kwargs):
         """Runs to the end; stdout and stderr are text."""
         done = subprocess.run([*enter(netns), *map(str, argv)], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout * SLOW,
-                              **kwargs)
+                              stderr=subprocess.PIPE, text=True, errors="replace",
+                              timeout=patience(timeout), **kwargs)
         if check and done.returncode:
             raise AssertionError(f"{argv}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -255,7 +260,7 @@ class Target:
 
     def wait(self, seconds=10):
         """Its exit status, which it must have in this time."""
-        return self.child.wait(seconds * SLOW)
+        return self.child.wait(patience(seconds))
 
     def kill(self):
         return self.stop(signal.SIGKILL)

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from aoe import CONFIG, CONFIG_READ, config_body
-from lab import LOCKS, PINS, PROGRAM, pattern, wait_until
+from lab import LOCKS, PINS, PROGRAM, patience, pattern, wait_until
 
 FOREIGN_PROGRAM = """
 __attribute__((section("xdp"), used)) int foreign(void *ctx) { return 2; }
@@ -290,7 +290,7 @@ def test_systemd_is_told(pair):
     path = pair.lab.path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(path))
-        notify.settimeout(15)
+        notify.settimeout(patience(15))
         os.environ["NOTIFY_SOCKET"] = str(path)
         try:
             target = pair.serve_disk(pair.lab.disk())

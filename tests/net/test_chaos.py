@@ -15,7 +15,7 @@ from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, BROADCAST, READ_EXT, RESPONSE, W
                  ata_body)
 from conftest import Conversation
 from daemon import Daemon
-from lab import PINS, SLOW, pattern, wait_until
+from lab import PINS, SLOW, patience, pattern, wait_until
 from test_changes import Second
 
 SEED = int(os.environ.get("STGT_SEED", 1))
@@ -266,7 +266,7 @@ def test_what_was_acknowledged_survives_everything(pair, second, monkeypatch):
         assert daemon.child.poll() is None, daemon.output()
         began = time.monotonic()
         daemon.json("status")
-        assert time.monotonic() - began < 2 * SLOW, "status waits"
+        assert time.monotonic() - began < patience(2), "status waits"
     noise.end()
     daemon.control("reload")
     assert daemon.diff() == []

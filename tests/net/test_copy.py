@@ -13,7 +13,7 @@ import pytest
 import iscsi_wire as iscsi
 from copier import Copier
 from iscsi_wire import IscsiTarget
-from lab import PROGRAM, SLOW, pattern, sector, wait_until
+from lab import PROGRAM, patience, pattern, sector, wait_until
 
 MIB = 2048  # in sectors
 COPY_ABORTED = 0x0a
@@ -204,8 +204,8 @@ def test_end_while_it_copies(serve, lab, end):
     wait_until(lambda: copied(target)[0] > 0, 10, "the copy to begin")
     began = time.monotonic()
     getattr(target.child, end)()
-    assert target.child.wait(10 * SLOW) == (0 if end == "terminate" else -9)
-    assert end == "kill" or time.monotonic() - began < 5 * SLOW
+    assert target.child.wait(patience(10)) == (0 if end == "terminate" else -9)
+    assert end == "kill" or time.monotonic() - began < patience(5)
     assert disks[0].read_bytes() == pattern(0, 16 * MIB)
     data = disks[1].read_bytes()
     for lba in range(16 * MIB):

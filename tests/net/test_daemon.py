@@ -17,7 +17,7 @@ import pytest
 
 from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, CONFIG, READ_EXT, WRITE_EXT, AoeClient, AtaReply, ata_body)
 from daemon import Daemon
-from lab import PINS, PROGRAM, SLOW, pattern, wait_until
+from lab import PINS, PROGRAM, patience, pattern, wait_until
 from verified import STALL, Load
 
 READER = "02:00:00:00:00:05"
@@ -143,11 +143,12 @@ def test_many_reloads_under_load(pair, config):
             daemon.configure(config if turn % 2 else other)
             daemon.control("reload")
         assert addresses(daemon) == ["7.1", "7.2"]
-    assert load.slowest < STALL
+    assert load.slowest < patience(STALL)
 
 
-def test_reloads_signals_and_edits_at_once(pair, daemon, config):
+def test_reloads_signals_and_edits_at_once(pair, config):
     """Whatever comes while a change is made comes after it; in the end the file is what runs."""
+    daemon = Daemon(pair.lab, pair.storage, config, state=pair.lab.tmpfs("1m"))
     done = threading.Event()
     failures = []
 
@@ -217,8 +218,10 @@ def waited_for_a_cpu(pid):
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
-def test_restart_pauses_for_less_than_a_second(pair, daemon):
+def test_restart_pauses_for_less_than_a_second(pair, config):
     """An initiator that asks again every 20 ms, as one whose requests are lost does."""
+    # How long the disk takes is the business of whoever else writes to it; how often it is waited for, see below.
+    daemon = Daemon(pair.lab, pair.storage, config, state=pair.lab.tmpfs("1m"))
     client = pair.client()
     answered, waited, done = [], [], threading.Event()
 
@@ -249,7 +252,7 @@ def test_restart_pauses_for_less_than_a_second(pair, daemon):
     longest = max(b - a for a, b in zip(answered, answered[1:]))
     print(f"longest pause {longest:.3f} s, waited for a CPU {max(waited):.3f} s")
     # The process before it and the initiator had to wait as well.
-    assert longest < 1 * SLOW + 2 * max(waited)
+    assert longest < patience(1) + 2 * max(waited)
 
 
 def test_start_waits_for_the_disk_but_a_few_times(pair, config):
@@ -605,7 +608,7 @@ class Systemd(threading.Thread):
             self.heard.put(word)
 
     def next(self):
-        return self.heard.get(timeout=10 * SLOW)
+        return self.heard.get(timeout=patience(10))
 
 
 def test_systemd_is_told(pair, config):

@@ -11,7 +11,7 @@ from aoe import (AFLAG_LBA48, AFLAG_WRITE, CONFIG, CONFIG_FORCE, CONFIG_PREFIX, 
                  CONFIG_SET, CONFIG_TEST, FLUSH, FLUSH_EXT, READ_EXT, RESPONSE, WRITE_EXT, AoeClient,
                  AtaReply, ConfigReply, config_body)
 from conftest import Pair
-from lab import PROGRAM, pattern, wait_until
+from lab import PROGRAM, patience, pattern, wait_until
 
 MASK_READ, MASK_EDIT = 0, 1
 NOP, ADD, DELETE = 0, 1, 2
@@ -301,7 +301,7 @@ def test_frames_for_a_kernel_initiator_pass(pair):
     with inside(pair.storage):
         sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88A2))
     sniffer.bind((pair.port, 0x88A2))
-    sniffer.settimeout(3)
+    sniffer.settimeout(patience(3))
     pair.lab.undo.callback(sniffer.close)
     client = pair.client()
     client.send(client.frame(CONFIG, config_body(CONFIG_READ), ver_flags=0x18))

@@ -4,10 +4,9 @@
 import threading
 import time
 
-from lab import SLOW, pattern, wait_until
+from lab import pattern, wait_until
 
-# Seconds: no request waits for a change. Less than that is what a busy machine makes of one.
-STALL = 3 * SLOW
+STALL = 3  # seconds: no request waits for a change
 
 
 class Load(threading.Thread):
