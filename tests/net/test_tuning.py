@@ -11,8 +11,8 @@ import pytest
 from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, READ_EXT, STATUS_DRDY, STATUS_ERR, WRITE_EXT,
                  AtaReply, ata_body, mac_bytes)
 from conftest import Pair
-from lab import PINS, PROGRAM, SLOW, Lab, pattern, wait_until
-from test_load import activity
+from lab import PINS, PROGRAM, Lab, patience, pattern, wait_until
+from test_load import activity_within
 
 ERR_UNC = 0x40
 LIMITED, OTHER = "02:00:00:00:01:01", "02:00:00:00:01:02"
@@ -62,9 +62,11 @@ class Loop:
         return bool(reply)
 
     def catch_up(self):
-        """Takes the answers that came when it did not run: they count for the time before."""
-        for _ in range(len(self.waiting)):
-            self.one(0)
+        """Takes the answers that came when it did not run: they count for the time before. So do those to
+        what it sends here, if it is held up again."""
+        for _ in range(4 * len(self.waiting)):
+            if not self.one(0):
+                break
 
     def finish(self):
         while self.waiting:
@@ -90,10 +92,10 @@ def limited(loop, rate, seconds=0.5):
 
 def unlimited(loop):
     """Its answers are not counted out: there are more than any limit here lets pass."""
-    wait_until(lambda: loop.run(0.3) > 100, 10, "answers as fast as they can be had")
+    wait_until(lambda: loop.run(0.5) > 120, 10, "answers as fast as they can be had")
 
 
-@pytest.mark.parametrize("limit,rate", [("iops=1000", 1000), ("bytes=500K", 500)])
+@pytest.mark.parametrize("limit,rate", [("iops=300", 300), ("bytes=150K", 150)])
 def test_limited_rate(pair, limit, rate):
     target = pair.serve_disk(pair.lab.disk())
     client = pair.client()
@@ -245,7 +247,7 @@ def test_delay(pair):
     for _ in range(2):
         start = time.monotonic()
         assert client.read(8, 2) == bytes(1024)
-        assert 2 <= time.monotonic() - start < 2 + SLOW
+        assert 2 <= time.monotonic() - start < 2 + patience(1)
     start = time.monotonic()
     client.write(8, pattern(8, 2))
     assert time.monotonic() - start < 2
@@ -287,11 +289,9 @@ def test_limits_and_faults_cost_no_timer(pair):
         client.read(lba, 2)
     time.sleep(0.2)  # whatever follows the last request
     threads = len(list(Path(f"/proc/{target.pid}/task").iterdir()))
-    before = activity(target)
-    time.sleep(2)  # the time measured
-    after = activity(target)
-    assert after[0] - before[0] < 0.005 * 2e9
-    assert after[1] - before[1] <= 3 * threads
+    seconds, spent, woken = activity_within(target, 2)
+    assert spent < 0.005e9 * seconds
+    assert woken <= (seconds + 1) * threads
 
 
 def test_every_process_is_told(lab):
