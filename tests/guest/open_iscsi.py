@@ -121,14 +121,14 @@ def changed_pieces(path, size):
     return sum(data[at:at + 8] != (at // 512).to_bytes(8, "big") for at in range(0, size, 4096))
 
 
-def verified_run(setup, path, disk, trouble):
+def verified_run(setup, path, disk, trouble, rate=800):
     """
-    fio writes 8 MiB in random order, then reads and checks all of it; `trouble()` comes between.
-    `path` is the disk's file.
+    fio writes 8 MiB in random order, `rate` blocks of its 2048 a second at most, then reads and checks all of
+    it; `trouble()` comes between. `path` is the disk's file.
     """
     with open(path, "r+b") as file:
         file.write(pattern(0, (8 << 20) // 512))
-    run = setup.guest.start(f"{FIO} --rw=randwrite --rate_iops=800 --filename={disk} --size=8M")
+    run = setup.guest.start(f"{FIO} --rw=randwrite --rate_iops={rate} --filename={disk} --size=8M")
     wait_until(lambda: changed_pieces(path, 8 << 20) > 200, 60, "some of fio's writes in the file")
     assert run.status is None
     trouble()

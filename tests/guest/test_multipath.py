@@ -195,5 +195,6 @@ def test_cable_pull(setup, both):
             setup.lab.ip(setup.storage, f"address add {away}")
         both.becomes((OPTIMIZED, "active", both.first), (NONOPTIMIZED, "enabled", both.second), seconds=60)
 
-    verified_run(setup, setup.file, both.device(), trouble)
+    # The writes must not be over before the trouble begins.
+    verified_run(setup, setup.file, both.device(), trouble, rate=200)
     assert both.writes_through() == [PORTALS[0]]
