@@ -111,7 +111,7 @@ def test_tools_of_aoetools(guest, setup):
     assert "found e7.1" in guest.run("aoeping -s 10 -v 7 1 eth0", 20)
     assert "STGT-XDP" in guest.run("aoeping -s 10 -I 7 1 eth0", 20)
     guest.run("aoecfg -t 2 -c fset -s from-guest 7 1 eth0", 20)
-    assert "from-guest" in guest.run("aoecfg -t 2 7 1 eth0", 20)
+    wait_until(lambda: "from-guest" in guest.run("aoecfg -t 2 7 1 eth0", 20), 20, "what was set")
 
 
 @pytest.mark.skipif(VBLADE, reason="vblade does not see a resize")

@@ -2,6 +2,7 @@
 """The tools that administrators use on it: aoetools, bpftool, status and stats."""
 
 import json
+import math
 import re
 import shutil
 
@@ -9,7 +10,7 @@ import pytest
 
 from aoe import CONFIG_FORCE
 from conftest import Pair
-from lab import PINS, Lab, pattern
+from lab import PINS, Lab, patience, pattern
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,9 @@ def served():
     try:
         pair = Pair(lab)
         pair.disk = lab.disk()
-        pair.target = pair.serve("--aoe", f"7.1={pair.disk},serial=TOOLS-1", "--allow", "any")
+        # What aoecfg sets is answered when it is saved, which is not to wait for whoever else writes to the disk.
+        pair.target = pair.serve("--aoe", f"7.1={pair.disk},serial=TOOLS-1", "--allow", "any",
+                                 state=lab.tmpfs("1m"))
         yield pair
     finally:
         lab.close()
@@ -67,7 +70,8 @@ def test_aoeping_smart_log_is_kept(served):
 
 def test_aoecfg(served):
     def aoecfg(*options):
-        return tool(served, "aoecfg", "-t", "1", *options, "7", "1", served.nic)
+        # It listens for so many seconds, whatever comes.
+        return tool(served, "aoecfg", "-t", str(math.ceil(patience(1))), *options, "7", "1", served.nic)
 
     assert aoecfg() == "\n"
     assert aoecfg("-c", "set", "-s", "hello") == "hello\n"
