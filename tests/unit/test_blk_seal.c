@@ -149,7 +149,7 @@ static void test_no_step_of_what_is_refused(void **state)
 /* ---- threads ---- */
 
 #define WRITERS 3u
-#define WRITES	4000u /* of each */
+#define WRITES	4000u /* of each, or more until one is refused */
 #define SEALS	200u
 
 /* A store that looks at the eras of what reaches it: they never go back. */
@@ -190,7 +190,7 @@ static void *write_on(void *arg)
 	struct fixture thread;
 
 	fixture_open(&thread);
-	for (unsigned int i = 0; i < WRITES; i++) {
+	for (unsigned int i = 0; i < WRITES || !atomic_load(&watching.refused); i++) {
 		uint32_t era = disk_era(&watching.disk);
 
 		/* Here a device model finds that nothing stands against the write. */
@@ -219,7 +219,6 @@ static void test_writers_and_a_sealer(void **state)
 	for (unsigned int i = 0; i < WRITERS; i++)
 		assert_int_equal(pthread_join(writers[i], NULL), 0);
 	assert_int_equal(watching.late, 0);
-	assert_true(watching.refused);
 	overlap_close(watching.disk.overlap);
 }
 
