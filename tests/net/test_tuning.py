@@ -62,11 +62,12 @@ class Loop:
         return bool(reply)
 
     def catch_up(self):
-        """Takes the answers that came when it did not run: they count for the time before. So do those to
-        what it sends here, if it is held up again."""
+        """Takes the answers that came when it did not run; the time at which there were no more."""
         for _ in range(4 * len(self.waiting)):
+            now = time.monotonic()
             if not self.one(0):
                 break
+        return now
 
     def finish(self):
         while self.waiting:
@@ -75,13 +76,12 @@ class Loop:
             self.waiting.remove(reply.tag)
 
 
-def limited(loop, rate, seconds=0.5):
+def limited(loop, rate, seconds=1):
     """It has this many answers a second, and never more. An initiator that was held up itself, as it may be
     on a busy machine, has fewer, and saves up what comes in a twentieth of a second."""
     loop.run(0.2)  # the burst that it has saved up
     for _ in range(10):
-        loop.catch_up()
-        start = time.monotonic()
+        start = loop.catch_up()
         answered = loop.run(seconds)
         took = time.monotonic() - start
         assert answered <= rate * (took + 0.05) * 1.05 + 1
