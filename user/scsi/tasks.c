@@ -56,7 +56,11 @@ static void task_post(struct command *cmd)
 
 /* ---- order ---- */
 
-/* SAM-5 8.7: whether none of the older tasks, as they are told of here, keeps it dormant. */
+/*
+ * SAM-5 8.7: whether none of the older tasks, as they are told of here, keeps it dormant. By the
+ * Control mode page (TST is 0) there is one task set for all nexuses, so an ORDERED task waits for
+ * strangers' tasks as well: also for a write that has begun and whose data does not come.
+ */
 static bool task_may_run(const struct command *cmd, bool older, bool unruly)
 {
 	if (cmd->scsi.attribute == SCSI_HEAD_OF_QUEUE)
