@@ -241,8 +241,7 @@ class Session:
 
     def make(self):
         free = [at for at, place in enumerate(self.host.places) if not place.busy]
-        # What is sent later on another connection may be heard before a function, and ended by it.
-        if not free or self.functions or self.max_cmdsn - self.cmdsn & 1 << 31:
+        if not free or self.max_cmdsn - self.cmdsn & 1 << 31:
             return
         conn, at = self.any(), self.random.choice(free)
         lba = at * BLOCKS

@@ -428,6 +428,32 @@ static void test_lu_reset_on_the_only_connection_waits_for_nothing(void **state)
 }
 
 /* RFC 7143 4.2.3.3: all that was numbered before it counts as received. */
+/* What was numbered after it is none of its, though it was heard before. */
+static void test_a_reset_spares_what_was_numbered_after_it(void **state)
+{
+	static const uint8_t functions[] = {ISCSI_ABORT_TASK_SET, ISCSI_CLEAR_TASK_SET,
+					    ISCSI_LU_RESET, ISCSI_WARM_RESET};
+	uint32_t next;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	next = c.cmdsn;
+	join(0);
+	for (unsigned int i = 0; i < 4; i++) {
+		rig.fs.disk->hold = true;
+		c.cmdsn = next++;
+		host_write(&c, 0, 1, data, 512);
+		tmf(&d, functions[i], next - 1);
+		expect_tmf_complete(&d);
+		iscsi_rig_settle(&rig);
+		host_expect(&c, ISCSI_RESPONSE, &pdu);
+		assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+		/* The attention of a reset. */
+		c.cmdsn = next++;
+		host_test_unit_ready(&c);
+		host_expect(&c, ISCSI_RESPONSE, &pdu);
+	}
+}
+
 static void test_target_reset_fills_the_gaps(void **state)
 {
 	uint32_t next;
@@ -597,6 +623,7 @@ int main(void)
 		T(test_lu_reset_ends_only_what_is_about_its_unit),
 		T(test_lu_reset_does_not_wait_for_a_connection_that_was_replaced),
 		T(test_lu_reset_on_the_only_connection_waits_for_nothing),
+		T(test_a_reset_spares_what_was_numbered_after_it),
 		T(test_target_reset_fills_the_gaps),
 		T(test_target_reset_that_lets_a_logout_go),
 		T(test_resets_that_wait_are_bounded),

@@ -11,7 +11,7 @@ struct tmf_request {
 	struct iscsi_task *task; /* pinned, or NULL */
 	struct iscsi_conn *conn; /* NULL: nobody to answer */
 	struct list conn_link;
-	uint32_t itt;
+	uint32_t itt, cmdsn;
 	bool close; /* the session ends with the answer */
 };
 
@@ -74,6 +74,21 @@ static void tmf_done(struct scsi_tmf *tmf)
 	iscsi_session_put(session);
 }
 
+/*
+ * RFC 7143 4.2.3.3: it is about what was numbered before it. Later ones that another connection
+ * brought sooner are answered as if nothing had been.
+ */
+static bool task_is_later(const struct iscsi_task *task, uint32_t cmdsn)
+{
+	return !task->immediate && !sn_before(task->cmdsn, cmdsn);
+}
+
+static bool tmf_spares(const struct scsi_tmf *tmf, const struct command *cmd)
+{
+	return task_is_later(container_of(cmd, const struct iscsi_task, cmd),
+			     container_of(tmf, const struct tmf_request, tmf)->cmdsn);
+}
+
 static void tmf_execute(struct iscsi_conn *conn, const uint8_t *bhs,
 			enum scsi_tmf_function function, struct iscsi_task *task)
 {
@@ -88,12 +103,14 @@ static void tmf_execute(struct iscsi_conn *conn, const uint8_t *bhs,
 	request->conn = conn;
 	list_add_tail(&conn->tmfs, &request->conn_link);
 	request->itt = get_be32(bhs + ISCSI_AT_ITT);
+	request->cmdsn = get_be32(bhs + ISCSI_AT_CMDSN);
 	request->close = (bhs[ISCSI_AT_FLAGS] & 0x7f) == ISCSI_COLD_RESET;
 	request->task = task;
 	request->tmf = (struct scsi_tmf){.function = function,
 					 .lun = get_be64(bhs + ISCSI_AT_LUN),
 					 .task = task ? &task->cmd : NULL,
-					 .done = tmf_done};
+					 .done = tmf_done,
+					 .spares = tmf_spares};
 	if (task)
 		iscsi_task_pin(task);
 	conn->session->nlive++;
@@ -146,13 +163,13 @@ static void gaps_fill(struct iscsi_session *session, uint32_t before)
 }
 
 /* Commands that have not reached the device server yet. */
-static void ready_abort(struct iscsi_session *session, uint64_t lun, bool all_luns)
+static void ready_abort(struct iscsi_session *session, uint32_t before, uint64_t lun, bool all_luns)
 {
 	struct iscsi_task *task, *next;
 
 	iscsi_session_pause(session);
 	list_for_each_entry_safe (task, next, &session->ready, ready)
-		if (tmf_is_about(task, lun, all_luns))
+		if (!task_is_later(task, before) && tmf_is_about(task, lun, all_luns))
 			iscsi_task_abort(task);
 	iscsi_session_go_on(session);
 }
@@ -237,7 +254,7 @@ static void tmf_of_many(struct iscsi_conn *conn, const uint8_t *bhs,
 	/* Its turn has come for what may have ended the connection. */
 	if (conn->state != ISCSI_CONN_FULL)
 		return;
-	ready_abort(session, lun, all_luns);
+	ready_abort(session, cmdsn, lun, all_luns);
 	tmf_execute(conn, bhs, function, NULL);
 }
 

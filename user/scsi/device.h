@@ -254,11 +254,12 @@ bool scsi_task_aborted(const struct command *cmd);
 
 /*
  * Aborts one task, those of a nexus, or all (NULL). Where TAS is set, initiators see TASK ABORTED,
- * but not `quietly`, who asked for it. The unit's lock is held, for all of these.
+ * but not `own`, who asked for it, perhaps by a `tmf` that spares some of its tasks. The unit's
+ * lock is held, for all of these.
  */
 void scsi_task_abort_locked(struct scsi_device *dev, struct command *cmd, bool told);
 void scsi_tasks_abort_locked(struct scsi_device *dev, const struct scsi_it_l *it_l,
-			     const struct scsi_it_l *quietly);
+			     const struct scsi_it_l *own, const struct scsi_tmf *tmf);
 /* Aborts those of a nexus, which are told or not, whatever TAS says. */
 void scsi_tasks_end_locked(struct scsi_device *dev, const struct scsi_it_l *it_l, bool told);
 /* tmf->waiting counts one more until every task aborted so far has ended. False: no memory. */

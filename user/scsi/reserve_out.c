@@ -380,7 +380,7 @@ static uint16_t news_of(const struct scsi_pr_table *before, const struct scsi_pr
 /* What the preempted had under way ends, and the medium is not theirs to hold. */
 static void preempt_and_abort_locked(struct scsi_it_l *it_l, const struct scsi_it_l *own)
 {
-	scsi_tasks_abort_locked(it_l->dev, it_l, own);
+	scsi_tasks_abort_locked(it_l->dev, it_l, own, NULL);
 	it_l->prevents_removal = false;
 }
 

@@ -237,6 +237,11 @@ struct scsi_tmf {
 	/* Out: all affected commands have ended, on this thread. Perhaps before the call returns.
 	 */
 	void (*done)(struct scsi_tmf *tmf);
+	/*
+	 * Whether a command of the same nexus was sent after the request, and so is not affected,
+	 * or NULL: none was. Called under the unit's lock.
+	 */
+	bool (*spares)(const struct scsi_tmf *tmf, const struct command *cmd);
 	enum scsi_tmf_response response;
 	/* The device server's own. */
 	struct scsi_nexus *nexus;

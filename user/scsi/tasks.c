@@ -177,30 +177,34 @@ void scsi_task_abort_locked(struct scsi_device *dev, struct command *cmd, bool t
 	task_abort_locked(dev, cmd, told);
 }
 
-/* Those of a nexus, or all (NULL). Told are all but `quietly`, if anybody is. */
+/* Those of a nexus, or all (NULL). Told are all but `own`, if anybody is; it may be spared some. */
 static void tasks_abort(struct scsi_device *dev, const struct scsi_it_l *it_l, bool told,
-			const struct scsi_it_l *quietly)
+			const struct scsi_it_l *own, const struct scsi_tmf *tmf)
 {
+	bool spares = tmf && tmf->spares;
 	struct list *link;
 
 	dev->abortions++;
 	for (link = dev->tasks.next; link != &dev->tasks; link = link->next) {
 		struct command *cmd = task_command(link);
 
-		if (!it_l || cmd->scsi.it_l == it_l)
-			task_abort_locked(dev, cmd, told && cmd->scsi.it_l != quietly);
+		if (it_l && cmd->scsi.it_l != it_l)
+			continue;
+		if (spares && cmd->scsi.it_l == own && tmf->spares(tmf, cmd))
+			continue;
+		task_abort_locked(dev, cmd, told && cmd->scsi.it_l != own);
 	}
 }
 
 void scsi_tasks_abort_locked(struct scsi_device *dev, const struct scsi_it_l *it_l,
-			     const struct scsi_it_l *quietly)
+			     const struct scsi_it_l *own, const struct scsi_tmf *tmf)
 {
-	tasks_abort(dev, it_l, atomic_load(&dev->tell_aborted), quietly);
+	tasks_abort(dev, it_l, atomic_load(&dev->tell_aborted), own, tmf);
 }
 
 void scsi_tasks_end_locked(struct scsi_device *dev, const struct scsi_it_l *it_l, bool told)
 {
-	tasks_abort(dev, it_l, told, NULL);
+	tasks_abort(dev, it_l, told, NULL, NULL);
 }
 
 bool scsi_abort_wait_locked(struct scsi_device *dev, struct scsi_tmf *tmf)

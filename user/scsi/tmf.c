@@ -71,15 +71,15 @@ static enum scsi_tmf_response tmf_unit_locked(struct scsi_it_l *it_l, struct scs
 		scsi_task_abort_locked(dev, tmf->task, false);
 		break;
 	case SCSI_ABORT_TASK_SET:
-		scsi_tasks_abort_locked(dev, it_l, it_l);
+		scsi_tasks_abort_locked(dev, it_l, it_l, tmf);
 		break;
 	case SCSI_CLEAR_TASK_SET:
-		scsi_tasks_abort_locked(dev, NULL, it_l);
+		scsi_tasks_abort_locked(dev, NULL, it_l, tmf);
 		attend_cleared_locked(dev, it_l);
 		break;
 	case SCSI_LU_RESET:
 	case SCSI_TARGET_RESET:
-		scsi_tasks_abort_locked(dev, NULL, it_l);
+		scsi_tasks_abort_locked(dev, NULL, it_l, tmf);
 		unit_reset_locked(dev);
 		break;
 	case SCSI_QUERY_TASK:
