@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from lab import SLOW, enter
+from lab import enter, patience
 
 
 class Page:
@@ -23,7 +23,7 @@ class Page:
              "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}",
              f"--virtual-time-budget={seconds * 1000}", "--dump-dom", url],
-            capture_output=True, text=True, timeout=120 * SLOW)
+            capture_output=True, text=True, timeout=patience(120))
         self.source = done.stdout
         assert 'id="state"' in self.source, self.source[-2000:] + done.stderr[-2000:]
 

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import time
 
-from lab import PROGRAM, inside
+from lab import PROGRAM, inside, patience
 
 IQN = "iqn.2026-11.example:abuse"
 PORT = 3260
@@ -68,9 +68,9 @@ class Pdu:
 class Initiator:
     """One connection of one session. Timeouts are errors: the test fails with what it waited for."""
 
-    def __init__(self, sock, name="iqn.2026-11.example:host", isid=1, timeout=20):
+    def __init__(self, sock, name="iqn.2026-11.example:host", isid=1, timeout=None):
         self.sock, self.name = sock, name
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(timeout or patience(20))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.isid = struct.pack(">BBHH", 0x80, 0, isid >> 16, isid & 0xffff)
         self.itt = self.cmdsn = 1
@@ -132,11 +132,11 @@ class Initiator:
     def expect(self, opcode, itt=None):
         """The next PDU but for pings, which are answered; `opcode` may be a tuple of them."""
         opcodes = opcode if isinstance(opcode, tuple) else (opcode,)
-        patience = time.monotonic() + 2 * self.sock.gettimeout()
+        until = time.monotonic() + 2 * self.sock.gettimeout()
         while True:
             pdu = self.receive()
             if pdu.opcode == NOP_IN and pdu.itt == NO_TAG and NOP_IN not in opcodes:
-                assert time.monotonic() < patience, (f"nothing but pings, no {opcodes}", itt)
+                assert time.monotonic() < until, (f"nothing but pings, no {opcodes}", itt)
                 self.pong(pdu)
                 continue
             assert pdu.opcode in opcodes, (hex(pdu.opcode), list(map(hex, opcodes)), pdu.bhs.hex())
@@ -279,11 +279,11 @@ class IscsiTarget:
             sock = socket.socket()
         if "receive" in options:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, options["receive"])
-        sock.settimeout(20)
+        sock.settimeout(patience(20))
         sock.connect(("127.0.0.1", PORT))
         return sock
 
-    def initiator(self, number=1, keys="", login=True, timeout=20, **options):
+    def initiator(self, number=1, keys="", login=True, timeout=None, **options):
         """A session of an initiator of its own, past its unit attentions."""
         host = Initiator(self.socket(**options), f"iqn.2026-11.example:host{number}",
                          timeout=timeout)
@@ -312,7 +312,7 @@ class IscsiTarget:
 
     def stop(self, seconds=20):
         self.child.terminate()
-        return self.child.wait(seconds)
+        return self.child.wait(patience(seconds))
 
     def lives(self):
         return self.child.poll() is None

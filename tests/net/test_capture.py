@@ -16,7 +16,7 @@ from scapy.utils import RawPcapNgReader
 from aoe import (AFLAG_LBA48, AFLAG_WRITE, ATA, AoeClient, CONFIG, CONFIG_READ, READ_EXT, WRITE_EXT,
                  ata_body, config_body)
 from conftest import Pair
-from lab import PROGRAM, SLOW, pattern, wait_until
+from lab import PROGRAM, patience, pattern, wait_until
 
 OTHER = "02:00:00:00:00:09"
 STEPS = ["received", "parsed", "submitted", "completed", "sent", "released"]
@@ -62,7 +62,7 @@ class Watcher:
         """Its exit status and what it said."""
         if how:
             self.child.send_signal(how)
-        return self.child.wait(10 * SLOW), self.err.read_text()
+        return self.child.wait(patience(10)), self.err.read_text()
 
     def lines(self):
         return self.out.read_text().splitlines()
@@ -162,7 +162,7 @@ def test_end_although_nobody_reads(pair, what, how):
         assert client.read(lba, 2) == pattern(lba, 2)
     wait_until(lambda: waiting(reader), 5, "there is something to read")
     child.send_signal(how)
-    assert child.wait(5 * SLOW) == 1
+    assert child.wait(patience(5)) == 1
     assert child.stderr.read() == f"stgt-xdp {what}: ended before all was read: the rest is lost\n"
     assert 0 < waiting(reader) <= room
     wait_until(lambda: not target.json("status")["taps"], 5, "the tap is gone")
@@ -187,7 +187,7 @@ def test_capture_to_a_fifo_waits_for_its_reader(pair):
     with open(path, "wb") as file:
         reader = pair.lab.spawn(["cat", fifo], stdout=file)
     assert watcher.end(None) == (0, "20 frames captured, 0 lost for lack of room\n")
-    assert reader.wait(5 * SLOW) == 0
+    assert reader.wait(patience(5)) == 0
     assert [len(frames) for frames in by_direction(path)] == [10, 10]
 
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from iscsi import HOST, IQN, Initiator, Serve, Tools, url
-from lab import PROGRAM, ROOT, SLOW, inside, pattern, wait_until
+from lab import PROGRAM, ROOT, inside, patience, pattern, wait_until
 from test_metrics import LISTEN, asked_for, promtool_takes, scrape
 
 OTHER = "iqn.2026-11.org.example:other"
@@ -342,7 +342,7 @@ def test_what_was_acknowledged_outlives_a_kill(serve, lab, netns):
     assert before < blocks
     assert disk.read_bytes()[:before * 512] == pattern(0, before)
     target.start()
-    writer.join(60 * SLOW)
+    writer.join(patience(60))
     assert len(acknowledged) == blocks
     assert [s["initiator"] for s in sessions(target)] == [HOST]
     initiator.close()

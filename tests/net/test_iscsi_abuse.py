@@ -13,7 +13,7 @@ import pytest
 
 import iscsi_wire as iscsi
 from iscsi_wire import IscsiTarget
-from lab import SLOW, wait_until
+from lab import patience, wait_until
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def flood(hosts, make):
             except ConnectionError:  # it has been given up
                 del left[sock]
     for host in hosts:
-        host.sock.settimeout(20)
+        host.sock.settimeout(patience(20))
 
 
 def test_who_does_not_listen_keeps_nothing_from_others(target):
@@ -70,10 +70,10 @@ def test_who_does_not_read_keeps_memory_from_nobody(target):
     for host in deaf:
         for _ in range(127):
             host.read(0, 512)
-    with target.initiator(999, timeout=5 * SLOW) as host:
-        left, until = deaf, time.monotonic() + 60 * SLOW
+    with target.initiator(999, timeout=patience(5)) as host:
+        left, began = deaf, time.monotonic()
         while left:
-            assert time.monotonic() < until, "they are not given up"
+            assert time.monotonic() < began + patience(60), "they are not given up"
             itt = host.read(0, 16)
             assert len(host.expect(iscsi.DATA_IN, itt).data) == 16 * 512
             left = [other for other in left if not gone(other)]
@@ -90,7 +90,7 @@ def test_who_does_not_send_keeps_memory_from_nobody(target):
         for _ in range(127):
             host.write(0, 512)
     data = bytes(512 * 512)
-    with target.initiator(999, timeout=5 * SLOW) as host:
+    with target.initiator(999, timeout=patience(5)) as host:
         for _ in range(20):
             itt = host.write(0, 512)
             host.data_out(host.expect(iscsi.R2T, itt), data)
@@ -148,9 +148,9 @@ def test_memory_that_is_left_idle_is_not_waited_for(target, strangers):
         return time.monotonic() - began
 
     with target.initiator(9999) as host:
-        assert max(took(8) for _ in range(20)) < 1 * SLOW
-        assert max(took(512) for _ in range(4)) < 10 * SLOW
-        assert max(took(8) for _ in range(20)) < 1 * SLOW
+        assert max(took(8) for _ in range(20)) < patience(1)
+        assert max(took(512) for _ in range(4)) < patience(10)
+        assert max(took(8) for _ in range(20)) < patience(1)
     for other in hosts:
         other.close()
     assert target.stop() == 0
@@ -160,11 +160,11 @@ def test_connections_that_say_nothing(target):
     """More than there is patience for: the oldest make room, and none stays for long."""
     before = target.descriptors()
     mute = [target.socket() for _ in range(1500)]
-    with target.initiator(999, timeout=5 * SLOW) as host:
+    with target.initiator(999, timeout=patience(5)) as host:
         host.logout()
     workers = min(os.cpu_count(), 8)
     wait_until(lambda: target.descriptors() < before + 260 * workers, 20, "room")
-    with target.initiator(999, timeout=5 * SLOW) as host:
+    with target.initiator(999, timeout=patience(5)) as host:
         host.logout()
     wait_until(lambda: target.descriptors() <= before, 40, "their end")
     for sock in mute:
@@ -181,7 +181,7 @@ def test_login_that_trickles_in(target):
             slow.send(bytes([byte]))
             if select.select([slow.sock], [], [], 1)[0]:
                 break
-    assert 10 < time.monotonic() - began < 25 * SLOW
+    assert 10 < time.monotonic() - began < patience(25)
     slow.close()
     assert target.stop() == 0
 
@@ -263,8 +263,8 @@ def test_end_under_load(target, end):
         host.send(host.login_bytes()[:20 + n])
     began = time.monotonic()
     getattr(target.child, end)()
-    target.child.wait(10 * SLOW)
-    assert time.monotonic() - began < 5 * SLOW
+    target.child.wait(patience(10))
+    assert time.monotonic() - began < patience(5)
     assert target.child.returncode == (0 if end == "terminate" else -signal.SIGKILL)
     for host in hosts:
         host.close()

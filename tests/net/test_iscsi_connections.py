@@ -13,7 +13,7 @@ import pytest
 
 import iscsi_wire as wire
 from iscsi_wire import IscsiTarget
-from lab import SLOW, wait_until
+from lab import patience, wait_until
 
 SECONDS = float(os.environ.get("STGT_CHAOS_SECONDS", 6))
 HOSTS, CONNECTIONS = 3, 4
@@ -67,7 +67,7 @@ class Connection(wire.Initiator):
 
     def __init__(self, session, sock, cid):
         self.session = session
-        super().__init__(sock, session.host.name, session.host.number, timeout=30 * SLOW)
+        super().__init__(sock, session.host.name, session.host.number, timeout=patience(30))
         self.cid, self.numbers, self.unsent = cid, [], []
 
     cmdsn = property(lambda self: self.session.cmdsn, lambda self, value: None)
@@ -321,9 +321,9 @@ class Session:
         self.receive_until(lambda: not self.waiting and not self.functions)
 
     def receive_until(self, done):
-        until = time.monotonic() + 20 * SLOW
+        began = time.monotonic()
         while not done():
-            assert self.receive_some(1) or time.monotonic() < until, \
+            assert self.receive_some(1) or time.monotonic() < began + patience(20), \
                 ([hex(command.number) for command in self.waiting.values()],
                  [function.code for function in self.functions.values()])
 
@@ -372,7 +372,7 @@ def test_connections_come_and_go(lab, disk):
     finally:
         over.set()
         for host in hosts:
-            host.join(60 * SLOW)
+            host.join(patience(60))
     for host in hosts:
         if host.trouble:
             raise host.trouble

@@ -14,7 +14,7 @@ from copier import Copier
 from daemon import Daemon
 from frozen import Frozen
 from iscsi import IQN
-from lab import SLOW, inside, pattern, wait_until
+from lab import inside, patience, pattern, wait_until
 
 OTHER = "iqn.2026-11.org.example:other"
 PORTALS = ("127.0.0.1:3260", "127.0.0.1:3261")
@@ -55,7 +55,7 @@ class Hang:
     def quick(self, *words, check=True):
         began = time.monotonic()
         done = self.daemon.control(*words, check=check)
-        assert time.monotonic() - began < 3 * SLOW, words
+        assert time.monotonic() - began < patience(3), words
         return done
 
     def reload(self, check=True):
@@ -146,7 +146,7 @@ def systemd(lab, usec):
     path = lab.path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(path))
-        notify.settimeout(10 * SLOW)
+        notify.settimeout(patience(10))
         os.environ.update(NOTIFY_SOCKET=str(path), WATCHDOG_USEC=str(usec))
         try:
             yield notify
@@ -174,7 +174,7 @@ def test_worker_that_hangs_is_found_by_the_watchdog(lab):
         wait_until(lambda: silence(notify), 20, "no word to systemd")
         wait_until(lambda: "does not answer: the file system" in hang.daemon.output(), 5, "a word about the worker")
         hang.frozen.thaw()
-        notify.settimeout(10 * SLOW)
+        notify.settimeout(patience(10))
         assert notify.recv(4096) == b"WATCHDOG=1"
         assert "answers again" in hang.daemon.output()
         assert host.expect(wire.RESPONSE, itt).status == wire.GOOD
@@ -182,7 +182,7 @@ def test_worker_that_hangs_is_found_by_the_watchdog(lab):
 
 def test_worker_that_was_silent_for_a_moment_costs_no_restart(lab):
     """Systemd hears of the service in time although a worker did not answer when it was asked."""
-    seconds = 8 * SLOW
+    seconds = patience(8)
     with systemd(lab, int(seconds * 1000000)) as notify:
         hang = Hang(lab)
         host = hang.host()

@@ -14,7 +14,7 @@ import pytest
 import iscsi_wire as wire
 from daemon import Daemon
 from iscsi import IQN
-from lab import SLOW, inside, pattern, wait_until
+from lab import SLOW, inside, patience, pattern, wait_until
 
 OTHER = "iqn.2026-11.org.example:other"
 SECONDS = float(os.environ.get("STGT_CHAOS_SECONDS", 8))
@@ -165,7 +165,7 @@ class Storm:
         with inside(self.netns):
             sock = socket.create_connection(("127.0.0.1", 3260))
         host = wire.Initiator(sock, f"iqn.2026-11.example:host{number}", isid=number,
-                              timeout=20 * SLOW)
+                              timeout=patience(20))
         host.target = target
         try:
             host.login("ImmediateData=Yes\n", target=target)
@@ -177,7 +177,7 @@ class Storm:
     def control(self, *words):
         began = time.monotonic()
         self.daemon.control(*words)
-        assert time.monotonic() - began < 10 * SLOW, words
+        assert time.monotonic() - began < patience(10), words
 
     # ---- what happens; a method is an event ----
 
@@ -245,7 +245,7 @@ def test_changes_under_load(storm):
         """On a busy machine it takes its time until all has happened that is to be seen."""
         gone = time.monotonic() - began
         return gone > SECONDS * SLOW and (all(host.sessions and host.commands for host in hosts)
-                                          and heard(hosts) >= ATTENTIONS or gone > 10 * SECONDS * SLOW)
+                                          and heard(hosts) >= ATTENTIONS or gone > patience(10 * SECONDS))
 
     try:
         while not over():
@@ -253,7 +253,7 @@ def test_changes_under_load(storm):
     finally:
         storm.over.set()
         for host in hosts:
-            host.join(60 * SLOW)
+            host.join(patience(60))
     for host in hosts:
         if host.trouble:
             raise host.trouble

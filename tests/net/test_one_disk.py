@@ -11,7 +11,7 @@ import iscsi_wire
 from daemon import Daemon
 from frozen import Frozen
 from iscsi import IQN
-from lab import inside, pattern, wait_until
+from lab import inside, patience, pattern, wait_until
 from scsi import Scsi
 
 SIZE = 8 << 20
@@ -44,7 +44,7 @@ def serve(pair, **disk):
 def connect(pair):
     """A session past its first unit attention, whatever state the unit is in."""
     with inside(pair.storage):
-        sock = socket.create_connection(("127.0.0.1", 3260), timeout=20)
+        sock = socket.create_connection(("127.0.0.1", 3260), timeout=patience(20))
     initiator = Host(sock)
     initiator.login(target=IQN)
     initiator.run(bytes(6))
