@@ -178,10 +178,13 @@ static void send_reads(struct rig *rig, unsigned int first, unsigned int hosts, 
 		rig_tx_complete(rig);
 		aoe_port_stamp(rig->port, rig->now);
 		sums[e]++;
-		assert_int_equal(export_reads(rig, e), sums[e]);
-		assert_int_equal(export_reads(rig, !e), sums[!e]);
 		while (rig_take(rig, &frame))
 			;
+		/* Not each time, as that looks at all that is counted. */
+		if (host % 13 && host + 1 < first + hosts)
+			continue;
+		assert_int_equal(export_reads(rig, e), sums[e]);
+		assert_int_equal(export_reads(rig, !e), sums[!e]);
 	}
 }
 
