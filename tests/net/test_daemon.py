@@ -106,6 +106,7 @@ def test_reload_applies_the_difference(pair, daemon, config, how):
 
 BROKEN = {
     "yaml": lambda config: "disks: [",
+    "empty file": lambda config: "",
     "unknown key": lambda config: {**config, "disk": []},
     "unknown disk": lambda config: {**config, "aoe": [{**config["aoe"][0], "disk": "x"}]},
     "missing file": lambda config: {**config, "disks": config["disks"] +

@@ -145,6 +145,12 @@ int config_load(const char *path, struct config **config, char **problems, struc
 	len = read_all(fd, text);
 	if (len < 0)
 		return error_set(err, (int)-len, "cannot read %s: %s", path, strerror((int)-len));
+	/* Taken for a wish to serve nothing, it would end everything that is served. */
+	if (!len)
+		return error_set(err, EINVAL,
+				 "%s is empty, as files are that could not be saved: write {} into "
+				 "it if nothing is to be served",
+				 path);
 	ret = config_parse(text, (size_t)len, path, config, problems, err);
 	if (ret)
 		return ret;
