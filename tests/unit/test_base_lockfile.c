@@ -55,6 +55,23 @@ static void test_holder_is_named_until_it_lets_go(void **state)
 	lockfile_release(rig->path, lock);
 }
 
+/* Its directory was moved away, say, and somebody else has the one that is there by now. */
+static void test_what_others_hold_is_left_alone(void **state)
+{
+	struct rig *rig = *state;
+	pid_t holder;
+	char away[128];
+	int lock = lockfile_take(rig->path, &holder), others;
+
+	snprintf(away, sizeof(away), "%s.away", rig->path);
+	assert_int_equal(rename(rig->path, away), 0);
+	others = lockfile_take(rig->path, &holder);
+	assert_true(others >= 0);
+	lockfile_release(rig->path, lock);
+	assert_int_equal(lockfile_take(rig->path, &holder), -EBUSY);
+	lockfile_release(rig->path, others);
+}
+
 /* Whoever may open the file can lock it, if only for reading, and so keep others from serving. */
 static void test_other_users_cannot_lock_it(void **state)
 {
@@ -72,6 +89,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_holder_is_named_until_it_lets_go, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_what_others_hold_is_left_alone, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_other_users_cannot_lock_it, setup, teardown),
 	};

@@ -81,6 +81,8 @@ int lockfile_wait(int fd)
 
 void lockfile_release(const char *path, int fd)
 {
-	unlink(path);
+	/* It may have been moved away, and the path be somebody else's since. */
+	if (lock_current(fd, path))
+		unlink(path);
 	close(fd);
 }

@@ -18,7 +18,7 @@ int lockfile_take(const char *path, pid_t *holder);
 /* Locks what is open as `fd`, until that is closed: 0, or -EBUSY after the same wait. */
 int lockfile_wait(int fd);
 
-/* Removes the file and lets go. */
+/* Removes the file, unless another has taken its place, and lets go. */
 void lockfile_release(const char *path, int fd);
 
 #endif
