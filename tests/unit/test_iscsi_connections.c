@@ -13,6 +13,8 @@
 #include "iscsi_rig.h"
 #include <string.h>
 
+#define FLAT_LUN_0 (1ull << 62) /* by flat space addressing; 0 is the same unit */
+
 static struct iscsi_rig rig;
 static struct host_conn c, d, e;
 static struct host_pdu pdu;
@@ -427,7 +429,6 @@ static void test_lu_reset_on_the_only_connection_waits_for_nothing(void **state)
 	assert_int_equal(rig.fs.disk->requests, 0);
 }
 
-/* RFC 7143 4.2.3.3: all that was numbered before it counts as received. */
 /* What was numbered after it is none of its, though it was heard before. */
 static void test_a_reset_spares_what_was_numbered_after_it(void **state)
 {
@@ -454,6 +455,36 @@ static void test_a_reset_spares_what_was_numbered_after_it(void **state)
 	}
 }
 
+static void write_as(struct host_conn *h, uint8_t opcode, uint32_t cmdsn, uint64_t lun)
+{
+	static const uint8_t cdb[ISCSI_CDB] = {0x2a, [8] = 1};
+	uint8_t bhs[ISCSI_BHS];
+
+	host_request(h, opcode, 0xa1, bhs);
+	put_be64(bhs + ISCSI_AT_LUN, lun);
+	put_be32(bhs + ISCSI_AT_CMDSN, cmdsn);
+	put_be32(bhs + ISCSI_COMMAND_AT_EXPECTED, 512);
+	memcpy(bhs + ISCSI_COMMAND_AT_CDB, cdb, sizeof(cdb));
+	host_send(h, bhs, data, 512);
+}
+
+/* One write waits for its turn, the one before it comes after the reset. */
+static void test_a_reset_ends_what_names_its_unit_in_another_way(void **state)
+{
+	uint32_t next;
+
+	host_ready(&rig, &c, 0, NULL);
+	next = c.cmdsn;
+	write_as(&c, ISCSI_COMMAND, next + 1, FLAT_LUN_0);
+	tmf(&c, ISCSI_LU_RESET, next + 2);
+	expect_tmf_complete(&c);
+	write_as(&c, ISCSI_COMMAND, next, FLAT_LUN_0);
+	host_expect_nothing(&c);
+	assert_int_equal(rig.fs.disk->requests, 0);
+	ping(&c, next + 2);
+}
+
+/* RFC 7143 4.2.3.3: all that was numbered before it counts as received. */
 static void test_target_reset_fills_the_gaps(void **state)
 {
 	uint32_t next;
@@ -624,6 +655,7 @@ int main(void)
 		T(test_lu_reset_does_not_wait_for_a_connection_that_was_replaced),
 		T(test_lu_reset_on_the_only_connection_waits_for_nothing),
 		T(test_a_reset_spares_what_was_numbered_after_it),
+		T(test_a_reset_ends_what_names_its_unit_in_another_way),
 		T(test_target_reset_fills_the_gaps),
 		T(test_target_reset_that_lets_a_logout_go),
 		T(test_resets_that_wait_are_bounded),

@@ -342,6 +342,8 @@ void iscsi_session_review(struct iscsi_session *session);
  * not come are ended when they come. False as above.
  */
 bool iscsi_session_bar(struct iscsi_session *session, const uint8_t *bhs);
+/* SAM-5 4.6: of one unit, whose number each addressing method writes in its own way. */
+bool iscsi_session_same_unit(const struct iscsi_session *session, uint64_t lun, uint64_t other);
 /* RFC 7143 11.5.5: a request that was aborted before it came counts as received. */
 bool iscsi_session_fill(struct iscsi_session *session, uint32_t cmdsn);
 /* What came on a connection before its turn is as if it had not come. */

@@ -388,9 +388,20 @@ void iscsi_session_review(struct iscsi_session *session)
 	}
 }
 
-static bool held_bars(const struct iscsi_held *held, uint64_t lun)
+bool iscsi_session_same_unit(const struct iscsi_session *session, uint64_t lun, uint64_t other)
 {
-	return held->immediate && !held->conn && get_be64(held->bhs + ISCSI_AT_LUN) == lun;
+	uint16_t number, others;
+
+	return lun == other ||
+	       (scsi_nexus_shows(session->scsi, lun, &number) &&
+		scsi_nexus_shows(session->scsi, other, &others) && number == others);
+}
+
+static bool held_bars(const struct iscsi_session *session, const struct iscsi_held *held,
+		      uint64_t lun)
+{
+	return held->immediate && !held->conn &&
+	       iscsi_session_same_unit(session, get_be64(held->bhs + ISCSI_AT_LUN), lun);
 }
 
 bool iscsi_session_bar(struct iscsi_session *session, const uint8_t *bhs)
@@ -399,7 +410,7 @@ bool iscsi_session_bar(struct iscsi_session *session, const uint8_t *bhs)
 	struct iscsi_held *held;
 
 	list_for_each_entry (held, &session->held, link) {
-		if (!held_bars(held, get_be64(bhs + ISCSI_AT_LUN)))
+		if (!held_bars(session, held, get_be64(bhs + ISCSI_AT_LUN)))
 			continue;
 		if (sn_before(held->cmdsn, cmdsn)) {
 			list_del(&held->link);
@@ -416,7 +427,8 @@ static bool session_bars(const struct iscsi_session *session, const struct iscsi
 	const struct iscsi_held *held;
 
 	list_for_each_entry (held, &session->held, link)
-		if (sn_before(task->cmdsn, held->cmdsn) && held_bars(held, task->cmd.scsi.lun))
+		if (sn_before(task->cmdsn, held->cmdsn) &&
+		    held_bars(session, held, task->cmd.scsi.lun))
 			return true;
 	return false;
 }

@@ -132,7 +132,7 @@ static void held_forget(struct iscsi_session *session, const struct iscsi_task *
 
 static bool tmf_is_about(const struct iscsi_task *task, uint64_t lun, bool all_luns)
 {
-	return all_luns || task->cmd.scsi.lun == lun;
+	return all_luns || iscsi_session_same_unit(task->session, task->cmd.scsi.lun, lun);
 }
 
 /* Of those numbered before the function. */
