@@ -484,6 +484,25 @@ static void test_a_reset_ends_what_names_its_unit_in_another_way(void **state)
 	ping(&c, next + 2);
 }
 
+/* An immediate command has the number of the next one: with a later number it was sent later. */
+static void test_a_reset_that_waited_spares_immediate_commands_after_it(void **state)
+{
+	uint32_t next;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	next = c.cmdsn;
+	join(0);
+	tmf(&d, ISCSI_LU_RESET, next + 1);
+	rig.fs.disk->hold = true;
+	write_as(&d, ISCSI_COMMAND | ISCSI_IMMEDIATE, next + 2, 0);
+	host_expect_nothing(&d);
+	ping(&c, next);
+	expect_tmf_complete(&d);
+	iscsi_rig_settle(&rig);
+	host_expect(&d, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+}
+
 /* RFC 7143 4.2.3.3: all that was numbered before it counts as received. */
 static void test_target_reset_fills_the_gaps(void **state)
 {
@@ -656,6 +675,7 @@ int main(void)
 		T(test_lu_reset_on_the_only_connection_waits_for_nothing),
 		T(test_a_reset_spares_what_was_numbered_after_it),
 		T(test_a_reset_ends_what_names_its_unit_in_another_way),
+		T(test_a_reset_that_waited_spares_immediate_commands_after_it),
 		T(test_target_reset_fills_the_gaps),
 		T(test_target_reset_that_lets_a_logout_go),
 		T(test_resets_that_wait_are_bounded),

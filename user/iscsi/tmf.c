@@ -76,11 +76,12 @@ static void tmf_done(struct scsi_tmf *tmf)
 
 /*
  * RFC 7143 4.2.3.3: it is about what was numbered before it. Later ones that another connection
- * brought sooner are answered as if nothing had been.
+ * brought sooner are answered as if nothing had been. So are immediate ones that came while it had
+ * to wait, if a number was used up meanwhile; with the same number, who is to say.
  */
 static bool task_is_later(const struct iscsi_task *task, uint32_t cmdsn)
 {
-	return !task->immediate && !sn_before(task->cmdsn, cmdsn);
+	return task->immediate ? sn_before(cmdsn, task->cmdsn) : !sn_before(task->cmdsn, cmdsn);
 }
 
 static bool tmf_spares(const struct scsi_tmf *tmf, const struct command *cmd)
