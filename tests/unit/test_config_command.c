@@ -183,6 +183,11 @@ static void test_check(void **state)
 		 rig->file, rig->file);
 	assert_string_equal(rig->err, want);
 
+	write_file(rig, "");
+	assert_int_equal(RUN(rig, "check", rig->file), EXIT_USAGE);
+	assert_string_equal(rig->out, "");
+	assert_has(rig->err, "stgt-xdp.yaml is empty");
+
 	unlink(rig->file);
 	assert_int_equal(RUN(rig, "check", rig->file), EXIT_FAILED);
 	assert_has(rig->err, "No such file");

@@ -121,6 +121,15 @@ static int load_secrets(struct config *config, char **problems, struct error *er
 	return problems_end(found, config_secrets_load(config, found), problems, err);
 }
 
+/* Taken for a wish to serve nothing, it would end everything that is served. */
+static int empty(const char *path, struct error *err)
+{
+	return error_set(err, EINVAL,
+			 "%s is empty, as files are that could not be saved: write {} into it if "
+			 "nothing is to be served",
+			 path);
+}
+
 int config_load(const char *path, struct config **config, char **problems, struct error *err)
 {
 	/* O_NONBLOCK: opening a pipe that nobody writes to would wait. */
@@ -145,12 +154,8 @@ int config_load(const char *path, struct config **config, char **problems, struc
 	len = read_all(fd, text);
 	if (len < 0)
 		return error_set(err, (int)-len, "cannot read %s: %s", path, strerror((int)-len));
-	/* Taken for a wish to serve nothing, it would end everything that is served. */
 	if (!len)
-		return error_set(err, EINVAL,
-				 "%s is empty, as files are that could not be saved: write {} into "
-				 "it if nothing is to be served",
-				 path);
+		return config_problems_one(problems, empty(path, err), err);
 	ret = config_parse(text, (size_t)len, path, config, problems, err);
 	if (ret)
 		return ret;
