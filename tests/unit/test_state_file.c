@@ -384,7 +384,8 @@ static void test_saves_follow_the_directory_s_name(void **unused)
 	struct state *state = open_ok();
 	char *away, *third;
 
-	assert_true(asprintf(&away, "%s.away", dir) > 0 && asprintf(&third, "%s.third", dir) > 0);
+	assert_true(asprintf(&away, "%s.away", dir) > 0);
+	assert_true(asprintf(&third, "%s.third", dir) > 0);
 	assert_int_equal(save(state, "aoe", json_pack("{s:s}", "text", "before")), 0);
 	assert_int_equal(rename(dir, away), 0);
 	assert_int_equal(save(state, "ata", json_pack("{s:s}", "text", "moved")), 0);
