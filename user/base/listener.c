@@ -3,16 +3,12 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/patience.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-/* The kernel closes what a process held in an io_uring a little after that process' end. */
-#define BUSY_TRIES    50
-#define BUSY_RETRY_NS 20000000
 
 static int set(int fd, int level, int option)
 {
@@ -70,16 +66,16 @@ static int open_once(const struct sockaddr *address, socklen_t len, unsigned int
 int listener_open(const struct sockaddr *address, socklen_t len, unsigned int flags, int backlog,
 		  const char *name, struct error *err)
 {
-	const struct timespec pause = {.tv_nsec = BUSY_RETRY_NS};
+	unsigned int tries = 0;
 	bool absent = false;
 	int fd;
 
-	for (int tries = 1; (fd = open_once(address, len, flags, backlog, &absent)) < 0; tries++) {
-		if (fd != -EADDRINUSE || tries == BUSY_TRIES)
-			return error_set(err, -fd, "cannot listen on %s: %s%s", name, strerror(-fd),
-					 advice(-fd));
-		nanosleep(&pause, NULL);
-	}
+	do
+		fd = open_once(address, len, flags, backlog, &absent);
+	while (fd == -EADDRINUSE && patience_wait(&tries));
+	if (fd < 0)
+		return error_set(err, -fd, "cannot listen on %s: %s%s", name, strerror(-fd),
+				 advice(-fd));
 	if (absent)
 		log_warning(
 			"%s: no interface has this address yet; it is served from when one does",

@@ -4,6 +4,7 @@
  */
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/patience.h"
 #include "blk/bounce.h"
 #include "blk/encryption.h"
 #include "blk/identity.h"
@@ -20,26 +21,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
-#define BUSY_RETRY_NS  20000000
-#define BUSY_TRIES     50
 #define FILE_BLOCK_MAX 4096u
-
-/*
- * One who was killed keeps its stores for a moment after its end, as the kernel lets go of an
- * io_uring later than of the process: who starts in its place waits. True: to be tried again.
- */
-static bool store_busy_wait(unsigned int *tries)
-{
-	const struct timespec pause = {.tv_nsec = BUSY_RETRY_NS};
-
-	if (++*tries == BUSY_TRIES)
-		return false;
-	nanosleep(&pause, NULL);
-	return true;
-}
 
 static int store_check_kind(const struct disk_spec *spec, const struct stat *st, struct error *err)
 {
@@ -97,7 +81,7 @@ static int store_open(const struct disk_spec *spec, int *fd, struct error *err)
 		flags |= O_EXCL;
 	do
 		*fd = open(spec->path, flags);
-	while (*fd < 0 && errno == EBUSY && store_busy_wait(&tries));
+	while (*fd < 0 && errno == EBUSY && patience_wait(&tries));
 	if (*fd < 0)
 		return store_open_failed(spec, errno, err);
 	if (fstat(*fd, &st))
@@ -132,7 +116,7 @@ static int store_lock(const struct disk_spec *spec, int fd, struct error *err)
 	while (fcntl(fd, F_OFD_SETLK, &lock)) {
 		if (errno != EAGAIN && errno != EACCES)
 			return error_set(err, errno, "cannot lock it: %s", strerror(errno));
-		if (!store_busy_wait(&tries))
+		if (!patience_wait(&tries))
 			return error_set(err, EBUSY, "it is in use by another process");
 	}
 	return 0;
