@@ -12,7 +12,7 @@
 #define PATIENCE_TRIES	  50
 #define PATIENCE_PAUSE_NS 20000000
 
-/* After a try in vain, of `*tries` that were 0 before the first. True: waited, to be tried again. */
+/* After a try in vain, of `*tries` that were 0 before the first. True: waited, to be tried anew. */
 static inline bool patience_wait(unsigned int *tries)
 {
 	const struct timespec pause = {.tv_nsec = PATIENCE_PAUSE_NS};
