@@ -164,6 +164,7 @@ static void assert_ends(const char *text, const char *end)
 
 static void test_check(void **state)
 {
+	static const char *const nothing[] = {"", "\n", " \t\r\n\n"};
 	struct rig *rig = *state;
 	char want[512];
 
@@ -183,10 +184,14 @@ static void test_check(void **state)
 		 rig->file, rig->file);
 	assert_string_equal(rig->err, want);
 
-	write_file(rig, "");
-	assert_int_equal(RUN(rig, "check", rig->file), EXIT_USAGE);
-	assert_string_equal(rig->out, "");
-	assert_has(rig->err, "stgt-xdp.yaml is empty");
+	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++) {
+		write_file(rig, nothing[i]);
+		assert_int_equal(RUN(rig, "check", rig->file), EXIT_USAGE);
+		assert_string_equal(rig->out, "");
+		assert_has(rig->err, "stgt-xdp.yaml is empty");
+	}
+	write_file(rig, "# nothing yet\n");
+	assert_int_equal(RUN(rig, "check", rig->file), EXIT_DONE);
 
 	unlink(rig->file);
 	assert_int_equal(RUN(rig, "check", rig->file), EXIT_FAILED);

@@ -121,8 +121,19 @@ static int load_secrets(struct config *config, char **problems, struct error *er
 	return problems_end(found, config_secrets_load(config, found), problems, err);
 }
 
+/* Comments are words: somebody put them there. */
+static bool is_empty(const char *text, size_t len)
+{
+	static const char blanks[] = {' ', '\t', '\r', '\n'};
+
+	for (size_t i = 0; i < len; i++)
+		if (!memchr(blanks, text[i], sizeof(blanks)))
+			return false;
+	return true;
+}
+
 /* Taken for a wish to serve nothing, it would end everything that is served. */
-static int empty(const char *path, struct error *err)
+static int refuse_empty(const char *path, struct error *err)
 {
 	return error_set(err, EINVAL,
 			 "%s is empty, as files are that could not be saved: write {} into it if "
@@ -154,8 +165,8 @@ int config_load(const char *path, struct config **config, char **problems, struc
 	len = read_all(fd, text);
 	if (len < 0)
 		return error_set(err, (int)-len, "cannot read %s: %s", path, strerror((int)-len));
-	if (!len)
-		return config_problems_one(problems, empty(path, err), err);
+	if (is_empty(text, (size_t)len))
+		return config_problems_one(problems, refuse_empty(path, err), err);
 	ret = config_parse(text, (size_t)len, path, config, problems, err);
 	if (ret)
 		return ret;
