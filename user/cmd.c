@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "cmd.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -28,4 +29,14 @@ int cmd_not_read(const char *command, int ret, const char *help, const struct er
 		return cmd_usage(command, "%s", err->text);
 	fputs(help, stdout);
 	return EXIT_DONE;
+}
+
+int cmd_finish_output(const char *command)
+{
+	struct error err;
+
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_DONE;
+	error_set(&err, EIO, "cannot write the output: is the disk full?");
+	return cmd_failed(command, &err);
 }

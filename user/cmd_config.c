@@ -66,17 +66,6 @@ static json_t *ask_server(const char *socket, struct error *err)
 	return answer;
 }
 
-/* What was printed must have arrived. */
-static int finish_output(void)
-{
-	struct error err;
-
-	if (!fflush(stdout) && !ferror(stdout))
-		return EXIT_DONE;
-	error_set(&err, EIO, "cannot write the output: is the disk full?");
-	return cmd_failed("config", &err);
-}
-
 static void print_count(unsigned int n, const char *what, const char *after)
 {
 	printf("%u %s%s%s", n, what, n == 1 ? "" : "s", after);
@@ -96,7 +85,7 @@ static int config_verb_check(const struct config_args *args)
 	print_count(config->niscsi, "iSCSI target", ", ");
 	print_count(config->nlimits, "limit", "\n");
 	config_free(config);
-	return finish_output();
+	return cmd_finish_output("config");
 }
 
 static int config_verb_show(const struct config_args *args)
@@ -108,7 +97,7 @@ static int config_verb_show(const struct config_args *args)
 		return cmd_failed("config", &err);
 	fputs(json_string_value(json_object_get(answer, "yaml")), stdout);
 	json_decref(answer);
-	return finish_output();
+	return cmd_finish_output("config");
 }
 
 /* What the server says beside the text: how large disks are, and which lists are not one. */
@@ -146,7 +135,7 @@ static int print_steps(const struct config *running, const struct config *wanted
 	for (unsigned int i = 0; i < nsteps; i++)
 		puts(steps[i].text);
 	config_steps_free(steps, nsteps);
-	return finish_output();
+	return cmd_finish_output("config");
 }
 
 static int config_verb_diff(const struct config_args *args)

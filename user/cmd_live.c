@@ -340,7 +340,7 @@ static int show_list(const char *command, const struct object *object, const str
 			report_print_list(status, object->also, stdout);
 	}
 	json_decref(status);
-	return EXIT_DONE;
+	return cmd_finish_output(command);
 }
 
 /* ---- changes ---- */
@@ -382,15 +382,32 @@ static void add_target_words(json_t *request, const struct live_args *args)
 		json_object_set_new(request, "ro", json_true());
 }
 
+/* An option that was given and means nothing to the verb, or NULL: who gave it meant something. */
+static const char *option_not_taken(const struct verb *verb, const struct live_args *args)
+{
+	if (args->json && verb->command)
+		return "--json";
+	if (args->allow && verb->takes == TAKES_NONE)
+		return "--allow";
+	if (json_array_size(args->interfaces) && verb->takes != TAKES_PLACES)
+		return "--interface";
+	if (json_array_size(args->portals) && verb->takes != TAKES_TARGET)
+		return "--portal";
+	return args->read_only && verb->takes != TAKES_TARGET ? "--ro" : NULL;
+}
+
 static int run_verb(const struct object *object, const struct verb *verb,
 		    const struct live_args *args, int nwords, char **words)
 {
+	const char *not_taken = option_not_taken(verb, args);
 	const struct phrase *phrase = phrase_find(verb);
 	_cleanup_free_ char *joined = NULL;
 	const unsigned int most = most_words(verb);
 	struct error err;
 	json_t *request;
 
+	if (not_taken)
+		return cmd_usage(object->name, "%s takes no %s", verb->name, not_taken);
 	if (phrase && (unsigned int)nwords >= most) {
 		joined = join_words(nwords, words, most - 1);
 		if (!joined) {

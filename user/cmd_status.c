@@ -7,7 +7,6 @@
 #include "report_text.h"
 #include "servers.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 static const char status_help[] =
@@ -52,11 +51,7 @@ static int report_run(const struct report *report, int argc, char **argv)
 		report->print(document, stdout);
 	}
 	json_decref(document);
-	if (fflush(stdout) || ferror(stdout)) {
-		error_set(&err, EIO, "cannot write the report: is the disk full?");
-		return cmd_failed(report->name, &err);
-	}
-	return EXIT_DONE;
+	return cmd_finish_output(report->name);
 }
 
 int cmd_status(int argc, char **argv)

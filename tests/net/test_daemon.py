@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import queue
+import shlex
 import signal
 import socket
 import struct
@@ -406,6 +407,30 @@ def test_refused_with_one_line(daemon, words, text):
 def test_wrong_usage(daemon, words):
     done = daemon.control(*words, check=False)
     assert done.returncode == 2 and "--help" in done.stderr, done
+
+
+@pytest.mark.parametrize("words,option", [
+    (("acl", "allow", "7.1", "any", "--ro"), "--ro"),
+    (("acl", "allow", "7.1", "any", "--interface", "eth0"), "--interface"),
+    (("disk", "add", "x", "ram:1M", "--allow", "any"), "--allow"),
+    (("disk", "remove", "scratch", "--json"), "--json"),
+    (("export", "add", "1.1", "scratch", "--interface", "eth0", "--allow", "any", "--ro"), "--ro"),
+    (("export", "remove", "7.1", "--portal", "127.0.0.1"), "--portal"),
+    (("disk", "list", "--ro"), "--ro"),
+])
+def test_option_that_means_nothing_to_the_verb(daemon, words, option):
+    shown = daemon.shown()
+    done = daemon.control(*words, check=False)
+    assert done.returncode == 2 and f"{words[1]} takes no {option} " in done.stderr, done
+    assert daemon.shown() == shown
+
+
+@pytest.mark.parametrize("words", [("status",), ("stats", "--json"), ("config", "show"),
+                                   ("disk", "list"), ("acl", "list", "--json"), ("sessions",)])
+def test_output_that_does_not_arrive(daemon, words):
+    command = shlex.join([str(PROGRAM), *words, "--socket", str(daemon.socket)])
+    done = daemon.lab.run(["sh", "-c", f"exec {command} >/dev/full"], check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done
 
 
 def test_attach_is_handed_to_the_daemon(pair, daemon):
