@@ -237,7 +237,9 @@ static void test_diff(void **state)
 	assert_string_equal(rig->out, "export 7.1: allow any\n");
 	write_file(rig, "disks: 5\n");
 	assert_int_equal(RUN(rig, "diff", "--socket", rig->socket, rig->file), EXIT_USAGE);
-	assert_ends(rig->err, "stgt-xdp.yaml:1: disks: this must be a list: [ ... ]\n");
+	assert_ends(
+		rig->err,
+		"stgt-xdp.yaml:1: disks: this must be a list: [ ... ], or a line with '- ' for each\n");
 	write_file(rig, WANTED);
 	rig->answer = "{\"yaml\": \"]\"}";
 	assert_int_equal(RUN(rig, "diff", "--socket", rig->socket, rig->file), EXIT_FAILED);

@@ -23,7 +23,12 @@ static const struct refused {
 	/* No YAML, or more of it than is wanted. */
 	{"a: [\n", 2, "", "this is not YAML"},
 	{"a: b: c\n", 1, "", "mapping values are not allowed"},
-	{"disks:\n\t- a\n", 2, "", "this is not YAML"},
+	{"disks:\n\t- a\n", 2, "", "not with tabs"},
+	{"disks:\n- name: a\n  \tram: 1M\n", 3, "", "not with tabs"},
+	{"disks:\n- name: a\n\tram: 1M", 3, "", "not with tabs"},
+	{"disks:\n- name: a\n    ram: 1M\n", 3, "", "indented too far"},
+	{"disks:\n- name:a\n  ram: 1M\n", 3, "", "a blank missing"},
+	{"disks:\n  - name: a\n ram: 1M\n", 3, "", "indented like those"},
 	{"disks:\n  - \"\n", 3, "", "end of stream"},
 	{"a: 1\n\xff: 2\n", 2, "", "UTF-8"},
 	{"a: 1\n# \xc3(\n", 2, "", "UTF-8"},
@@ -39,7 +44,7 @@ static const struct refused {
 	{"a: !x {}\n", 1, "", "tags"},
 	{"socket: /a\nstate_dir: /b\nsocket: /c\n", 3, "", "'socket' stands here twice"},
 	{"disks:\n  - { name: d,\n      ram: 1M,\n      name: e }\n", 4, "", "first on line 2"},
-	{"? [a]\n: b\n", 1, "", "a key must be a word"},
+	{"? [a]\n: b\n", 1, "", "quote a value"},
 	{"{}\n---\n{}\n", 2, "", "second document"},
 	{"a: [[[[[[[[[[]]]]]]]]]]\n", 1, "", "nested too deeply"},
 

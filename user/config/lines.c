@@ -33,6 +33,7 @@ struct line_level {
 struct line_reader {
 	struct config_lines *lines;
 	const char *text;
+	size_t len;
 	struct line_level levels[DEPTH_MAX];
 	unsigned int depth;
 	char *key; /* read, and its value is next */
@@ -132,7 +133,8 @@ static int begin_collection(struct line_reader *reader, bool mapping, bool ancho
 	if (tag)
 		return reader_error(reader, line, "tags (!) are not allowed");
 	if (key_is_expected(reader))
-		return reader_error(reader, line, "a key must be a word");
+		return reader_error(reader, line,
+				    "a key must be a word: quote a value that begins with [ or {");
 	if (reader->depth == DEPTH_MAX)
 		return reader_error(reader, line, "lists and mappings are nested too deeply");
 	if (!reader->depth)
@@ -173,9 +175,42 @@ static int read_event(struct line_reader *reader, const yaml_event_t *event)
 	}
 }
 
+static bool is_indented_by_tab(const struct line_reader *reader, size_t line)
+{
+	const char *end = reader->text + reader->len, *c = reader->text;
+
+	while (c && --line) {
+		c = memchr(c, '\n', (size_t)(end - c));
+		c = c ? c + 1 : NULL;
+	}
+	while (c && c < end && *c == ' ')
+		c++;
+	return c && c < end && *c == '\t';
+}
+
+/* What to do about it, which the parser's words do not say to who does not know YAML well. */
+static const char *parser_hint(const struct line_reader *reader, const char *problem, size_t line)
+{
+	static const struct {
+		const char *problem, *hint;
+	} hints[] = {
+		{"mapping values are not allowed",
+		 ": is this line indented too far, or a blank missing behind a ':'?"},
+		{"did not find expected key", ": is this line indented like those it belongs to?"},
+	};
+
+	if (is_indented_by_tab(reader, line))
+		return ": indent with blanks, not with tabs";
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+		if (strstr(problem, hints[i].problem))
+			return hints[i].hint;
+	return "";
+}
+
 /* The parser failed: its own words, and where. Bytes that are no text are only known by offset. */
 static int parser_error(const struct line_reader *reader, const yaml_parser_t *parser)
 {
+	const char *problem = parser->problem ? parser->problem : "";
 	size_t line = parser->problem_mark.line + 1;
 
 	if (parser->error == YAML_MEMORY_ERROR)
@@ -185,12 +220,12 @@ static int parser_error(const struct line_reader *reader, const yaml_parser_t *p
 		for (size_t i = 0; i < parser->problem_offset; i++)
 			line += reader->text[i] == '\n';
 	}
-	return error_set(reader->err, EINVAL, "%s:%zu: this is not YAML: %s%s%s",
+	return error_set(reader->err, EINVAL, "%s:%zu: this is not YAML: %s%s%s%s",
 			 reader->lines->name, line, parser->context ? parser->context : "",
-			 parser->context ? ", " : "", parser->problem ? parser->problem : "");
+			 parser->context ? ", " : "", problem, parser_hint(reader, problem, line));
 }
 
-static int read_events(struct line_reader *reader, size_t len)
+static int read_events(struct line_reader *reader)
 {
 	yaml_parser_t parser;
 	bool end = false;
@@ -199,7 +234,7 @@ static int read_events(struct line_reader *reader, size_t len)
 	if (!yaml_parser_initialize(&parser))
 		return reader_no_memory(reader);
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)reader->text, len);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)reader->text, reader->len);
 	while (!ret && !end) {
 		yaml_event_t event;
 
@@ -218,7 +253,7 @@ static int read_events(struct line_reader *reader, size_t len)
 int config_lines_read(const char *text, size_t len, const char *name, struct config_lines **lines,
 		      struct error *err)
 {
-	struct line_reader reader = {.text = text, .err = err};
+	struct line_reader reader = {.text = text, .len = len, .err = err};
 	const char *nul;
 	int ret;
 
@@ -240,7 +275,7 @@ int config_lines_read(const char *text, size_t len, const char *name, struct con
 			line += *c == '\n';
 		ret = reader_error(&reader, line, "there is a NUL byte");
 	} else {
-		ret = read_events(&reader, len);
+		ret = read_events(&reader);
 	}
 	free(reader.key);
 	if (ret)

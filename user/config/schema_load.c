@@ -128,7 +128,7 @@ static void say_value(const struct trace *trace, const cyaml_schema_value_t *sch
 		snprintf(text, size, "'%.64s' is none of %s", value ? value : "", words);
 		break;
 	case CYAML_SEQUENCE:
-		snprintf(text, size, "this must be a list: [ ... ]");
+		snprintf(text, size, "this must be a list: [ ... ], or a line with '- ' for each");
 		break;
 	case CYAML_MAPPING:
 		snprintf(text, size, "this must be keys and values: { key: value, ... }");
