@@ -128,7 +128,9 @@ static int read_account(FILE *file, const char *path, unsigned int number,
 	char line[CHAP_LINE], *name, *secret, *save = NULL;
 
 	if (!fgets(line, sizeof(line), file))
-		return 0;
+		return ferror(file) ? error_set(err, EINVAL, "--chap: cannot read %s: %s", path,
+						strerror(errno))
+				    : 0;
 	name = strtok_r(line, " \t\n", &save);
 	secret = strtok_r(NULL, " \t\n", &save);
 	if (!name || !secret || strtok_r(NULL, " \t\n", &save) || strlen(name) > ISCSI_SECRET_MAX ||
@@ -178,9 +180,9 @@ static int read_chap(void *to, const char *path, struct error *err)
 	file = fopen(path, "re");
 	if (!file)
 		return error_set(err, EINVAL, "--chap: cannot open %s: %s", path, strerror(errno));
-	if (!fstat(fileno(file), &st))
-		config_secret_mode_warn(path, st.st_mode);
 	ret = read_accounts(file, path, &target->auth, err);
+	if (!ret && !fstat(fileno(file), &st))
+		config_secret_mode_warn(path, st.st_mode);
 	fclose(file);
 	return ret;
 }

@@ -147,6 +147,7 @@ static void test_wrong_usage_names_the_word(void **state)
 		{WHOLE "--allow any/lun=256", "256"},
 		{WHOLE "--allow any/lun=1x", "1x"},
 		{WHOLE "--chap /nonexistent/chap", "/nonexistent/chap"},
+		{WHOLE "--chap /tmp", "--chap: cannot read /tmp: Is a directory"},
 		{WHOLE "--exporter 9464", "--exporter: '9464'"},
 		{WHOLE "--fast", "unknown option: --fast"},
 		{WHOLE "eth0", "unexpected word: eth0"},
