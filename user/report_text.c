@@ -73,8 +73,26 @@ static char *value_text(const json_t *value)
 
 struct column {
 	const char *title;
-	const char *member;
+	const char *member; /* its path, as "space.short" */
 };
+
+/* Below a list it is the first that is not true, if there is one: one queue that hangs tells. */
+static const json_t *member_at(const json_t *object, const char *path)
+{
+	size_t len = strcspn(path, "."), i;
+	const json_t *member = json_object_getn(object, path, len), *item, *found = NULL;
+
+	if (!path[len])
+		return member;
+	if (!json_is_array(member))
+		return member_at(member, path + len + 1);
+	json_array_foreach (member, i, item) {
+		found = member_at(item, path + len + 1);
+		if (!json_is_true(found))
+			break;
+	}
+	return found;
+}
 
 /* The widest cell of a column, its title included. */
 static size_t column_width(const struct column *column, const json_t *rows)
@@ -83,7 +101,7 @@ static size_t column_width(const struct column *column, const json_t *rows)
 	const json_t *row;
 
 	json_array_foreach (rows, i, row) {
-		_cleanup_free_ char *cell = value_text(json_object_get(row, column->member));
+		_cleanup_free_ char *cell = value_text(member_at(row, column->member));
 
 		if (cell && strlen(cell) > width)
 			width = strlen(cell);
@@ -108,6 +126,7 @@ static const struct table tables[] = {
 	  {"BUFFERS", "aoe_buffers"},
 	  {"GUARD", "flood_guard"},
 	  {"UP", "up"},
+	  {"ANSWERS", "queues.answers"},
 	  {"MAC", "mac"},
 	  {"PID", "pid"}}},
 	{"exports",
@@ -125,8 +144,10 @@ static const struct table tables[] = {
 	 {{"KIND", "kind"},
 	  {"BYTES", "size_bytes"},
 	  {"RO", "read_only"},
+	  {"SHORT", "space.short"},
 	  {"SERIAL", "serial"},
-	  {"NAME", "name"}}},
+	  {"NAME", "names"},
+	  {"DISK", "name"}}},
 	{"acl",
 	 {{"VLAN", "vlan"}, {"ADDRESS", "address"}, {"INITIATOR", "mac"}, {"ACCESS", "access"}}},
 	{"initiators",
@@ -157,7 +178,9 @@ static const struct table tables[] = {
 	  {"PEER", "peer"},
 	  {"CONNECTIONS", "connections"},
 	  {"CHAP", "chap"},
+	  {"INFLIGHT", "inflight"},
 	  {"COMMANDS", "commands"},
+	  {"ERRORS", "errors"},
 	  {"READ", "read_bytes"},
 	  {"WRITTEN", "write_bytes"}}},
 	{"reservations",
@@ -177,8 +200,7 @@ static void print_row(FILE *out, const struct table *table, const size_t *widths
 	for (size_t c = 0; c < COLUMNS_MAX && table->columns[c].title; c++) {
 		const struct column *column = &table->columns[c];
 		bool last = c + 1 == COLUMNS_MAX || !column[1].title;
-		_cleanup_free_ char *cell =
-			row ? value_text(json_object_get(row, column->member)) : NULL;
+		_cleanup_free_ char *cell = row ? value_text(member_at(row, column->member)) : NULL;
 
 		fprintf(out, "  %-*s", last ? 0 : (int)widths[c],
 			cell  ? cell
@@ -282,43 +304,53 @@ void report_print_list(const json_t *document, const char *name, FILE *out)
 }
 
 /* What tells an array's member from the others; NULL when only its place does. */
-static const char *member_name(const json_t *member)
+static const json_t *member_id(const json_t *member)
 {
-	static const char *const keys[] = {"name", "address", "mac"};
-	const char *name = NULL;
+	static const char *const keys[] = {"name", "address", "mac", "tsih", "lun", "queue"};
+	const json_t *id = NULL;
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !name; i++)
-		name = json_string_value(json_object_get(member, keys[i]));
-	return name;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		id = json_object_get(member, keys[i]);
+		if (json_is_string(id) || json_is_integer(id))
+			return id;
+	}
+	return NULL;
 }
+
+/* Room for the names of a target and an initiator, and for what stands around them. */
+#define PATH_TEXT 640
 
 /* Counters that are not zero, one a line, named by their path in the document. */
 static void print_counters(FILE *out, const json_t *value, const char *path)
 {
 	const char *key;
 	const json_t *member;
-	char below[256];
+	char below[PATH_TEXT];
 	size_t i;
 
 	switch (value ? json_typeof(value) : JSON_NULL) {
 	case JSON_OBJECT:
 		json_object_foreach ((json_t *)value, key, member) {
+			if (member == member_id(value))
+				continue;
 			snprintf(below, sizeof(below), "%s%s%s", path, *path ? "." : "", key);
 			print_counters(out, member, below);
 		}
 		break;
 	case JSON_ARRAY:
 		json_array_foreach (value, i, member) {
-			const char *name = member_name(member);
+			const json_t *id = member_id(member);
 
 			/* A histogram's bucket says nothing without its bounds. */
 			if (json_is_integer(member))
 				break;
 
-			if (name)
-				snprintf(below, sizeof(below), "%s[%s]", path, name);
+			if (json_is_string(id))
+				snprintf(below, sizeof(below), "%s[%s]", path,
+					 json_string_value(id));
 			else
-				snprintf(below, sizeof(below), "%s[%zu]", path, i);
+				snprintf(below, sizeof(below), "%s[%zu]", path,
+					 id ? (size_t)json_integer_value(id) : i);
 			print_counters(out, member, below);
 		}
 		break;

@@ -9,9 +9,12 @@
 #include <jansson.h>
 #include <stdio.h>
 
+/* Tables of what is in the document; those that not everybody uses only if there is anything. */
 void report_print_status(const json_t *document, FILE *out);
-/* Only the table of that name: "interfaces", "exports", "disks" or "initiators". */
+/* The table that status has under that name, or that of "acl", a list of the access lists' entries.
+ */
 void report_print_list(const json_t *document, const char *name, FILE *out);
+/* Counters that are not zero, a line each: PATH VALUE. */
 void report_print_stats(const json_t *document, FILE *out);
 
 #endif

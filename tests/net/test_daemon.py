@@ -337,6 +337,13 @@ def test_disks_and_exports_come_and_go(pair, daemon):
     assert daemon.diff() == []
 
 
+def test_disks_are_listed_by_the_names_that_commands_take(daemon, config):
+    rows = [line.split() for line in daemon.control("disk", "list").stdout.splitlines()[1:]]
+    names = {row[-1]: row[-2] for row in rows[1:]}
+    assert names == {"file:" + config["disks"][0]["file"]: "vol0", "ram:4MiB": "scratch"}, rows
+    daemon.control("disk", "resize", names["file:" + config["disks"][0]["file"]])
+
+
 def test_disabled_export_is_silent(pair, daemon):
     client = pair.client()
     daemon.control("export", "disable", "7.1")

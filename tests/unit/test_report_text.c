@@ -46,6 +46,26 @@ static void test_status_shows_what_there_is(void **state)
 	       "512");
 }
 
+/* What must not be looked for at night: a queue that hangs, a store that is nearly full. */
+static void test_status_shows_what_is_wrong(void **state)
+{
+	expect(report_print_status,
+	       "{\"interfaces\": [{\"name\": \"eth0\", \"queues\": [{\"answers\": true},"
+	       " {\"answers\": false}], \"mac\": \"m\"}]}",
+	       "UP  ANSWERS  MAC  PID\n  eth0  -    -          -    -        -        -      -   "
+	       "no       m    -\n");
+	expect(report_print_status,
+	       "{\"interfaces\": [{\"queues\": [{\"answers\": true}, {\"answers\": true}]}]}",
+	       "-   yes      -");
+	expect(report_print_status,
+	       "{\"disks\": [{\"kind\": \"file\", \"names\": [\"vol0\", \"copy\"], \"name\":"
+	       " \"/a\", \"space\": {\"short\": true}}, {\"kind\": \"ram\"}]}",
+	       "  KIND  BYTES  RO  SHORT  SERIAL  NAME       DISK\n"
+	       "  file  -      -   yes    -       vol0,copy  /a\n"
+	       "  ram   -      -   -      -       -          -\n");
+	expect(report_print_status, "{\"sessions\": [{\"tsih\": 5, \"errors\": 77}]}", "77");
+}
+
 static void test_reservations(void **state)
 {
 	static const char *const lines[] = {
@@ -86,6 +106,29 @@ static void test_stats_name_the_counters(void **state)
 	       "{\"interfaces\": [{\"name\": \"eth0\", \"queues\": [{\"queue\": 0, \"aoe\":"
 	       " {\"rx_frames\": 7, \"tx_frames\": 0}}]}]}",
 	       "interfaces[eth0].queues[0].aoe.rx_frames");
+	/* By their numbers, not by their places. */
+	expect(report_print_stats,
+	       "{\"iscsi\": {\"sessions\": [{\"tsih\": 9, \"errors\": 1}], \"targets\":"
+	       " [{\"name\": \"iqn.a\", \"luns\": [{\"lun\": 7, \"conflicts\": 2}]}]}}",
+	       "iscsi.sessions[9].errors                                         1\n"
+	       "iscsi.targets[iqn.a].luns[7].conflicts                           2\n");
+}
+
+static void test_stats_of_long_names(void **state)
+{
+	char document[1024], part[1024], target[224], initiator[224];
+
+	memset(target, 't', sizeof(target) - 1);
+	memset(initiator, 'i', sizeof(initiator) - 1);
+	target[223] = initiator[223] = '\0';
+	snprintf(document, sizeof(document),
+		 "{\"iscsi\": {\"targets\": [{\"name\": \"%s\", \"luns\": [{\"lun\": 0, "
+		 "\"initiators\": [{\"name\": \"%s\", \"ops\": {\"other\": {\"latency_ns\": 3}}}]"
+		 "}]}]}}",
+		 target, initiator);
+	snprintf(part, sizeof(part), "[%s].luns[0].initiators[%s].ops.other.latency_ns 3\n", target,
+		 initiator);
+	expect(report_print_stats, document, part);
 }
 
 static void test_stats_leave_histograms_out(void **state)
@@ -116,9 +159,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status_shows_what_there_is),
+		cmocka_unit_test(test_status_shows_what_is_wrong),
 		cmocka_unit_test(test_reservations),
 		cmocka_unit_test(test_status_of_any_document),
 		cmocka_unit_test(test_stats_name_the_counters),
+		cmocka_unit_test(test_stats_of_long_names),
 		cmocka_unit_test(test_stats_leave_histograms_out),
 		cmocka_unit_test(test_stats_of_any_document),
 	};

@@ -169,7 +169,19 @@ static json_t *space_status(const struct disk *disk)
 			 (json_int_t)disk_space_threshold(disk), "short", atomic_load(&space->low));
 }
 
-static json_t *disk_status(const struct disk *disk)
+/* What the configuration calls it: nothing on a command line. */
+static json_t *disk_names(const struct target *target, const struct disk *disk)
+{
+	const struct target_disk *named;
+	json_t *names = json_array();
+
+	list_for_each_entry (named, &target->named, link)
+		if (named->disk == disk)
+			json_array_append_new(names, json_text(named->name));
+	return names;
+}
+
+static json_t *disk_status(const struct target *target, const struct disk *disk)
 {
 	static const char *const kinds[] = {
 		[DISK_FILE] = "file",
@@ -177,8 +189,10 @@ static json_t *disk_status(const struct disk *disk)
 		[DISK_RAM] = "ram",
 		[DISK_NULL] = "null",
 	};
-	return json_pack("{s:o, s:s, s:I, s:i, s:b, s:b, s:b, s:s, s:o, s:o*}", "name",
-			 json_text(disk->name), "kind", kinds[disk->spec.kind], "size_bytes",
+
+	return json_pack("{s:o, s:o, s:s, s:I, s:i, s:b, s:b, s:b, s:s, s:o, s:o*}", "name",
+			 json_text(disk->name), "names", disk_names(target, disk), "kind",
+			 kinds[disk->spec.kind], "size_bytes",
 			 (json_int_t)(atomic_load(&disk->nblocks) * BLK_SECTOR), "physical_block",
 			 (int)disk->physical_block, "read_only", disk->read_only, "thin",
 			 disk->can_unmap, "encrypted", disk->encryption != NULL, "serial",
@@ -236,7 +250,7 @@ static json_t *served_status(const struct target *target, struct target_access *
 	list_for_each_entry (export, &target->exports, link)
 		json_array_append_new(exports, export_status(target, export, access, detail));
 	list_for_each_entry (disk, &target->disks, link)
-		json_array_append_new(disks, disk_status(disk));
+		json_array_append_new(disks, disk_status(target, disk));
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "version", STGT_VERSION, "interfaces",
 			 interfaces, "exports", exports, "disks", disks, "iscsi",
 			 target_iscsi_json(target), "alua", target_alua_json(target));
