@@ -112,6 +112,8 @@ def test_failure_after_a_disk_has_grown(pair, daemon, config):
     assert pair.client().finds((7, 1), (7, 2))
     assert pair.client().size() == 32768
     assert "cannot undo" not in daemon.output()
+    why, = [line for line in daemon.output().splitlines() if "what was changed is undone: " in line]
+    assert "exporter" in why and "127.0.0.1" in why
 
 
 def test_export_that_cannot_be_enabled_stays_silent(pair, second, daemon):

@@ -80,10 +80,15 @@ static int run_steps(struct service *s, const struct config *wanted,
 	for (unsigned int i = 0; i < n; i++) {
 		int ret = run_step(s, &steps[i], wanted, err);
 
-		if (ret && !s->undoing)
-			return ret;
-		if (ret)
+		if (ret && s->undoing) {
 			log_error("cannot undo it all: %s", err->text);
+		} else if (ret) {
+			/* Else the steps back stand in the log without a reason. A start's ends it.
+			 */
+			if (i && s->serving)
+				log_warning("what was changed is undone: %s", err->text);
+			return ret;
+		}
 	}
 	return 0;
 }
