@@ -9,6 +9,9 @@ _stgt_xdp()
 	case $prev in
 	--xdp) words="auto zerocopy native generic" ;;
 	--allow) words="any any/ro" ;;
+	--interface) words=$(ls /sys/class/net) ;;
+	--view) words="exports initiators pairs interfaces" ;;
+	--sort) words="iops bytes latency name" ;;
 	--config | --socket | --chap) return ;; # file names, by -o default
 	--state-dir)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -23,7 +26,17 @@ _stgt_xdp()
 				grep -o -e '--[a-z][a-z-]*')"
 		else
 			case ${COMP_WORDS[1]} in
-			attach | detach | capture) words=$(ls /sys/class/net) ;;
+			attach | detach) words=$(ls /sys/class/net) ;;
+			capture) # a file name behind it
+				[ "$COMP_CWORD" -eq 2 ] || return
+				words=$(ls /sys/class/net)
+				;;
+			log)
+				case $COMP_CWORD in
+				2) words="level" ;;
+				3) words="error warning notice info debug" ;;
+				esac
+				;;
 			alua)
 				case $COMP_CWORD in
 				2) words="set list" ;;

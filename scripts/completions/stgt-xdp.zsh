@@ -6,6 +6,9 @@ local -a found
 case ${words[CURRENT-1]} in
 (--xdp) compadd auto zerocopy native generic; return ;;
 (--allow) compadd any any/ro; return ;;
+(--interface) compadd -- /sys/class/net/*(N:t); return ;;
+(--view) compadd exports initiators pairs interfaces; return ;;
+(--sort) compadd iops bytes latency name; return ;;
 (--config|--socket|--chap) _files; return ;;
 (--state-dir) _files -/; return ;;
 esac
@@ -15,8 +18,10 @@ if (( CURRENT == 2 )); then
 elif [[ ${words[CURRENT]} == -* ]]; then
 	found=(${(fu)"$(stgt-xdp ${words[2]} --help 2>/dev/null | grep -o -e '--[a-z][a-z-]*')"})
 	compadd -- $found --help
-elif [[ ${words[2]} == (attach|detach|capture) ]]; then
+elif [[ ${words[2]} == (attach|detach) || ${words[2]} == capture && $CURRENT -eq 3 ]]; then
 	compadd -- /sys/class/net/*(N:t)
+elif [[ ${words[2]} == log && $CURRENT -eq 4 ]]; then
+	compadd error warning notice info debug
 elif [[ ${words[2]} == alua && $CURRENT -gt 4 ]]; then
 	(( CURRENT == 5 )) && compadd active/optimized active/nonoptimized standby unavailable offline transitioning
 	(( CURRENT == 5 )) || compadd preferred implicit

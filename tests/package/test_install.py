@@ -120,3 +120,23 @@ def test_completion_of_commands_and_options(completed):
     assert completed("disk", "re") >= {"remove", "resize"}
     assert {"check", "diff", "show"} <= completed("config", "")
     assert {"on", "off"} <= completed("trace", "")
+    assert "lo" in completed("capture", "")
+    assert "lo" not in completed("capture", "lo", "")
+    assert "lo" in completed("export", "add", "7.1", "disk", "--interface", "")
+    assert "level" in completed("log", "")
+
+
+HELP = {
+    "attach --xdp": r"--xdp MODE +(.*)",
+    "top --view": r"--view VIEW +(.*)",
+    "top --sort": r"--sort ORDER +(.*)",
+    "log level": r"how much is logged: (.*)",
+    "alua set 1": r"a target port group is ((?:.|\n)*?);",
+}
+
+
+@pytest.mark.parametrize("words", HELP)
+def test_completion_knows_the_words_that_help_tells(completed, prefix, words):
+    told = run([prefix / "sbin/stgt-xdp", words.split()[0], "--help"])
+    listed = re.sub(r"\(.*?\)", "", re.search(HELP[words], told)[1])
+    assert completed(*words.split(), "") == set(re.findall(r"[a-z/]+", listed)) - {"or"}
