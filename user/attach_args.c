@@ -117,7 +117,8 @@ static int read_busy_poll(const char *text, unsigned int *us, struct error *err)
 	errno = 0;
 	value = strtoul(text, &end, 10);
 	if (errno || *end || end == text || !value || value > BUSY_POLL_MAX_US)
-		return error_set(err, EINVAL, "--busy-poll wants microseconds up to %d, not '%s'",
+		return error_set(err, EINVAL,
+				 "--busy-poll wants microseconds from 1 up to %d, not '%s'",
 				 BUSY_POLL_MAX_US, text);
 	*us = (unsigned int)value;
 	return 0;
@@ -132,7 +133,7 @@ static int read_flood_guard(const char *text, unsigned int *frames, struct error
 	value = strtoul(text, &end, 10);
 	if (errno || *end || end == text || !value || value > STEER_FLOOD_GUARD_MAX)
 		return error_set(err, EINVAL,
-				 "--flood-guard wants frames a second up to %u, not '%s'",
+				 "--flood-guard wants frames a second from 1 up to %u, not '%s'",
 				 STEER_FLOOD_GUARD_MAX, text);
 	*frames = (unsigned int)value;
 	return 0;

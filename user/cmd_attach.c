@@ -32,7 +32,8 @@ static const char attach_help[] =
 	"\n"
 	"DISK: PATH | file:PATH | block:DEV | ram:SIZE | null:SIZE, then options:\n"
 	"  ,ro  ,size=SIZE  ,prealloc  ,cache=writethrough|writeback  ,direct=on|off\n"
-	"  ,block_size=512|4096  ,serial=TEXT  ,wwn=HEX  ,key_file=PATH\n"
+	"  ,block_size=512|4096  ,serial=TEXT  ,wwn=HEX  ,soft_threshold=PERCENT|off\n"
+	"  ,key_file=PATH\n"
 	"\n"
 	"SIGHUP reads the sizes of the disks anew; SIGINT and SIGTERM end it.\n";
 
