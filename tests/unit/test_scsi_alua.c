@@ -10,6 +10,8 @@
 #include "base/bytes.h"
 #include "fixture_scsi.h"
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 static struct fixture_scsi fs;
@@ -166,6 +168,69 @@ static void test_who_joins_a_group_has_its_state(void **state)
 	scsi_target_close(third);
 }
 
+#define MORE 60u /* sessions, so that it takes a while to tell them all */
+
+static struct scsi_nexus *nexus_open(unsigned int i)
+{
+	static struct nexus transport;
+	const uint8_t id[24] = {0x05, 0, 0, 20, 'm', (uint8_t)('0' + i)};
+	const struct scsi_nexus_config config = {.nexus = &transport,
+						 .queue = &fs.queue,
+						 .transport_id = id,
+						 .transport_id_len = sizeof(id)};
+	struct scsi_nexus *nexus;
+
+	assert_int_equal(scsi_nexus_open(fs.target, &config, &nexus), 0);
+	return nexus;
+}
+
+static atomic_bool all_shown;
+static atomic_uint idle; /* times that the thread had nothing to do */
+
+static void *initiators_thread(void *arg)
+{
+	while (!atomic_load(&all_shown))
+		if (!mailbox_drain(&fs.mailbox))
+			atomic_fetch_add(&idle, 1);
+	return NULL;
+}
+
+/* Whatever the initiators' thread does while the control thread shows it. */
+static void test_a_unit_that_comes_is_in_its_groups_state(void **state)
+{
+	static const uint8_t test_unit_ready[6];
+	struct fixture_scsi_command fc = {};
+	struct scsi_nexus *more[MORE];
+	pthread_t thread;
+
+	set_access(SCSI_ACCESS_STANDBY, false);
+	for (unsigned int i = 0; i < MORE; i++)
+		more[i] = nexus_open(i);
+	atomic_store(&all_shown, false);
+	assert_int_equal(pthread_create(&thread, NULL, initiators_thread, NULL), 0);
+	for (uint16_t lun = 1; lun < SCSI_LUNS_MAX; lun++) {
+		unsigned int before = atomic_load(&idle);
+
+		while (atomic_load(&idle) - before < 2)
+			sched_yield();
+		assert_int_equal(scsi_target_add_lun(fs.target, lun, fs.dev, false), 0);
+	}
+	atomic_store(&all_shown, true);
+	pthread_join(thread, NULL);
+	fixture_scsi_turn(&fs);
+	for (uint64_t i = 1; i < SCSI_LUNS_MAX * FIXTURE_SCSI_NEXUSES; i++) {
+		do {
+			fc.cmd.scsi.lun = i / FIXTURE_SCSI_NEXUSES << 48;
+			fixture_scsi_start(&fs, &fc, i % FIXTURE_SCSI_NEXUSES, test_unit_ready, 6,
+					   NULL, 0, NULL, 0);
+			fixture_scsi_end(&fc);
+		} while (fixture_scsi_answer_of(&fc).key == SCSI_KEY_UNIT_ATTENTION);
+		assert_int_equal(fixture_scsi_answer_of(&fc).asc, SCSI_ASC_TARGET_PORT_STANDBY);
+	}
+	for (unsigned int i = 0; i < MORE; i++)
+		scsi_nexus_close(more[i], NULL, NULL);
+}
+
 /* Which is told, and stays when an initiator sets the state. */
 static void test_preferred(void **state)
 {
@@ -259,6 +324,7 @@ int main(void)
 		TEST(test_what_each_state_refuses),
 		TEST(test_set_by_an_initiator),
 		TEST(test_who_joins_a_group_has_its_state),
+		TEST(test_a_unit_that_comes_is_in_its_groups_state),
 		TEST(test_preferred),
 		TEST(test_implicit),
 		TEST(test_words),

@@ -367,6 +367,8 @@ static int lun_change_all(struct scsi_target *target, uint16_t lun, struct scsi_
 		return -ENOMEM;
 	if (removal)
 		atomic_fetch_add(&removal->holders, n);
+	/* Before anybody is told, and looks at how it is reached. */
+	lun_show(target, lun, dev, read_only);
 	list_for_each_entry (nexus, &target->nexuses, link) {
 		struct lun_change *change = changes[i++];
 
@@ -380,7 +382,6 @@ static int lun_change_all(struct scsi_target *target, uint16_t lun, struct scsi_
 		mailbox_post(nexus->config.queue->mailbox, &change->message);
 	}
 	free(changes);
-	lun_show(target, lun, dev, read_only);
 	return 0;
 }
 
