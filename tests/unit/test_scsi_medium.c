@@ -204,6 +204,28 @@ static void test_a_disk_without_a_block(void **state)
 	fixture_disk_close(disk);
 }
 
+/* A file that somebody cut off. */
+static void test_a_disk_that_loses_its_last_block(void **state)
+{
+	static const uint8_t ready[6], inquiry[6] = {0x12, [4] = 96}, capacity[10] = {0x25};
+	static const uint8_t capacity_16[16] = {0x9e, 0x10, [13] = 32};
+	struct fixture_scsi_answer a;
+
+	atomic_store(&fs.disk->disk.nblocks, 0);
+	a = fixture_scsi_run(&fs, 0, capacity, 10, NULL, 0, 8);
+	assert_int_equal(a.key, SCSI_KEY_NOT_READY);
+	assert_int_equal(a.asc, SCSI_ASC_MEDIUM_NOT_PRESENT);
+	a = fixture_scsi_run(&fs, 0, capacity_16, 16, NULL, 0, 32);
+	assert_int_equal(a.asc, SCSI_ASC_MEDIUM_NOT_PRESENT);
+	a = fixture_scsi_run(&fs, 0, ready, 6, NULL, 0, 0);
+	assert_int_equal(a.asc, SCSI_ASC_MEDIUM_NOT_PRESENT);
+	a = fixture_scsi_run(&fs, 0, inquiry, 6, NULL, 0, 96);
+	assert_int_equal(a.status, SCSI_GOOD);
+	atomic_store(&fs.disk->disk.nblocks, 4096);
+	a = fixture_scsi_run(&fs, 0, capacity, 10, NULL, 0, 8);
+	assert_int_equal(get_be32(a.data), 4095);
+}
+
 static void test_force_unit_access(void **state)
 {
 	uint8_t cdb[16];
@@ -335,6 +357,7 @@ int main(void)
 		TEST(test_a_write_in_the_other_direction, setup),
 		TEST(test_large_logical_blocks, setup_4k),
 		TEST(test_a_disk_without_a_block, setup),
+		TEST(test_a_disk_that_loses_its_last_block, setup),
 		TEST(test_force_unit_access, setup),
 		TEST(test_errors_of_the_medium, setup),
 		TEST(test_write_atomic, setup),

@@ -236,11 +236,14 @@ bool scsi_unit_reachable(const struct scsi_it_l *it_l)
 	       atomic_load_explicit(&it_l->access, memory_order_relaxed) < SCSI_ACCESS_STANDBY;
 }
 
-/* False, with the command ended: the medium is not to be had. */
+/*
+ * False, with the command ended: the medium is not to be had. A disk that was cut off before its
+ * first block has none, as READ CAPACITY cannot tell of no blocks.
+ */
 static bool medium_ok(struct scsi_device *dev, struct command *cmd)
 {
 	if (!(cmd->scsi.opcode->flags & SCSI_MEDIUM) ||
-	    atomic_load_explicit(&dev->loaded, memory_order_relaxed))
+	    (atomic_load_explicit(&dev->loaded, memory_order_relaxed) && scsi_capacity(dev)))
 		return true;
 	scsi_refuse(cmd, SCSI_KEY_NOT_READY, SCSI_ASC_MEDIUM_NOT_PRESENT);
 	return false;
