@@ -99,6 +99,19 @@ static void test_block_erase(void **state)
 	assert_int_equal(fixture_disk_count(fs.disk, BLK_FLUSH), 1);
 }
 
+/* What is no whole logical block can be read over AoE. */
+static void test_the_rest_behind_the_last_block(void **state)
+{
+	fixture_scsi_close(&fs);
+	fixture_scsi_open(&fs,
+			  &(struct fixture_scsi_config){.nblocks = 4099, .logical_block = 4096});
+	memset(fs.disk->data, 0xa5, 4099 * 512);
+	assert_int_equal(sanitize(OVERWRITE, pattern(0x01, 512, 0x3c)).status, SCSI_GOOD);
+	assert_true(fixture_disk_is(fs.disk, 0, 4099, 0x3c));
+	assert_int_equal(sanitize(ERASE, 0).status, SCSI_GOOD);
+	assert_true(fixture_disk_is(fs.disk, 0, 4099, 0));
+}
+
 /* One request, which conflicts with all others; no bytes are written. */
 static void test_crypto_erase(void **state)
 {
@@ -393,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_overwrite),
 		TEST(test_block_erase),
+		TEST(test_the_rest_behind_the_last_block),
 		TEST(test_crypto_erase),
 		TEST(test_crypto_erase_is_offered_where_it_can_be),
 		TEST(test_refused),

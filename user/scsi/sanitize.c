@@ -217,10 +217,13 @@ static void sanitize_over(struct scsi_sanitize *s, enum scsi_sanitize_state outc
 
 static void sanitize_next(struct scsi_sanitize *s);
 
-/* Sectors, as there are now: a disk that grows meanwhile is overwritten to its new end. */
+/*
+ * Sectors, as there are now: a disk that grows meanwhile is overwritten to its new end. Those that
+ * are no whole logical block count, as other transports show them.
+ */
 static uint64_t sectors_now(const struct scsi_sanitize *s)
 {
-	return scsi_sectors(s->dev, scsi_capacity(s->dev));
+	return atomic_load(&s->dev->lu->disk->nblocks);
 }
 
 static void sanitize_go_on(struct message *message)
