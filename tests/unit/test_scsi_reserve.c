@@ -110,6 +110,16 @@ static void test_each_session_for_itself(void **state)
 	assert_int_equal(write_by(1), SCSI_GOOD);
 }
 
+/* iSCSI names are the same in either case; those of sessions are in lower case. */
+static void test_an_initiator_by_its_name_in_capitals(void **state)
+{
+	uint8_t list[28 + 24] = {[15] = 0xc, [20] = SPEC_I_PT, [27] = 24, 0x05, 0, 0, 20, 'X'};
+
+	assert_int_equal(out_list(2, REGISTER, 0, list, sizeof(list)).status, SCSI_GOOD);
+	assert_int_equal(out(0, RESERVE, 5, 0xc, 0, 0).status, SCSI_GOOD);
+	assert_int_equal(write_by(1), SCSI_GOOD);
+}
+
 /* A name without an ISID means all the initiator's ports, but for one that has its own. */
 static void test_an_initiator_by_its_name(void **state)
 {
@@ -435,6 +445,7 @@ int main(void)
 		TEST(test_register_on_all_ports),
 		TEST_SESSIONS(test_each_session_for_itself),
 		TEST_SESSIONS(test_an_initiator_by_its_name),
+		TEST_SESSIONS(test_an_initiator_by_its_name_in_capitals),
 		TEST(test_full_status),
 		TEST(test_capabilities),
 		TEST(test_whom_each_type_stops),

@@ -88,7 +88,8 @@ static enum fit fit_iscsi(const struct scsi_registration *r, const uint8_t *id, 
 	size_t n = scsi_transport_id_name(r->id, r->id_len), a_len, b_len;
 	const char *a = isid_of(r->id, r->id_len, &a_len), *b = isid_of(id, len, &b_len);
 
-	if (n != scsi_transport_id_name(id, len) || memcmp(r->id + 4, id + 4, n))
+	if (n != scsi_transport_id_name(id, len) ||
+	    strncasecmp((const char *)r->id + 4, (const char *)id + 4, n))
 		return FIT_NOT;
 	if (!a_len != !b_len)
 		return FIT_NAME;
