@@ -16,9 +16,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Lines above the table: what it is, the sum, what goes wrong, a blank, the titles. */
+/*
+ * Lines above the table's rows: what it is, the sum, what goes wrong, a blank, the titles. A screen
+ * with less than ROOMY_LINES does without the first and the blank, for the sake of the rows.
+ */
 #define HEAD_LINES  5
-#define TITLES_LINE (HEAD_LINES - 1)
+#define HEAD_SPARED 2
+#define ROOMY_LINES 10
 #define FOOT_LINES  1
 #define ESCAPE_MS   25
 
@@ -58,9 +62,22 @@ static bool is_stale(const struct screen *screen)
 	return screen->failing || is_waiting(screen);
 }
 
+static bool is_roomy(void)
+{
+	return LINES >= ROOMY_LINES;
+}
+
+/* The titles are the last of them. */
+static int head_lines(void)
+{
+	return is_roomy() ? HEAD_LINES : HEAD_LINES - HEAD_SPARED;
+}
+
 static int rows_shown(void)
 {
-	return LINES > HEAD_LINES + FOOT_LINES ? LINES - HEAD_LINES - FOOT_LINES : 0;
+	int other_lines = head_lines() + FOOT_LINES;
+
+	return LINES > other_lines ? LINES - other_lines : 0;
 }
 
 /* The last page is a full one. */
@@ -116,15 +133,17 @@ static void draw_title(const struct screen *screen, const struct top_table *tabl
 
 static void draw_head(const struct screen *screen, const struct top_table *table)
 {
+	int sum_line = is_roomy() ? 1 : 0;
 	struct line line;
 
-	draw_title(screen, table);
+	if (is_roomy())
+		draw_title(screen, table);
 	if (line_begin(&line)) {
 		if (table->total.measured)
 			top_text_total(table, line.out);
 		else
 			fputs("measuring ...", line.out);
-		line_draw(&line, 1);
+		line_draw(&line, sum_line);
 	}
 	if (line_begin(&line)) {
 		if (is_waiting(screen))
@@ -135,7 +154,7 @@ static void draw_head(const struct screen *screen, const struct top_table *table
 			top_text_trouble(table, line.out);
 		if (is_stale(screen))
 			attron(A_REVERSE | A_BOLD);
-		line_draw(&line, 2);
+		line_draw(&line, sum_line + 1);
 		attroff(A_REVERSE | A_BOLD);
 	}
 }
@@ -182,10 +201,10 @@ static void draw_table(struct screen *screen, const struct top_table *table)
 	screen->nrows = table->nrows;
 	screen_limit_scroll(screen);
 	top_text_layout(&layout, table, screen->view, COLS);
-	if (line_begin(&line)) {
+	if (shown && line_begin(&line)) {
 		top_text_titles(&layout, line.out);
-		line_draw(&line, TITLES_LINE);
-		mvchgat(TITLES_LINE, 0, -1, A_BOLD | A_UNDERLINE, 0, NULL);
+		line_draw(&line, head_lines() - 1);
+		mvchgat(head_lines() - 1, 0, -1, A_BOLD | A_UNDERLINE, 0, NULL);
 	}
 	if (is_stale(screen))
 		attron(A_DIM);
@@ -193,7 +212,7 @@ static void draw_table(struct screen *screen, const struct top_table *table)
 		if (!line_begin(&line))
 			break;
 		top_text_row(&layout, &table->rows[screen->scrolled + i], line.out);
-		line_draw(&line, HEAD_LINES + (int)i);
+		line_draw(&line, head_lines() + (int)i);
 	}
 	attroff(A_DIM);
 }

@@ -15,6 +15,7 @@ import pytest
 from lab import PROGRAM, wait_until
 
 INITIATOR = "02:00:00:00:03:01"
+KEYS = "q quit e exports n initiators p pairs f interfaces i IOPS b MB/s l p99 a name".split()
 _serial = itertools.count()
 
 
@@ -176,6 +177,20 @@ def test_it_follows_the_size(pair, terminal):
                           "the titles")
         top.press("q")
         assert top.ended() == 0
+
+
+def test_few_lines_have_rows(pair, terminal):
+    """A pane of five lines: the sum, what goes wrong, titles, the busiest export, keys."""
+    target = pair.serve("--aoe", "7.1=null:1M", "--aoe", "7.2=null:1M", "--allow", "any")
+    with Load(pair):
+        top = terminal(target, width=120, height=5)
+        top.shows(lambda lines: "IOPS" in lines[0] and lines[2].split()[0] == "EXPORT"
+                  and lines[3].split()[0] == "7.1" and lines[4].split() == KEYS, "five lines")
+        top.press("Down")
+        top.shows(lambda lines: lines[3].split()[0] == "7.2", "the other export")
+        top.resize(120, 4)  # no row has room, and titles of nothing are none
+        top.shows(lambda lines: len(lines) == 4 and "IOPS" in lines[0] and lines[2] == ""
+                  and lines[3].split() == KEYS, "four lines")
 
 
 def test_it_scrolls(pair, terminal):
