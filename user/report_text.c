@@ -145,6 +145,7 @@ static const struct table tables[] = {
 	  {"BYTES", "size_bytes"},
 	  {"RO", "read_only"},
 	  {"SHORT", "space.short"},
+	  {"LOST", "file_lost"},
 	  {"SERIAL", "serial"},
 	  {"NAME", "names"},
 	  {"DISK", "name"}}},

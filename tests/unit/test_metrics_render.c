@@ -94,6 +94,8 @@ static void test_status(void **state)
 	expect_status(
 		"{\"disks\": [{\"name\": \"v\", \"kind\": \"file\", \"space\": {\"short\": true}}]}",
 		"stgt_disk_short_of_space{disk=\"v\",kind=\"file\",serial=\"\"} 1\n");
+	expect_status("{\"disks\": [{\"name\": \"v\", \"kind\": \"file\", \"file_lost\": true}]}",
+		      "stgt_disk_file_lost{disk=\"v\",kind=\"file\",serial=\"\"} 1\n");
 }
 
 /* A disk's name is a path, which is any text. */

@@ -59,10 +59,11 @@ static void test_status_shows_what_is_wrong(void **state)
 	       "-   yes      -");
 	expect(report_print_status,
 	       "{\"disks\": [{\"kind\": \"file\", \"names\": [\"vol0\", \"copy\"], \"name\":"
-	       " \"/a\", \"space\": {\"short\": true}}, {\"kind\": \"ram\"}]}",
-	       "  KIND  BYTES  RO  SHORT  SERIAL  NAME       DISK\n"
-	       "  file  -      -   yes    -       vol0,copy  /a\n"
-	       "  ram   -      -   -      -       -          -\n");
+	       " \"/a\", \"space\": {\"short\": true}, \"file_lost\": false}, {\"kind\":"
+	       " \"ram\"}]}",
+	       "  KIND  BYTES  RO  SHORT  LOST  SERIAL  NAME       DISK\n"
+	       "  file  -      -   yes    no    -       vol0,copy  /a\n"
+	       "  ram   -      -   -      -     -       -          -\n");
 	expect(report_print_status, "{\"sessions\": [{\"tsih\": 5, \"errors\": 77}]}", "77");
 }
 

@@ -42,7 +42,8 @@ int disk_space_open(struct disk *disk, int fd)
 	pthread_mutex_init(&room->lock, NULL);
 	atomic_init(&room->refs, 1);
 	room->disk = disk;
-	room->fd = open_path(disk, fd);
+	room->path = strdup(disk->spec.path);
+	room->fd = room->path ? open_path(disk, fd) : -ENOMEM;
 	if (room->fd < 0) {
 		int ret = room->fd;
 
@@ -87,6 +88,7 @@ void disk_space_put(struct disk_room *room)
 	if (room->fd >= 0)
 		close(room->fd);
 	pthread_mutex_destroy(&room->lock);
+	free(room->path);
 	free(room);
 }
 
@@ -119,22 +121,26 @@ void disk_space_set(struct disk *disk, int soft_threshold)
 /* What the file system says. */
 struct found {
 	uint64_t used, free, total;
+	uint64_t size; /* of the file */
+	enum file_loss loss;
 };
 
-static int ask(int fd, struct found *found)
+static bool ask(const struct disk_room *room, struct found *found)
 {
 	struct statfs fs;
 	struct stat st;
 	uint64_t unit;
 
-	if (fstatfs(fd, &fs) || fstat(fd, &st))
-		return -errno;
+	if (fstatfs(room->fd, &fs) || fstat(room->fd, &st))
+		return false;
 	unit = (uint64_t)(fs.f_frsize ? fs.f_frsize : fs.f_bsize);
 	found->used = (uint64_t)st.st_blocks * STAT_BLOCK;
 	found->free = fs.f_bavail * unit;
 	/* What is kept for root is neither. */
 	found->total = found->free + (fs.f_blocks - fs.f_bfree) * unit;
-	return 0;
+	found->size = (uint64_t)st.st_size;
+	found->loss = file_loss_look(room->path, &st);
+	return true;
 }
 
 /* A file that has all its blocks takes no more. */
@@ -156,12 +162,23 @@ static void log_change(const struct disk_room *room, bool low, uint64_t left)
 			   mib);
 }
 
-/* The room's lock is held, and the disk is there. */
+/* The room's lock is held, and the disk is there; so it is below. */
+static void note_loss_locked(struct disk_room *room, const struct found *found)
+{
+	uint64_t bytes = atomic_load(&room->disk->nblocks) << BLK_SECTOR_SHIFT;
+	bool cut = found->loss == FILE_HERE && found->size < bytes;
+	enum file_loss loss = cut ? FILE_CUT : found->loss;
+
+	if (atomic_exchange(&room->loss, loss) != loss)
+		file_loss_log(room->disk, loss);
+}
+
 static enum disk_space_news note_locked(struct disk_room *room, const struct found *found)
 {
 	uint64_t threshold = threshold_of(room, found->total);
 	bool was = atomic_load(&room->low), low;
 
+	note_loss_locked(room, found);
 	atomic_store(&room->used, found->used);
 	atomic_store(&room->free, found->free);
 	atomic_store(&room->total, found->total);
@@ -177,18 +194,18 @@ enum disk_space_news disk_space_look(struct disk_room *room)
 {
 	enum disk_space_news news = DISK_SPACE_GONE;
 	struct found found;
-	int ret;
+	bool answered;
 
 	pthread_mutex_lock(&room->lock);
 	if (!room->disk)
 		goto out;
 	room->looking = true;
 	pthread_mutex_unlock(&room->lock);
-	ret = ask(room->fd, &found);
+	answered = ask(room, &found);
 	pthread_mutex_lock(&room->lock);
 	room->looking = false;
 	if (room->disk)
-		news = ret ? DISK_SPACE_NONE : note_locked(room, &found);
+		news = answered ? note_locked(room, &found) : DISK_SPACE_NONE;
 	if (!room->disk && room->fd >= 0) {
 		close(room->fd);
 		room->fd = -1;

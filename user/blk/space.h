@@ -4,12 +4,13 @@
  * (SBC-4 4.7.3.7), that a thin disk will soon have none, before writes fail.
  *
  * A file system that hangs does not answer when it is asked, so that is done by a thread that
- * nobody waits for, and which may still be at it when the disk is closed.
+ * nobody waits for, and which may still be at it when the disk is closed. The same look tells
+ * whether the file is still there.
  */
 #ifndef STGT_BLK_SPACE_H
 #define STGT_BLK_SPACE_H
 
-#include "blk/blk.h"
+#include "blk/file_loss.h"
 #include <pthread.h>
 
 /* What is known of the file system under a disk, shared by the disk and who watches it. */
@@ -20,11 +21,13 @@ struct disk_room {
 	_Atomic uint64_t total; /* free, and used by anybody, as df(1) counts */
 	atomic_bool low;	/* less is free than the soft threshold says, see below */
 	atomic_int percent;	/* the threshold: as in struct disk_spec, but 0 is 0 */
+	atomic_uint loss;	/* of the file: enum file_loss */
 	atomic_uint refs;
 	pthread_mutex_t lock;	 /* for what follows */
 	const struct disk *disk; /* NULL: it was closed */
 	bool looking;		 /* without the lock */
 	int fd;			 /* of the file, but without the disk's lock on it */
+	char *path;		 /* where it was opened */
 };
 
 /* When a file is opened: looks for the first time. 0 or negative errno. Control thread. */

@@ -159,6 +159,10 @@ static void render_disks(const json_t *status, struct text *out)
 		  "Whether that has crossed the disk's soft threshold, 1 or 0."},
 		 "space",
 		 "short"},
+		{{"stgt_disk_file_lost", "gauge",
+		  "Whether a disk's file was deleted, replaced or cut short, 1 or 0."},
+		 NULL,
+		 "file_lost"},
 	};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)

@@ -181,6 +181,12 @@ static json_t *disk_names(const struct target *target, const struct disk *disk)
 	return names;
 }
 
+/* NULL: it is none. */
+static json_t *file_lost(const struct disk *disk)
+{
+	return disk->space ? json_boolean(atomic_load(&disk->space->loss) != FILE_HERE) : NULL;
+}
+
 static json_t *disk_status(const struct target *target, const struct disk *disk)
 {
 	static const char *const kinds[] = {
@@ -190,7 +196,7 @@ static json_t *disk_status(const struct target *target, const struct disk *disk)
 		[DISK_NULL] = "null",
 	};
 
-	return json_pack("{s:o, s:o, s:s, s:I, s:i, s:b, s:b, s:b, s:s, s:o, s:o*}", "name",
+	return json_pack("{s:o, s:o, s:s, s:I, s:i, s:b, s:b, s:b, s:s, s:o, s:o*, s:o*}", "name",
 			 json_text(disk->name), "names", disk_names(target, disk), "kind",
 			 kinds[disk->spec.kind], "size_bytes",
 			 (json_int_t)(atomic_load(&disk->nblocks) * BLK_SECTOR), "physical_block",
@@ -198,7 +204,7 @@ static json_t *disk_status(const struct target *target, const struct disk *disk)
 			 disk->can_unmap, "encrypted", disk->encryption != NULL, "serial",
 			 disk->serial, "wwn",
 			 json_sprintf("%016llx", (unsigned long long)disk->wwn), "space",
-			 space_status(disk));
+			 space_status(disk), "file_lost", file_lost(disk));
 }
 
 struct initiators_report {
