@@ -219,6 +219,14 @@ def test_address_that_is_not_ours(lab, netns):
     assert "192.0.2.99:3260" in done.stderr and "`ip address` lists" in done.stderr
 
 
+def test_disks_that_hosts_would_take_for_one(lab, netns):
+    twin = "ram:1M,wwn=5000c50000000001"
+    done = lab.run([PROGRAM, "serve", *one(twin), "--lun", f"1={twin},serial=B", "--state-dir",
+                    lab.path / "state", "--socket", lab.path / "sock"], netns, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+    assert f"LUN 1: disk '{twin},serial=B' has the WWN of disk '{twin}'" in done.stderr
+
+
 def test_wrong_usage(lab):
     done = lab.run([PROGRAM, "serve", "--iscsi", "disks"], check=False)
     assert done.returncode == 2 and "disks" in done.stderr and done.stdout == ""

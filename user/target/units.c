@@ -99,6 +99,29 @@ static void unit_close(struct message *message)
 	free(unit);
 }
 
+static int unit_busy(const struct target_unit *unit, struct error *err)
+{
+	return error_set(err, EBUSY, "disk '%s' has requests in flight: try again",
+			 unit->disk->name);
+}
+
+/* Hosts would take the two for one, reached in two ways, and write to either; so would a copy. */
+static int unit_alone(const struct target *target, const struct disk *disk, struct error *err)
+{
+	const struct target_unit *unit;
+
+	list_for_each_entry (unit, &target->units, link) {
+		if (unit->disk->wwn != disk->wwn)
+			continue;
+		if (unit->users == unit->leaving)
+			return unit_busy(unit, err);
+		return error_set(err, EEXIST,
+				 "disk '%s' has the WWN of disk '%s': give it another wwn=",
+				 disk->name, unit->disk->name);
+	}
+	return 0;
+}
+
 /* The unit of a disk that is held for it, or let go of. */
 static int unit_get(struct target *target, struct disk *disk, struct target_unit **out,
 		    struct error *err)
@@ -112,8 +135,7 @@ static int unit_get(struct target *target, struct disk *disk, struct target_unit
 	unit = unit_find(target, disk);
 	if (unit && !unit->users) {
 		disk_put(disk);
-		return error_set(err, EBUSY, "disk '%s' has requests in flight: try again",
-				 unit->disk->name);
+		return unit_busy(unit, err);
 	}
 	if (unit) {
 		/* The unit holds the disk already. */
@@ -121,6 +143,11 @@ static int unit_get(struct target *target, struct disk *disk, struct target_unit
 		unit->users++;
 		*out = unit;
 		return 0;
+	}
+	ret = unit_alone(target, disk, err);
+	if (ret) {
+		disk_put(disk);
+		return ret;
 	}
 	unit = calloc(1, sizeof(*unit));
 	if (!unit) {
