@@ -486,6 +486,31 @@ static void test_text_in_a_normal_session(void **state)
 	assert_key("TargetName", RIG_TARGET);
 }
 
+/* RFC 7143 11.11.1: only who has said that it is done hears that we are. */
+static void test_text_of_several_rounds(void **state)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_login(&c, NULL);
+	host_request(&c, ISCSI_TEXT, 0, bhs);
+	put_be32(bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
+	host_send(&c, bhs, "SendTargets=", 13);
+	host_expect(&c, ISCSI_TEXT_RESPONSE, &pdu);
+	assert_key("TargetName", RIG_TARGET);
+	assert_int_equal(pdu.bhs[1], 0);
+	for (unsigned int flags = 0; flags <= ISCSI_FINAL; flags += ISCSI_FINAL) {
+		assert_int_not_equal(get_be32(pdu.bhs + ISCSI_AT_TTT), ISCSI_NO_TAG);
+		host_request(&c, ISCSI_TEXT, (uint8_t)flags, bhs);
+		memcpy(bhs + ISCSI_AT_TTT, pdu.bhs + ISCSI_AT_TTT, 4);
+		host_send(&c, bhs, "X-a=b", 6);
+		host_expect(&c, ISCSI_TEXT_RESPONSE, &pdu);
+		assert_int_equal(pdu.len, sizeof("X-a=NotUnderstood"));
+		assert_key("X-a", "NotUnderstood");
+		assert_int_equal(pdu.bhs[1], flags);
+	}
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_TTT), ISCSI_NO_TAG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -514,6 +539,7 @@ int main(void)
 		T(test_discovery_shows_nobody_what_he_may_not_use),
 		T(test_discovery_may_ask_for_chap),
 		T(test_text_in_a_normal_session),
+		T(test_text_of_several_rounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,12 +6,23 @@
 #include <stdio.h>
 #include <string.h>
 
-static void text_reset(struct iscsi_conn *conn)
+static void text_clear(struct iscsi_conn *conn)
 {
 	iscsi_text_fini(&conn->text_in);
 	iscsi_text_fini(&conn->text_out);
-	conn->text_ttt = ISCSI_NO_TAG;
 	conn->text_sent = 0;
+}
+
+static void text_reset(struct iscsi_conn *conn)
+{
+	text_clear(conn);
+	conn->text_ttt = ISCSI_NO_TAG;
+}
+
+/* Another request is to come, which names the tag. */
+static void text_take_tag(struct iscsi_conn *conn)
+{
+	conn->text_ttt = conn->session->last_ttt = conn->session->last_ttt % 0x7fffffff + 1;
 }
 
 /* RFC 7143 appendix C: All only in a discovery session, an empty value only in another. */
@@ -64,27 +75,30 @@ static int text_read(struct iscsi_conn *conn)
 	return ret;
 }
 
-/* The next part of the answer; what does not fit yet is asked for with the tag. */
+/*
+ * The next part of the answer; what does not fit yet is asked for with the tag. It ends the
+ * exchange only for who has said that theirs is over (RFC 7143 11.11.1).
+ */
 static void text_answer(struct iscsi_conn *conn, const uint8_t *bhs)
 {
 	size_t left = conn->text_out.len - conn->text_sent;
 	uint32_t max = conn->params.value[ISCSI_MAX_RECV], n;
 	struct iscsi_reply *reply;
-	bool more;
+	bool more, over;
 
 	if (max > ISCSI_TEXT_MAX)
 		max = ISCSI_TEXT_MAX;
 	more = left > max;
+	over = !more && bhs[ISCSI_AT_FLAGS] & ISCSI_FINAL;
 	n = more ? max : (uint32_t)left;
+	if (over)
+		conn->text_ttt = ISCSI_NO_TAG;
+	else
+		text_take_tag(conn);
 	reply = iscsi_reply_new(ISCSI_TEXT_RESPONSE, get_be32(bhs + ISCSI_AT_ITT), n);
 	if (reply) {
-		if (more)
-			conn->text_ttt = conn->session->last_ttt =
-				conn->session->last_ttt % 0x7fffffff + 1;
-		else
-			conn->text_ttt = ISCSI_NO_TAG;
 		memcpy(reply->bhs + ISCSI_AT_LUN, bhs + ISCSI_AT_LUN, 8);
-		reply->bhs[ISCSI_AT_FLAGS] = more ? ISCSI_CONTINUE : ISCSI_FINAL;
+		reply->bhs[ISCSI_AT_FLAGS] = more ? ISCSI_CONTINUE : over ? ISCSI_FINAL : 0;
 		put_be32(reply->bhs + ISCSI_AT_TTT, conn->text_ttt);
 		if (n)
 			memcpy(reply->data, conn->text_out.bytes + conn->text_sent, n);
@@ -92,7 +106,7 @@ static void text_answer(struct iscsi_conn *conn, const uint8_t *bhs)
 	conn->text_sent += n;
 	iscsi_conn_reply(conn, reply);
 	if (!more)
-		text_reset(conn);
+		text_clear(conn);
 }
 
 /* Their text goes on: an empty answer asks for the rest. */
@@ -101,7 +115,7 @@ static void text_more(struct iscsi_conn *conn, const uint8_t *bhs)
 	struct iscsi_reply *reply =
 		iscsi_reply_new(ISCSI_TEXT_RESPONSE, get_be32(bhs + ISCSI_AT_ITT), 0);
 
-	conn->text_ttt = conn->session->last_ttt = conn->session->last_ttt % 0x7fffffff + 1;
+	text_take_tag(conn);
 	if (reply) {
 		reply->bhs[ISCSI_AT_FLAGS] = 0;
 		put_be32(reply->bhs + ISCSI_AT_TTT, conn->text_ttt);

@@ -202,7 +202,7 @@ struct iscsi_conn {
 
 	/* Text negotiation of the full feature phase. */
 	struct iscsi_text text_in, text_out;
-	uint32_t text_itt, text_ttt;
+	uint32_t text_ttt;
 	size_t text_sent;
 };
 
