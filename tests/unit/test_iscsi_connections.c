@@ -579,6 +579,32 @@ static void test_whoever_takes_a_connections_place_hears_nothing_of_its_resets(v
 	ping(&d, d.cmdsn);
 }
 
+/* ---- what ends before it is whole ---- */
+
+/* It has no number of its own: the next command has the one that it names. */
+static void test_immediate_command_that_is_aborted_as_it_comes_uses_no_number(void **state)
+{
+	uint8_t bhs[ISCSI_BHS];
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\n");
+	join(0);
+	host_request(&c, ISCSI_COMMAND | ISCSI_IMMEDIATE, 0xa1, bhs);
+	put_be32(bhs + ISCSI_COMMAND_AT_EXPECTED, 512);
+	put_be24(bhs + ISCSI_AT_DATA_LENGTH, 512);
+	bhs[ISCSI_COMMAND_AT_CDB] = 0x2a;
+	bhs[ISCSI_COMMAND_AT_CDB + 8] = 1;
+	host_send_bytes(&c, bhs, sizeof(bhs));
+	host_request(&d, ISCSI_TMF | ISCSI_IMMEDIATE, ISCSI_FINAL | ISCSI_ABORT_TASK, bhs);
+	put_be32(bhs + ISCSI_TMF_AT_REFTAG, c.itt);
+	host_send(&d, bhs, NULL, 0);
+	expect_tmf_complete(&d);
+	host_send_bytes(&c, data, 512);
+	host_expect_nothing(&c);
+	ping(&d, c.cmdsn);
+	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), c.cmdsn + 1);
+	assert_int_equal(rig.fs.disk->requests, 0);
+}
+
 /* ---- memory that comes free meanwhile ---- */
 
 /* With a target that takes data that it did not ask for. */
@@ -680,6 +706,7 @@ int main(void)
 		T(test_target_reset_that_lets_a_logout_go),
 		T(test_resets_that_wait_are_bounded),
 		T(test_whoever_takes_a_connections_place_hears_nothing_of_its_resets),
+		T(test_immediate_command_that_is_aborted_as_it_comes_uses_no_number),
 #define U(f) cmocka_unit_test_setup_teardown(f, setup_unsolicited, teardown)
 		U(test_target_reset_starts_what_waits_for_memory),
 		U(test_a_connection_that_leaves_takes_what_waits_for_memory_along),

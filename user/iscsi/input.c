@@ -62,6 +62,13 @@ static void rx_dispatch(struct iscsi_conn *conn, struct iscsi_task *task)
 	iscsi_session_review(conn->session);
 }
 
+/* A command that was aborted while it arrived: its number, if it has one, counts as received. */
+static void rx_aborted(struct iscsi_conn *conn, const struct iscsi_task *task)
+{
+	if (!task->immediate)
+		iscsi_session_fill(conn->session, task->cmdsn);
+}
+
 /*
  * RFC 7143 7.8: a PDU whose data is bad is rejected and otherwise as if it had not come; the
  * initiator recovers by dropping the session, as its number is missing.
@@ -82,7 +89,7 @@ static void rx_whole(struct iscsi_conn *conn, bool good)
 		 conn->state == ISCSI_CONN_FULL)
 		iscsi_data_whole(conn, good);
 	else if (good && task && task->state == ISCSI_TASK_OVER)
-		iscsi_session_fill(conn->session, task->cmdsn); /* aborted while it arrived */
+		rx_aborted(conn, task);
 	else if (good)
 		rx_dispatch(conn, task);
 	else if (task)
