@@ -679,6 +679,27 @@ static void test_a_connection_that_leaves_takes_what_waits_for_memory_along(void
 	host_expect_nothing(&d);
 }
 
+/* There was no memory for it, and its answer waits for its turn: its data comes all the same. */
+static void test_data_of_a_write_that_is_refused_is_no_error(void **state)
+{
+	static const uint8_t cdb[ISCSI_CDB] = {0x2a, [8] = 16};
+	struct host_pdu name = {};
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\nInitialR2T=No\n");
+	join(0);
+	iscsi_rig_take(&rig, 0);
+	c.cmdsn++;
+	host_command(&c, 0x21, cdb, 8192, data, 4096);
+	put_be32(name.bhs + ISCSI_AT_ITT, c.itt);
+	put_be32(name.bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
+	host_data_out(&c, &name, 0, 4096, data, 4096, true);
+	host_expect_nothing(&c);
+	ping(&d, d.cmdsn);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_TASK_SET_FULL);
+	host_expect_nothing(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -710,6 +731,7 @@ int main(void)
 #define U(f) cmocka_unit_test_setup_teardown(f, setup_unsolicited, teardown)
 		U(test_target_reset_starts_what_waits_for_memory),
 		U(test_a_connection_that_leaves_takes_what_waits_for_memory_along),
+		U(test_data_of_a_write_that_is_refused_is_no_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

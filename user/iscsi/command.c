@@ -317,8 +317,9 @@ bool iscsi_data_header(struct iscsi_conn *conn)
 	uint16_t wrong;
 	int64_t left;
 
-	/* For a task that was aborted or has ended: nobody is interested (RFC 7143 4.2.3.3). */
-	if (!task || task->conn != conn || task->failed || task->state == ISCSI_TASK_ANSWERING)
+	/* For a task that was aborted or ends: nobody is interested (RFC 7143 4.2.3.3). */
+	if (!task || task->conn != conn || task->failed || task->full ||
+	    task->state == ISCSI_TASK_ANSWERING)
 		return header_ignore(conn);
 	left = data_expected(task, ttt, offset, &rx->off);
 	if (left < 0) {
