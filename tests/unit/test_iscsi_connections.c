@@ -310,6 +310,7 @@ static void test_lu_reset_waits_for_what_was_numbered_before_it(void **state)
 	expect_tmf_complete(&d);
 	host_expect_nothing(&c);
 	requests = rig.fs.disk->requests;
+	assert_int_equal(iscsi_worker_stats(rig.workers[0])->tmf[ISCSI_LU_RESET], 1);
 	/* Nothing is left that could be written later. */
 	ping(&d, next + 2);
 	assert_int_equal(get_be32(pdu.bhs + ISCSI_AT_EXPCMDSN), next + 3);

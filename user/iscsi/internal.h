@@ -359,6 +359,8 @@ void iscsi_request(struct iscsi_conn *conn, const uint8_t *bhs, const uint8_t *d
 void iscsi_text_request(struct iscsi_conn *conn, const uint8_t *bhs, const uint8_t *data,
 			uint32_t len);
 void iscsi_tmf_request(struct iscsi_conn *conn, const uint8_t *bhs);
+/* One that iscsi_session_postpone() held: waits no longer. */
+void iscsi_tmf_resume(struct iscsi_conn *conn, const uint8_t *bhs);
 /* The connection leaves its session: what it asked for goes on, and nobody is told. */
 void iscsi_tmf_orphan_all(struct iscsi_conn *conn);
 void iscsi_conn_ping(struct iscsi_conn *conn);

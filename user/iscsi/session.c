@@ -383,7 +383,7 @@ void iscsi_session_review(struct iscsi_session *session)
 
 	while (!session->closing && (held = session_postponed(session))) {
 		list_del(&held->link);
-		iscsi_request(held->conn, held->bhs, NULL, 0, NULL);
+		iscsi_tmf_resume(held->conn, held->bhs);
 		free(held);
 	}
 }
@@ -443,7 +443,9 @@ static void session_release(struct iscsi_session *session)
 			return;
 		session->exp_cmdsn += !held->immediate;
 		list_del(&held->link);
-		if (held->conn)
+		if (held->conn && held->immediate)
+			iscsi_tmf_resume(held->conn, held->bhs);
+		else if (held->conn)
 			iscsi_request(held->conn, held->bhs, held->data, held->len, held->task);
 		free(held);
 	}

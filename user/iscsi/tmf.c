@@ -15,6 +15,11 @@ struct tmf_request {
 	bool close; /* the session ends with the answer */
 };
 
+static unsigned int tmf_function(const uint8_t *bhs)
+{
+	return bhs[ISCSI_AT_FLAGS] & 0x7f;
+}
+
 static void tmf_answer(struct iscsi_conn *conn, uint32_t itt, uint8_t response)
 {
 	struct iscsi_reply *reply = iscsi_reply_new(ISCSI_TMF_RESPONSE, itt, 0);
@@ -105,7 +110,7 @@ static void tmf_execute(struct iscsi_conn *conn, const uint8_t *bhs,
 	list_add_tail(&conn->tmfs, &request->conn_link);
 	request->itt = get_be32(bhs + ISCSI_AT_ITT);
 	request->cmdsn = get_be32(bhs + ISCSI_AT_CMDSN);
-	request->close = (bhs[ISCSI_AT_FLAGS] & 0x7f) == ISCSI_COLD_RESET;
+	request->close = tmf_function(bhs) == ISCSI_COLD_RESET;
 	request->task = task;
 	request->tmf = (struct scsi_tmf){.function = function,
 					 .lun = get_be64(bhs + ISCSI_AT_LUN),
@@ -259,12 +264,11 @@ static void tmf_of_many(struct iscsi_conn *conn, const uint8_t *bhs,
 	tmf_execute(conn, bhs, function, NULL);
 }
 
-void iscsi_tmf_request(struct iscsi_conn *conn, const uint8_t *bhs)
+static void tmf_begin(struct iscsi_conn *conn, const uint8_t *bhs)
 {
-	unsigned int function = bhs[ISCSI_AT_FLAGS] & 0x7f;
 	uint32_t itt = get_be32(bhs + ISCSI_AT_ITT);
+	unsigned int function = tmf_function(bhs);
 
-	conn->worker->stats.tmf[function % 16]++;
 	switch (function) {
 	case ISCSI_ABORT_TASK:
 		abort_task(conn, bhs);
@@ -293,4 +297,16 @@ void iscsi_tmf_request(struct iscsi_conn *conn, const uint8_t *bhs)
 	default:
 		tmf_answer(conn, itt, ISCSI_TMF_UNSUPPORTED);
 	}
+}
+
+void iscsi_tmf_request(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	conn->worker->stats.tmf[tmf_function(bhs) % 16]++;
+	tmf_begin(conn, bhs);
+}
+
+void iscsi_tmf_resume(struct iscsi_conn *conn, const uint8_t *bhs)
+{
+	if (conn->state == ISCSI_CONN_FULL)
+		tmf_begin(conn, bhs);
 }
