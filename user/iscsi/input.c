@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #define DIRECT_MIN    4096u /* bytes that are worth a transfer of their own */
 #define LOGIN_SEGMENT 8192u /* RFC 7143 13.12: what holds before anything is declared */
@@ -26,11 +27,15 @@ bool iscsi_input_open(const struct iscsi_conn *conn)
 	       conn->nreplies < ISCSI_REPLIES_MAX;
 }
 
+static uint8_t rx_opcode(const struct iscsi_rx *rx)
+{
+	return rx->head[ISCSI_AT_OPCODE] & ISCSI_OPCODE_MASK;
+}
+
 /* It takes its turn; SNACK (RFC 7143 11.16) has no number, and where others have it is reserved. */
 static bool rx_is_numbered(const struct iscsi_rx *rx)
 {
-	return !(rx->head[ISCSI_AT_OPCODE] & ISCSI_IMMEDIATE) &&
-	       (rx->head[ISCSI_AT_OPCODE] & ISCSI_OPCODE_MASK) != ISCSI_SNACK;
+	return !(rx->head[ISCSI_AT_OPCODE] & ISCSI_IMMEDIATE) && rx_opcode(rx) != ISCSI_SNACK;
 }
 
 /* ---- a whole PDU ---- */
@@ -40,8 +45,7 @@ static void rx_take_number(struct iscsi_conn *conn)
 {
 	uint32_t cmdsn = get_be32(conn->rx.head + ISCSI_AT_CMDSN);
 
-	if ((conn->rx.head[ISCSI_AT_OPCODE] & ISCSI_OPCODE_MASK) != ISCSI_SNACK &&
-	    sn_before(conn->cmdsn, cmdsn))
+	if (rx_opcode(&conn->rx) != ISCSI_SNACK && sn_before(conn->cmdsn, cmdsn))
 		conn->cmdsn = cmdsn;
 }
 
@@ -70,23 +74,39 @@ static void rx_aborted(struct iscsi_conn *conn, const struct iscsi_task *task)
 }
 
 /*
- * RFC 7143 7.8: a PDU whose data is bad is rejected and otherwise as if it had not come; the
- * initiator recovers by dropping the session, as its number is missing.
+ * RFC 7143 7.8: a PDU whose data is bad is rejected and otherwise as if it had not come. Where its
+ * number is missing then, nothing that follows may begin, and at recovery level 0 nobody sends it
+ * again on this connection. Initiators log the reject and wait, for half a minute or for ever; with
+ * a new session all goes on at once.
  */
+static void rx_reject_data(struct iscsi_conn *conn)
+{
+	struct iscsi_rx *rx = &conn->rx;
+
+	conn->worker->stats.data_digest_errors++;
+	if (rx->ignore)
+		return;
+	iscsi_conn_reject(conn, rx->head, ISCSI_REJECT_DATA_DIGEST);
+	if (!rx_is_numbered(rx) || rx_opcode(rx) == ISCSI_DATA_OUT ||
+	    conn->state != ISCSI_CONN_FULL)
+		return;
+	iscsi_conn_log(conn, LOG_NOTICE, "dropping %s: the digest of a request's data was wrong",
+		       conn->peer);
+	conn->worker->stats.sessions_lost++;
+	iscsi_conn_finish(conn);
+	iscsi_session_close(conn->session);
+}
+
 static void rx_whole(struct iscsi_conn *conn, bool good)
 {
 	struct iscsi_rx *rx = &conn->rx;
 	struct iscsi_task *task = rx->task;
 
-	if (!good) {
-		conn->worker->stats.data_digest_errors++;
-		if (!rx->ignore)
-			iscsi_conn_reject(conn, rx->head, ISCSI_REJECT_DATA_DIGEST);
-	}
+	if (!good)
+		rx_reject_data(conn);
 	if (rx->ignore)
 		;
-	else if ((rx->head[ISCSI_AT_OPCODE] & ISCSI_OPCODE_MASK) == ISCSI_DATA_OUT &&
-		 conn->state == ISCSI_CONN_FULL)
+	else if (rx_opcode(rx) == ISCSI_DATA_OUT && conn->state == ISCSI_CONN_FULL)
 		iscsi_data_whole(conn, good);
 	else if (good && task && task->state == ISCSI_TASK_OVER)
 		rx_aborted(conn, task);
@@ -162,7 +182,7 @@ static bool rx_other_header(struct iscsi_conn *conn)
 
 static bool rx_header(struct iscsi_conn *conn)
 {
-	uint8_t opcode = conn->rx.head[ISCSI_AT_OPCODE] & ISCSI_OPCODE_MASK;
+	uint8_t opcode = rx_opcode(&conn->rx);
 
 	if (conn->state != ISCSI_CONN_LOGIN && conn->session->scsi) {
 		if (opcode == ISCSI_COMMAND)
@@ -193,7 +213,7 @@ static void rx_head_whole(struct iscsi_conn *conn)
 	rx->len = get_be24(rx->head + ISCSI_AT_DATA_LENGTH);
 	if (conn->state == ISCSI_CONN_LOGIN) {
 		max = LOGIN_SEGMENT;
-		if ((rx->head[ISCSI_AT_OPCODE] & ISCSI_OPCODE_MASK) != ISCSI_LOGIN) {
+		if (rx_opcode(rx) != ISCSI_LOGIN) {
 			iscsi_conn_drop(conn, "the first request was no login");
 			return;
 		}
