@@ -347,6 +347,25 @@ static void test_silent_initiators_are_asked_and_dropped(void **state)
 	assert_non_null(strstr(rig.log, "did not answer"));
 }
 
+/* The ping is behind all that a slow network has to carry first. */
+static void test_who_still_takes_data_need_not_answer_yet(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	host_read(&c, 0, 512);
+	c.deaf = true;
+	for (unsigned int i = 0; i < 30; i++) {
+		iscsi_rig_sleep(&rig, 10000000000ull);
+		c.moved += 8192;
+	}
+	assert_non_null(c.conn);
+	assert_false(c.hung_up);
+	/* It was the last. */
+	for (unsigned int i = 0; i < 12; i++)
+		iscsi_rig_sleep(&rig, 10000000000ull);
+	assert_true(c.hung_up);
+	assert_non_null(strstr(rig.log, "did not answer"));
+}
+
 static void count_gone(struct iscsi_leaving *leaving)
 {
 	gone++;
@@ -449,6 +468,7 @@ int main(void)
 		T(test_functions_that_there_are_not),
 		T(test_cold_reset_ends_the_session),
 		T(test_silent_initiators_are_asked_and_dropped),
+		T(test_who_still_takes_data_need_not_answer_yet),
 		T(test_target_that_leaves_asks_first),
 		T(test_target_leaves_at_once),
 		T(test_session_closed_by_hand),

@@ -11,6 +11,7 @@
 
 #define LOGIN_NS  15000000000ull /* from accept() to the full feature phase */
 #define LINGER_NS 5000000000ull	 /* for what is still to be sent */
+#define MOVES	  4096u		 /* bytes that more than the ping itself went through */
 
 static void conn_make_room(struct iscsi_worker *worker)
 {
@@ -219,6 +220,19 @@ uint64_t iscsi_conn_due(const struct iscsi_conn *conn)
 	return ping < due ? ping : due;
 }
 
+/*
+ * Its ping, or the answer, is behind data that a slow network has to carry first; so as long as
+ * much more than that moves, the initiator is there. One that has hung takes what TCP has room for.
+ */
+static bool conn_moves(struct iscsi_conn *conn)
+{
+	uint64_t moved = conn->worker->config.ops->moved(conn);
+	bool moves = moved - conn->pinged_moved >= MOVES;
+
+	conn->pinged_moved = moved;
+	return moves;
+}
+
 void iscsi_conn_tick(struct iscsi_conn *conn)
 {
 	uint64_t now = conn->worker->now;
@@ -232,10 +246,13 @@ void iscsi_conn_tick(struct iscsi_conn *conn)
 					: "its time was over");
 	} else if (conn_stall(conn) <= now) {
 		iscsi_conn_drop(conn, "it does not send the data of a command");
-	} else if (conn->pinged) {
-		iscsi_conn_drop(conn, "it did not answer a ping");
-	} else {
+	} else if (!conn->pinged) {
 		conn->pinged = now;
+		conn->pinged_moved = conn->worker->config.ops->moved(conn);
 		iscsi_conn_ping(conn);
+	} else if (conn_moves(conn)) {
+		conn->pinged = now;
+	} else {
+		iscsi_conn_drop(conn, "it did not answer a ping");
 	}
 }

@@ -171,8 +171,10 @@ struct iscsi_conn {
 	char peer[ISCSI_PORTAL_MAX], local[ISCSI_PORTAL_MAX];
 	uint16_t group;
 	enum iscsi_conn_state state;
-	uint64_t opened, last_rx, pinged; /* pinged: 0 when no ping is on its way */
-	uint64_t drop_at;		  /* 0: never */
+	uint64_t opened, last_rx;
+	uint64_t pinged; /* when the answer to a ping was last waited for; 0: none is on its way */
+	uint64_t pinged_moved; /* bytes that had moved by then */
+	uint64_t drop_at;      /* 0: never */
 
 	struct iscsi_login *login; /* until the full feature phase */
 	struct iscsi_session *session;
