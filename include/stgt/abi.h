@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The contract between the XDP program, the engine and whoever reads the pinned maps (bpftool,
- * later the exporter): map names, keys, values, pin paths. Any change to a shape raises
+ * programs of others): map names, keys, values, pin paths. Any change to a shape raises
  * STGT_ABI_VERSION; the version is in the `port` map and is checked at attach and by every reader.
  *
  * Pins of interface IFACE live in STGT_BPFFS/IFACE/: the maps by name, and `link`.

@@ -2,10 +2,10 @@
 /*
  * One command's life between a transport and a device model.
  *
- * The transport embeds `struct command` in its own request (aoe_request, later fcp_exchange and
- * iscsi_task), fills the first part and calls the device model's execute function. The model asks
- * for memory through transport_ops.place, runs block I/O through `io`, leaves its result in the
- * union and calls transport_ops.deliver exactly once. Wire tags never enter it.
+ * The transport embeds `struct command` in its own request (aoe_request, iscsi_task), fills the
+ * first part and calls the device model's execute function. The model asks for memory through
+ * transport_ops.place, runs block I/O through `io`, leaves its result in the union and calls
+ * transport_ops.deliver exactly once. Wire tags never enter it.
  *
  * Everything runs on the thread of `queue`.
  */
