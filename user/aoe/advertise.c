@@ -18,7 +18,8 @@ static unsigned int least(unsigned int a, unsigned int b)
 	return a < b ? a : b;
 }
 
-unsigned int aoe_advertised_sectors(const struct aoe_port *port, unsigned int tags)
+/* The most sectors in one frame on this port behind so many VLAN tags; at least 1. */
+static unsigned int advertised_sectors(const struct aoe_port *port, unsigned int tags)
 {
 	const struct aoe_port_config *config = &port->config;
 	size_t head = ATA_HEAD + tags * sizeof(struct wire_vlan);
@@ -39,11 +40,11 @@ void aoe_advertise_update(struct aoe_port *port)
 	if (port->config.mtu < AOE_MTU_MIN)
 		log_warning("an MTU of %u carries no AoE sector: it must be at least %d",
 			    port->config.mtu, AOE_MTU_MIN);
-	port->sectors = aoe_advertised_sectors(port, 0);
+	port->sectors = advertised_sectors(port, 0);
 	for (unsigned int i = 0; i < port->nserved; i++) {
 		struct aoe_served *served = port->served[i];
 
-		served->sectors = aoe_advertised_sectors(
+		served->sectors = advertised_sectors(
 			port, aoe_vlan_tags(aoe_export_address(served->export)->vlan));
 	}
 }

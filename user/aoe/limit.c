@@ -203,8 +203,9 @@ static unsigned int limits_place(const struct aoe_limits *limits, const uint8_t 
 	return from;
 }
 
-struct aoe_limiter *aoe_limits_find(const struct aoe_limits *limits,
-				    const uint8_t mac[WIRE_MAC_LEN])
+/* NULL when the MAC has none of its own. */
+static struct aoe_limiter *limits_find(const struct aoe_limits *limits,
+				       const uint8_t mac[WIRE_MAC_LEN])
 {
 	unsigned int i = limits_place(limits, mac);
 
@@ -215,7 +216,7 @@ struct aoe_limiter *aoe_limits_find(const struct aoe_limits *limits,
 
 struct aoe_limiter *aoe_limits_of(const struct aoe_limits *limits, const uint8_t mac[WIRE_MAC_LEN])
 {
-	struct aoe_limiter *own = aoe_limits_find(limits, mac), *last;
+	struct aoe_limiter *own = limits_find(limits, mac), *last;
 
 	if (own || !limits->count)
 		return own;
@@ -230,7 +231,7 @@ int aoe_port_add_limiter(struct aoe_port *port, struct aoe_limiter *limiter)
 	unsigned int i = limits_place(limits, limiter->mac);
 	struct aoe_limiter **limiters;
 
-	if (aoe_limits_find(limits, limiter->mac))
+	if (limits_find(limits, limiter->mac))
 		return -EEXIST;
 	limiters = realloc(limits->limiters, (limits->count + 1) * sizeof(struct aoe_limiter *));
 	if (!limiters)
@@ -261,7 +262,7 @@ static void release_limited(struct aoe_request *request, const void *arg)
 {
 	const uint8_t *mac = request->initiator->stats.mac;
 
-	if (mac_is_any(arg) ? !aoe_limits_find(&request->port->limits, mac)
+	if (mac_is_any(arg) ? !limits_find(&request->port->limits, mac)
 			    : !memcmp(mac, arg, WIRE_MAC_LEN))
 		request->due.limit_ns = 0;
 }

@@ -80,9 +80,6 @@ struct aoe_limits {
 };
 
 void aoe_limits_fini(struct aoe_limits *limits);
-/* NULL when the MAC has none of its own. */
-struct aoe_limiter *aoe_limits_find(const struct aoe_limits *limits,
-				    const uint8_t mac[WIRE_MAC_LEN]);
 /* The one that holds for it: its own, else that of any, else NULL. */
 struct aoe_limiter *aoe_limits_of(const struct aoe_limits *limits, const uint8_t mac[WIRE_MAC_LEN]);
 

@@ -101,15 +101,8 @@ void aoe_pair_put(struct aoe_pair *pair)
 	pair->inflight--;
 }
 
-void aoe_pair_replied(struct aoe_pairs *pairs, const struct aoe_replied *replied)
-{
-	/* More replies than requests in one turn: some were sent and ended within it. */
-	if (pairs->nreplied == pairs->replied_max)
-		aoe_pairs_stamp(pairs, replied->taken_ns);
-	pairs->replied[pairs->nreplied++] = *replied;
-}
-
-void aoe_pairs_stamp(struct aoe_pairs *pairs, uint64_t now_ns)
+/* Counts the replies since the last call as given at this time. */
+static void pairs_stamp(struct aoe_pairs *pairs, uint64_t now_ns)
 {
 	for (unsigned int i = 0; i < pairs->nreplied; i++) {
 		const struct aoe_replied *reply = &pairs->replied[i];
@@ -119,6 +112,14 @@ void aoe_pairs_stamp(struct aoe_pairs *pairs, uint64_t now_ns)
 		aoe_pair_put(reply->pair);
 	}
 	pairs->nreplied = 0;
+}
+
+void aoe_pair_replied(struct aoe_pairs *pairs, const struct aoe_replied *replied)
+{
+	/* More replies than requests in one turn: some were sent and ended within it. */
+	if (pairs->nreplied == pairs->replied_max)
+		pairs_stamp(pairs, replied->taken_ns);
+	pairs->replied[pairs->nreplied++] = *replied;
 }
 
 void aoe_pairs_forget(struct aoe_pairs *pairs, const struct aoe_served *served)
@@ -185,5 +186,5 @@ bool aoe_port_unstamped(const struct aoe_port *port)
 
 void aoe_port_stamp(struct aoe_port *port, uint64_t now_ns)
 {
-	aoe_pairs_stamp(&port->pairs, now_ns);
+	pairs_stamp(&port->pairs, now_ns);
 }

@@ -6,7 +6,7 @@
  * its export's `silent` and not to `others`, where they would look like something that happens now.
  *
  * Time is read once for all replies of a worker's turn, not once a reply: a reply waits here for
- * aoe_pairs_stamp(). The port's thread only.
+ * aoe_port_stamp(). The port's thread only.
  */
 #ifndef STGT_AOE_PAIRS_H
 #define STGT_AOE_PAIRS_H
@@ -62,9 +62,6 @@ struct aoe_pair *aoe_pair_get(struct aoe_pairs *pairs, struct aoe_initiator *ini
 void aoe_pair_put(struct aoe_pair *pair);
 /* The request, whose pair this ends the use of, is being answered. */
 void aoe_pair_replied(struct aoe_pairs *pairs, const struct aoe_replied *replied);
-
-/* Counts the replies since the last call as given at this time. */
-void aoe_pairs_stamp(struct aoe_pairs *pairs, uint64_t now_ns);
 
 /* The export is no longer this port's. */
 void aoe_pairs_forget(struct aoe_pairs *pairs, const struct aoe_served *served);

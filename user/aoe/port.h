@@ -126,9 +126,7 @@ struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *se
 /* The request, on its way to the network or to nowhere, needs its export no more. */
 void aoe_request_let_go(struct aoe_request *request);
 
-/* Ends a request. */
-void aoe_request_drop(struct aoe_request *request);
-/* Ends it without an answer, counted as `reason`. */
+/* Ends a request without an answer, counted as `reason`. */
 void aoe_request_ignore(struct aoe_request *request, enum aoe_reason reason);
 
 /* The reply's head has its Ethernet and AoE header, `len` bytes. */
@@ -161,8 +159,6 @@ struct aoe_request *aoe_request_of_change(struct aoe_change *change);
 /* Appends a configuration response (AoEr11 3.2), its string only if asked for. */
 void aoe_config_append(struct aoe_request *request, uint8_t subcommand, bool with_string);
 
-/* The most sectors in one frame on this port behind so many VLAN tags; at least 1. */
-unsigned int aoe_advertised_sectors(const struct aoe_port *port, unsigned int tags);
 /* Recomputes what is advertised after the MTU changed. */
 void aoe_advertise_update(struct aoe_port *port);
 /* The MTU below which not one sector fits. */

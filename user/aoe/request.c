@@ -31,7 +31,7 @@ struct aoe_request *aoe_request_get(struct aoe_port *port, struct aoe_served *se
 	return request;
 }
 
-void aoe_request_drop(struct aoe_request *request)
+static void request_end(struct aoe_request *request)
 {
 	struct aoe_port *port = request->port;
 
@@ -56,7 +56,7 @@ void aoe_request_ignore(struct aoe_request *request, enum aoe_reason reason)
 	aoe_count(request->port, reason);
 	if (__builtin_expect(request->traced, 0))
 		aoe_trace_ignored(request, reason);
-	aoe_request_drop(request);
+	request_end(request);
 }
 
 /* A frame is of full length without its tags, which whoever takes them off does not pad. */
@@ -103,7 +103,7 @@ static void request_sent(struct tx *tx)
 	struct aoe_request *request = container_of(tx, struct aoe_request, tx);
 
 	aoe_request_trace(request, AOE_TRACE_RELEASED);
-	aoe_request_drop(request);
+	request_end(request);
 }
 
 static void request_count_reply(struct aoe_request *request)

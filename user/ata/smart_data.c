@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#define ATTRIBUTES	 30u
 #define ATTRIBUTE_LEN	 12u
 #define SELF_TEST_LEN	 24u
 #define STRUCTURE	 0x10u /* revision of data and thresholds */

@@ -52,7 +52,6 @@ enum ata_opcode {
 
 /* Status register */
 #define ATA_ERR	 0x01u
-#define ATA_DRQ	 0x08u
 #define ATA_DF	 0x20u
 #define ATA_DRDY 0x40u
 

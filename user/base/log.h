@@ -26,6 +26,5 @@ void log_write(int priority, const char *fmt, ...) __attribute__((format(printf,
 #define log_error(...)	 log_write(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_WARNING, __VA_ARGS__)
 #define log_notice(...)	 log_write(LOG_NOTICE, __VA_ARGS__)
-#define log_info(...)	 log_write(LOG_INFO, __VA_ARGS__)
 
 #endif

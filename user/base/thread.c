@@ -144,16 +144,11 @@ void thread_call(struct thread *thread, void (*fn)(struct thread *thread, void *
 	call_make(thread, fn, arg, 0);
 }
 
-bool thread_ask(struct thread *thread, void (*fn)(struct thread *thread, void *arg), void *arg,
-		uint64_t wait_ns)
-{
-	return call_make(thread, fn, arg, clock_now_ns() + wait_ns);
-}
-
 bool thread_hear(struct thread *thread, void (*fn)(struct thread *thread, void *arg), void *arg,
 		 const char *name)
 {
-	bool silent = !thread_ask(thread, fn, arg, thread->silent ? GLANCE_NS : HEAR_NS);
+	uint64_t wait_ns = thread->silent ? GLANCE_NS : HEAR_NS;
+	bool silent = !call_make(thread, fn, arg, clock_now_ns() + wait_ns);
 
 	if (silent && !thread->silent)
 		log_error("%s does not answer: the file system of one of its disks hangs", name);

@@ -38,13 +38,10 @@ void thread_end(struct thread *thread, struct mailbox *control);
 /* Runs `fn` on the thread and waits for it. */
 void thread_call(struct thread *thread, void (*fn)(struct thread *thread, void *arg), void *arg);
 
-/* The same, but waits no longer than `wait_ns` for the thread to begin; false: `fn` did not run. */
-bool thread_ask(struct thread *thread, void (*fn)(struct thread *thread, void *arg), void *arg,
-		uint64_t wait_ns);
-
 /*
- * thread_ask() for who only looks: it waits a second, and for a thread that was silent the last
- * time next to nothing. That `name` fell silent or answers again is logged. One thread at a time.
+ * The same for who only looks: it waits a second at most for the thread to begin, and for one that
+ * was silent the last time next to nothing; false: `fn` did not run. That `name` fell silent or
+ * answers again is logged. One thread at a time.
  */
 bool thread_hear(struct thread *thread, void (*fn)(struct thread *thread, void *arg), void *arg,
 		 const char *name);

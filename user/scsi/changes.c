@@ -6,9 +6,11 @@
  */
 #include "scsi/device.h"
 
-static void change_turn(struct message *message)
+static void change_turn(struct command *cmd);
+
+static void change_run(struct message *message)
 {
-	scsi_change_turn(container_of(message, struct command, model.save.message));
+	change_turn(container_of(message, struct command, model.save.message));
 }
 
 /* The turn of whoever waits longest. */
@@ -23,7 +25,7 @@ static void change_next(struct scsi_device *dev)
 	pthread_mutex_unlock(&dev->lock);
 	if (!cmd)
 		return;
-	cmd->model.save.message.run = change_turn;
+	cmd->model.save.message.run = change_run;
 	mailbox_post(cmd->queue->mailbox, &cmd->model.save.message);
 }
 
@@ -53,7 +55,8 @@ static void change_saved(struct state_save *save)
 	scsi_refuse(cmd, SCSI_KEY_HARDWARE_ERROR, SCSI_ASC_TARGET_FAILURE);
 }
 
-void scsi_change_turn(struct command *cmd)
+/* Its turn is there. */
+static void change_turn(struct command *cmd)
 {
 	struct scsi_device *dev = scsi_device_of(cmd);
 	const struct scsi_change *change = cmd->scsi.change;
@@ -91,7 +94,7 @@ void scsi_change_start(struct scsi_device *dev, struct command *cmd,
 		list_add_tail(&dev->changes, &cmd->model.waiting);
 	pthread_mutex_unlock(&dev->lock);
 	if (first)
-		scsi_change_turn(cmd);
+		change_turn(cmd);
 }
 
 void scsi_verdict_refuse(struct scsi_verdict *verdict, uint16_t asc)

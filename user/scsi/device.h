@@ -464,8 +464,6 @@ struct scsi_change {
 /* The command's turn comes when all changes before it have been committed or refused. */
 void scsi_change_start(struct scsi_device *dev, struct command *cmd,
 		       const struct scsi_change *change);
-/* Its turn is there; for changes.c. */
-void scsi_change_turn(struct command *cmd);
 /* Shorthands for verdicts; see scsi_bad_cdb() and scsi_bad_list(). */
 void scsi_verdict_refuse(struct scsi_verdict *verdict, uint16_t asc);
 void scsi_verdict_bad_cdb(struct scsi_verdict *verdict, unsigned int byte, unsigned int bit);

@@ -163,7 +163,6 @@ void target_alua_close(struct target *target);
 
 /* ---- iscsi.c, report_iscsi.c ---- */
 
-struct target_iscsi *target_iscsi_find(const struct target *target, const char *name);
 /* Runs one of the two on the iSCSI workers, if there are any and the unit's SANITIZE has not ended.
  */
 void target_iscsi_ask(struct target *target, struct target_unit *unit,

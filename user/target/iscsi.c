@@ -13,7 +13,7 @@
 #define MEMORY_MIB  32u
 #define GRACE_NS    1000000000u /* for initiators to log out of a target that goes */
 
-struct target_iscsi *target_iscsi_find(const struct target *target, const char *name)
+static struct target_iscsi *iscsi_find(const struct target *target, const char *name)
 {
 	struct target_iscsi *iscsi;
 
@@ -296,7 +296,7 @@ static int no_target(const char *name, struct error *err)
 
 int target_remove_iscsi(struct target *target, const char *name, struct error *err)
 {
-	struct target_iscsi *iscsi = target_iscsi_find(target, name);
+	struct target_iscsi *iscsi = iscsi_find(target, name);
 
 	if (!iscsi)
 		return no_target(name, err);
@@ -307,14 +307,14 @@ int target_remove_iscsi(struct target *target, const char *name, struct error *e
 int target_add_lun(struct target *target, const char *name, const struct lun_request *request,
 		   struct error *err)
 {
-	struct target_iscsi *iscsi = target_iscsi_find(target, name);
+	struct target_iscsi *iscsi = iscsi_find(target, name);
 
 	return iscsi ? show_lun(target, iscsi, request, err) : no_target(name, err);
 }
 
 int target_remove_lun(struct target *target, const char *name, uint16_t lun, struct error *err)
 {
-	struct target_iscsi *iscsi = target_iscsi_find(target, name);
+	struct target_iscsi *iscsi = iscsi_find(target, name);
 
 	if (!iscsi)
 		return no_target(name, err);
@@ -327,7 +327,7 @@ int target_remove_lun(struct target *target, const char *name, uint16_t lun, str
 int target_set_portals(struct target *target, const char *name, const struct iscsi_portal *portals,
 		       unsigned int nportals, bool may_come, struct error *err)
 {
-	struct target_iscsi *iscsi = target_iscsi_find(target, name);
+	struct target_iscsi *iscsi = iscsi_find(target, name);
 	struct iscsi_portal *before;
 	struct error again;
 	unsigned int n;
@@ -366,7 +366,7 @@ static void sessions_recheck(struct iscsi_worker *worker, void *arg)
 int target_set_access(struct target *target, const char *name, const struct iscsi_access *access,
 		      struct error *err)
 {
-	struct target_iscsi *iscsi = target_iscsi_find(target, name);
+	struct target_iscsi *iscsi = iscsi_find(target, name);
 
 	if (!iscsi)
 		return no_target(name, err);

@@ -153,16 +153,6 @@ int target_set_flood_guard(struct target *target, const char *name, unsigned int
 	return target_interface_guard(interface, frames, err);
 }
 
-unsigned int target_interfaces(const struct target *target)
-{
-	const struct target_interface *interface;
-	unsigned int n = 0;
-
-	list_for_each_entry (interface, &target->interfaces, link)
-		n++;
-	return n;
-}
-
 bool target_idle(const struct target *target)
 {
 	return list_empty(&target->interfaces) && list_empty(&target->iscsi);

@@ -141,7 +141,6 @@ int target_add_interface(struct target *target, const struct interface_request *
 
 /* Detaches: new frames pass to the kernel at once, what is in flight ends. -ENODEV: not ours. */
 int target_remove_interface(struct target *target, const char *name, struct error *err);
-unsigned int target_interfaces(const struct target *target);
 /* It has no interface and no iSCSI target: nobody reaches it. */
 bool target_idle(const struct target *target);
 /* By its name, which may have changed since it was added, or by its index. */

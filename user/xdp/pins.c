@@ -18,7 +18,10 @@
 #define BPF_FS	 "/sys/fs/bpf"
 #define LOCK_DIR "/run/stgt-xdp"
 
-void pins_path(char path[PINS_PATH_MAX], const char *name, const char *entry)
+#define PINS_PATH_MAX 128
+
+/* STGT_BPFFS/NAME, or with `entry` the pin of that name in it. */
+static void pins_path(char path[PINS_PATH_MAX], const char *name, const char *entry)
 {
 	snprintf(path, PINS_PATH_MAX, STGT_BPFFS "/%s%s%s", name, entry ? "/" : "",
 		 entry ? entry : "");

@@ -11,11 +11,6 @@
 #include "base/error.h"
 #include <stdbool.h>
 
-#define PINS_PATH_MAX 128
-
-/* STGT_BPFFS/NAME, or with `entry` the pin of that name in it. */
-void pins_path(char path[PINS_PATH_MAX], const char *name, const char *entry);
-
 /*
  * Mounts the BPF file system where there is none and makes STGT_BPFFS. Where STGT_BPFFS is there
  * this needs no privilege.
