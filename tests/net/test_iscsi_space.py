@@ -2,8 +2,10 @@
 """A thin disk whose file system fills up: who hears of it, and what becomes of writes."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -133,3 +135,25 @@ def test_writes_without_space_say_so_and_the_rest_goes_on(target, hosts, home):
     assert write(host, 0, block) == b""
     (home / "other").unlink()
     assert write(host, lba, block) == b""
+
+
+def test_zeroes_that_give_space_back_take_none(lab, netns):
+    """WRITE SAME with UNMAP, by which hosts zero what they need not keep (blkdiscard -z)"""
+    home = lab.path / "ext4"
+    home.mkdir()
+    lab.run(["mkfs.ext4", "-q", lab.disk(64 * MIB, "ext4.img", fill=False)])
+    lab.run(["mount", "-o", "loop", lab.path / "ext4.img", home])
+    lab.undo.callback(subprocess.run, ["umount", "-l", str(home)])
+    Serve(lab, netns, ["--iscsi", IQN, "--portal", PORTAL, "--lun",
+                       f"0=file:{home / 'thin.img'},size=1G,soft_threshold=off", "--allow", "any"])
+    with inside(netns):
+        sock = socket.create_connection(("127.0.0.1", 3260))
+    with Scsi(sock) as host:
+        host.login()
+        host.ready()
+        host.write_blocks(7, b"\1" * 8192)
+        free = shutil.disk_usage(home).free
+        assert host.run(bytes([0x93, 0x09]) + bytes(14))[0] == GOOD, host.sense.hex()
+        assert host.read_blocks(7, 16) == bytes(8192)
+        assert host.run(bytes([0x35]) + bytes(9))[0] == GOOD
+    assert shutil.disk_usage(home).free >= free

@@ -169,6 +169,13 @@ static void test_unmap_and_zeroes(void **state)
 	/* The whole disk, and its very end. */
 	assert_int_equal(bench_range(disk, BLK_UNMAP, 0, 131072, 0), BLK_OK);
 	bench_assert_zero(disk, 131056, 16);
+	/* Zeroes that take no space, and give back what there was. */
+	stat(bench.file, &before);
+	bench_write_pattern(disk, 200, 16, 2, BLK_FUA);
+	assert_int_equal(bench_range(disk, BLK_WRITE_ZEROES, 3, 131000, BLK_GIVE_BACK), BLK_OK);
+	bench_assert_zero(disk, 200, 16);
+	stat(bench.file, &after);
+	assert_true(after.st_blocks <= before.st_blocks);
 	assert_int_equal(bench_range(disk, BLK_WRITE_ZEROES, 131071, 1, BLK_FUA), BLK_OK);
 	assert_int_equal(bench_range(disk, BLK_UNMAP, 131071, 2, 0), BLK_ERANGE);
 	stat(bench.file, &after);

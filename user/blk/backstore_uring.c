@@ -151,6 +151,15 @@ static void uring_prep_fallocate(struct io_uring_sqe *sqe, struct blk_io *io, in
 				(off_t)off, (off_t)len);
 }
 
+/*
+ * Zeroes by a hole, which takes no space, or by blocks of zeroes. Either may be what the store does
+ * not know, and then it is the other.
+ */
+static enum uring_step uring_zeroes(const struct blk_io *io)
+{
+	return io->flags & BLK_GIVE_BACK ? STEP_PUNCH : STEP_ZERO;
+}
+
 static void uring_done(struct ring_event *ev, int res, unsigned int flags);
 
 static void uring_issue(struct blk_io *io)
@@ -235,16 +244,16 @@ static void uring_step_done(struct blk_io *io, uint32_t res)
 static void uring_done(struct ring_event *ev, int res, unsigned int flags)
 {
 	struct blk_io *io = container_of(ev, struct blk_io, event);
-	bool hole = io->step == STEP_ZERO || io->step == STEP_PUNCH;
+	bool unknown = (res == -EOPNOTSUPP || res == -EINVAL) &&
+		       (io->step == STEP_ZERO || io->step == STEP_PUNCH);
 
 	if (res >= 0)
 		uring_step_done(io, (uint32_t)res);
 	else if (res == -EINTR || res == -EAGAIN)
 		uring_issue(io);
-	else if (hole && (res == -EOPNOTSUPP || res == -EINVAL) && io->step == STEP_ZERO)
-		/* A hole reads as zeroes too; what differs is whether it keeps its space. */
-		uring_go(io, STEP_PUNCH);
-	else if (hole && (res == -EOPNOTSUPP || res == -EINVAL))
+	else if (unknown && io->op == BLK_WRITE_ZEROES && io->step == uring_zeroes(io))
+		uring_go(io, io->step == STEP_ZERO ? STEP_PUNCH : STEP_ZERO);
+	else if (unknown)
 		uring_end(io, BLK_ENOTSUP);
 	else
 		uring_fail(io, -res);
@@ -325,7 +334,7 @@ static void uring_submit(struct disk *disk, struct blk_io *io)
 			uring_end(io, BLK_OK);
 		break;
 	case BLK_WRITE_ZEROES:
-		uring_go(io, STEP_ZERO);
+		uring_go(io, uring_zeroes(io));
 		break;
 	case BLK_CRYPTO_ERASE:
 		encryption_erase(io);

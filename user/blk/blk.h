@@ -33,7 +33,7 @@ enum blk_op {
 	BLK_WRITE,
 	BLK_FLUSH, /* everything completed before is durable; no range */
 	BLK_UNMAP, /* the range reads as zeroes afterwards or keeps its data; space is freed */
-	BLK_WRITE_ZEROES, /* the range reads as zeroes afterwards */
+	BLK_WRITE_ZEROES, /* the range reads as zeroes afterwards; see BLK_GIVE_BACK */
 	/*
 	 * What was written to the disk cannot be read any more, and reads as noise; what reads as
 	 * zeroes may go on doing so. No range: it conflicts with every other request. Durable.
@@ -54,6 +54,11 @@ enum blk_status {
 enum blk_flags {
 	BLK_FUA = 1 << 0,   /* durable before `done` */
 	BLK_DEDUP = 1 << 1, /* a write that may be a retransmission: see overlap.h */
+	/*
+	 * WRITE_ZEROES: the range's space is given back where the store can, and none is taken
+	 * meanwhile. Otherwise the range has its space afterwards.
+	 */
+	BLK_GIVE_BACK = 1 << 2,
 };
 
 struct disk;

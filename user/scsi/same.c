@@ -11,10 +11,10 @@
 #define UNMAP_HEADER	 8u
 #define UNMAP_DESCRIPTOR 16u
 
-static void submit(struct scsi_device *dev, struct command *cmd, enum blk_op op,
+static void submit(struct scsi_device *dev, struct command *cmd, enum blk_op op, unsigned int flags,
 		   bool (*next)(struct blk_io *io), void (*done)(struct blk_io *io))
 {
-	cmd->io.flags = scsi_write_flags(cmd);
+	cmd->io.flags = scsi_write_flags(cmd) | flags;
 	cmd->io.lba = scsi_sectors(dev, cmd->scsi.lba);
 	cmd->io.nblocks = scsi_sectors(dev, cmd->scsi.blocks);
 	cmd->io.sgl = (struct sgl){};
@@ -34,21 +34,6 @@ static void change_done(struct blk_io *io)
 uint64_t scsi_same_memory(const struct scsi_device *dev, const struct command *cmd)
 {
 	return SCSI_PIECE_MAX + (1u << dev->block_shift);
-}
-
-/* Zeroes where they are, and then the space is given back: it reads as before. */
-static bool zeroes_next(struct blk_io *io)
-{
-	struct command *cmd = scsi_command_of(io);
-
-	io->op = cmd->scsi.step ? BLK_UNMAP : BLK_WRITE_ZEROES;
-	return cmd->scsi.step++ < 2;
-}
-
-static void write_zeroes(struct scsi_device *dev, struct command *cmd, bool unmap)
-{
-	cmd->scsi.step = 0;
-	submit(dev, cmd, BLK_WRITE_ZEROES, unmap && dev->thin ? zeroes_next : NULL, change_done);
 }
 
 /* Aborted, a request of many steps ends with the one under way; its first one it takes always. */
@@ -92,7 +77,14 @@ static void write_copies(struct scsi_device *dev, struct command *cmd, const uin
 	}
 	for (uint32_t at = 0; at < piece; at += len)
 		sgl_copy_in(cmd->queue->arena, &cmd->data_in, at, block, len);
-	submit(dev, cmd, BLK_WRITE, copies_next, change_done);
+	submit(dev, cmd, BLK_WRITE, 0, copies_next, change_done);
+}
+
+static void write_zeroes(struct scsi_device *dev, struct command *cmd)
+{
+	bool unmap = cmd->scsi.cdb[1] & SAME_UNMAP;
+
+	submit(dev, cmd, BLK_WRITE_ZEROES, unmap ? BLK_GIVE_BACK : 0, NULL, change_done);
 }
 
 static void same_fetched(struct command *cmd)
@@ -101,7 +93,7 @@ static void same_fetched(struct command *cmd)
 	const uint8_t *block = scsi_list(cmd);
 
 	if (all_zero(block, 1u << dev->block_shift))
-		write_zeroes(dev, cmd, cmd->scsi.cdb[1] & SAME_UNMAP);
+		write_zeroes(dev, cmd);
 	else
 		write_copies(dev, cmd, block);
 }
@@ -130,7 +122,7 @@ void scsi_write_same(struct scsi_device *dev, struct command *cmd)
 	scsi->wanted = no_data ? 0 : 1u << dev->block_shift;
 	/* An initiator that sends more than a block does not mean this command. */
 	if (no_data)
-		write_zeroes(dev, cmd, scsi->cdb[1] & SAME_UNMAP);
+		write_zeroes(dev, cmd);
 	else if (scsi->out_len > scsi->wanted)
 		scsi_refuse(cmd, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_IU);
 	else
@@ -197,7 +189,7 @@ static void unmap_fetched(struct command *cmd)
 	cmd->scsi.blocks = end - first;
 	cmd->scsi.moved = 0;
 	cmd->scsi.total = n;
-	submit(dev, cmd, BLK_UNMAP, unmap_next, change_done);
+	submit(dev, cmd, BLK_UNMAP, 0, unmap_next, change_done);
 }
 
 void scsi_unmap(struct scsi_device *dev, struct command *cmd)

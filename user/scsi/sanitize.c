@@ -272,30 +272,20 @@ static void sanitize_done(struct blk_io *io)
 	sanitize_take_turns(s);
 }
 
-/* Zeroes first, so that what is not given back is not read either. */
-static bool erase_next(struct blk_io *io)
-{
-	struct scsi_sanitize *s = container_of(io, struct scsi_sanitize, io);
-
-	io->op = s->step ? BLK_UNMAP : BLK_WRITE_ZEROES;
-	return s->step++ < (s->dev->thin ? 2 : 1);
-}
-
 static void submit(struct scsi_sanitize *s, enum blk_op op, uint64_t sectors)
 {
 	s->io.op = op;
-	s->io.flags = 0;
+	s->io.flags = op == BLK_WRITE_ZEROES && s->dev->thin ? BLK_GIVE_BACK : 0;
 	s->io.era = s->era;
 	s->io.lba = sectors ? s->at : 0;
 	s->io.nblocks = sectors;
 	s->io.sgl = (struct sgl){};
-	s->io.next = op == BLK_WRITE_ZEROES ? erase_next : NULL;
+	s->io.next = NULL;
 	s->io.done = sanitize_done;
 	if (op == BLK_WRITE) {
 		s->span = (struct span){.addr = s->run, .len = (uint32_t)sectors * BLK_SECTOR};
 		s->io.sgl = (struct sgl){.spans = &s->span, .nspans = 1, .len = s->span.len};
 	}
-	s->step = 0;
 	blk_submit(s->dev->lu->disk, s->queue, &s->io);
 }
 

@@ -34,7 +34,6 @@ struct scsi_sanitize {
 	uint64_t at;	    /* sectors of a pass */
 	uint64_t volatiles; /* sectors written since the last flush */
 	unsigned int pass;
-	uint8_t step; /* of erasing a piece */
 	uint32_t run; /* memory that holds the pattern */
 	uint32_t run_len;
 	struct span span;
