@@ -70,6 +70,19 @@ static void test_write_same(void **state)
 	assert_false(fs.disk->log[fs.disk->requests - 1].flags & BLK_GIVE_BACK);
 }
 
+/* A store that can do no more than write. */
+static void test_write_same_where_zeroes_are_data(void **state)
+{
+	fs.disk->fail[BLK_WRITE_ZEROES] = BLK_ENOTSUP;
+	assert_int_equal(write_same(0, 7, 2000, 512).status, SCSI_GOOD);
+	assert_int_equal(write_same(0x01, 3000, 1000, 0).status, SCSI_GOOD);
+	assert_true(fixture_disk_is(fs.disk, 0, 7, 0xa5));
+	assert_true(fixture_disk_is(fs.disk, 7, 2000, 0));
+	assert_true(fixture_disk_is(fs.disk, 2007, 993, 0xa5));
+	assert_true(fixture_disk_is(fs.disk, 3000, 1000, 0));
+	assert_true(fixture_disk_is(fs.disk, 4000, 96, 0xa5));
+}
+
 static void test_write_same_to_the_end(void **state)
 {
 	memset(data, 0x3c, 512);
@@ -383,6 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_write_same, setup),
 		TEST(test_write_same_gives_space_back, setup),
+		TEST(test_write_same_where_zeroes_are_data, setup),
 		TEST(test_write_same_to_the_end, setup),
 		TEST(test_write_same_refused, setup),
 		TEST(test_thick_units_do_not_unmap, setup_thick),

@@ -6,7 +6,8 @@
 
 #define SAME_ANCHOR	 0x10
 #define SAME_UNMAP	 0x08
-#define SAME_NDOB	 0x01 /* no data-out: zeroes */
+#define SAME_NDOB	 0x01  /* no data-out: zeroes */
+#define BLOCK_MAX	 4096u /* bytes of a logical block */
 #define UNMAP_ANCHOR	 0x01
 #define UNMAP_HEADER	 8u
 #define UNMAP_DESCRIPTOR 16u
@@ -80,11 +81,23 @@ static void write_copies(struct scsi_device *dev, struct command *cmd, const uin
 	submit(dev, cmd, BLK_WRITE, 0, copies_next, change_done);
 }
 
+static void zeroes_done(struct blk_io *io)
+{
+	static const uint8_t zeroes[BLOCK_MAX];
+	struct command *cmd = scsi_command_of(io);
+
+	/* The store has no other way, or none for less than its own blocks. */
+	if (io->status == BLK_ENOTSUP)
+		write_copies(scsi_device_of(cmd), cmd, zeroes);
+	else
+		change_done(io);
+}
+
 static void write_zeroes(struct scsi_device *dev, struct command *cmd)
 {
 	bool unmap = cmd->scsi.cdb[1] & SAME_UNMAP;
 
-	submit(dev, cmd, BLK_WRITE_ZEROES, unmap ? BLK_GIVE_BACK : 0, NULL, change_done);
+	submit(dev, cmd, BLK_WRITE_ZEROES, unmap ? BLK_GIVE_BACK : 0, NULL, zeroes_done);
 }
 
 static void same_fetched(struct command *cmd)
