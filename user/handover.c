@@ -109,11 +109,12 @@ int handover(const struct attach_args *args, pid_t *pid, struct error *err)
 	*pid = find_daemon(socket);
 	if (!*pid)
 		return 0;
-	if (strcmp(args->state_dir, STATE_DIR_DEFAULT))
+	/* What is of a whole process is the daemon's to say. */
+	if (strcmp(args->state_dir, STATE_DIR_DEFAULT) || args->exporter)
 		return error_set(err, EINVAL,
-				 "a daemon serves here (process %d), in its own state directory: "
-				 "leave out --state-dir",
-				 (int)*pid);
+				 "a daemon serves here (process %d), with its own %s: leave out %s",
+				 (int)*pid, args->exporter ? "exporter" : "state directory",
+				 args->exporter ? "--exporter" : "--state-dir");
 	groups = json_array();
 	for (unsigned int g = 0; g < args->ngroups; g++)
 		json_array_append_new(groups, group_json(&args->groups[g]));

@@ -455,6 +455,14 @@ def test_attach_is_handed_to_the_daemon(pair, daemon):
     assert not (PINS / near).exists()
 
 
+@pytest.mark.parametrize("option,value", [("--exporter", "127.0.0.1:9464"), ("--state-dir", "/tmp")])
+def test_attach_says_what_a_daemon_does_not_take_over(pair, daemon, option, value):
+    near, _ = pair.lab.veth(pair.storage, pair.initiator)
+    done = daemon.control("attach", near, "--aoe", "5.1=ram:1M", "--allow", "any", option, value, check=False)
+    assert done.returncode == 1 and f"leave out {option}" in done.stderr, done
+    assert addresses(daemon) == ["7.1", "7.2"]
+
+
 def test_daemon_without_interface_goes_on(pair, daemon):
     daemon.control("detach", pair.port)
     assert addresses(daemon) == [] and not pair.attached()
