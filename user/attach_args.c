@@ -3,7 +3,7 @@
 
 #include "base/array.h"
 #include "cmd.h"
-#include "config/config.h"
+#include "config/words.h"
 #include "options.h"
 #include <errno.h>
 #include <getopt.h>
@@ -106,49 +106,23 @@ static int read_allow(struct attach_args *args, const char *list, struct error *
 	return 0;
 }
 
+/* `wants` is the option and what it counts. */
+static int read_number(const char *text, const char *wants, unsigned int max, unsigned int *number,
+		       struct error *err)
+{
+	uint64_t value;
+
+	if (!config_number_parse(text, max, &value) || !value)
+		return error_set(err, EINVAL, "%s from 1 up to %u, not '%s'", wants, max, text);
+	*number = (unsigned int)value;
+	return 0;
+}
+
 static int read_busy_poll(const char *text, unsigned int *us, struct error *err)
 {
-	char *end;
-	unsigned long value;
-
 	*us = BUSY_POLL_DEFAULT_US;
-	if (!text)
-		return 0;
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end || end == text || !value || value > BUSY_POLL_MAX_US)
-		return error_set(err, EINVAL,
-				 "--busy-poll wants microseconds from 1 up to %d, not '%s'",
-				 BUSY_POLL_MAX_US, text);
-	*us = (unsigned int)value;
-	return 0;
-}
-
-static int read_flood_guard(const char *text, unsigned int *frames, struct error *err)
-{
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end || end == text || !value || value > STEER_FLOOD_GUARD_MAX)
-		return error_set(err, EINVAL,
-				 "--flood-guard wants frames a second from 1 up to %u, not '%s'",
-				 STEER_FLOOD_GUARD_MAX, text);
-	*frames = (unsigned int)value;
-	return 0;
-}
-
-static int read_exporter(struct attach_args *args, const char *text, struct error *err)
-{
-	struct sockaddr_storage address;
-	socklen_t len;
-	int ret = config_listen_parse(text, &address, &len, err);
-
-	if (ret)
-		return error_prefix(err, -ret, "--exporter");
-	args->exporter = text;
-	return 0;
+	return text ? read_number(text, "--busy-poll wants microseconds", BUSY_POLL_MAX_US, us, err)
+		    : 0;
 }
 
 static int read_option(struct attach_args *args, int option, char **argv, struct error *err)
@@ -167,9 +141,10 @@ static int read_option(struct attach_args *args, int option, char **argv, struct
 	case OPT_BUSY_POLL:
 		return read_busy_poll(value, &args->busy_poll_us, err);
 	case OPT_FLOOD_GUARD:
-		return read_flood_guard(value, &args->flood_guard, err);
+		return read_number(value, "--flood-guard wants frames a second",
+				   STEER_FLOOD_GUARD_MAX, &args->flood_guard, err);
 	case OPT_EXPORTER:
-		return read_exporter(args, value, err);
+		return option_exporter(&args->exporter, value, err);
 	case OPT_STATE_DIR:
 		args->state_dir = value;
 		return 0;

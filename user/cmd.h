@@ -41,6 +41,7 @@ int cmd_top(int argc, char **argv);
 int cmd_failed(const char *command, const struct error *err);
 /* What options_read() returned, if it was not 0: prints the help or what is wrong. */
 int cmd_not_read(const char *command, int ret, const char *help, const struct error *err);
+/* The same for wrong usage, with where the help is behind the text. */
 int cmd_usage(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Once all is printed on stdout: whether it arrived, as an exit status. */
 int cmd_finish_output(const char *command);

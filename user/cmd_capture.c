@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define CAPTURE_MEMORY (17u << 20) /* a ring of 16 MiB, or as much in smaller ones */
-#define SNAPLEN_MAX    262144u
 
 static const char capture_help[] =
 	"usage: stgt-xdp capture IFACE FILE [OPTION...]\n"
@@ -124,7 +123,7 @@ static int capture_run(struct capture *capture, const struct watching_args *args
 static int capture_parse(int argc, char **argv, struct capture *capture, struct watching_args *args,
 			 struct error *err)
 {
-	uint64_t snaplen = SNAPLEN_MAX;
+	uint64_t snaplen = TAP_SNAPLEN_MAX;
 	const struct option_to options[] = {
 		{"count", .read = watching_number, .to = &args->count},
 		{"seconds", .read = watching_number, .to = &args->seconds},
@@ -136,8 +135,8 @@ static int capture_parse(int argc, char **argv, struct capture *capture, struct 
 
 	if (ret)
 		return ret;
-	if (snaplen > SNAPLEN_MAX)
-		return error_set(err, EINVAL, "--snaplen wants %u at the most", SNAPLEN_MAX);
+	if (snaplen > TAP_SNAPLEN_MAX)
+		return error_set(err, EINVAL, "--snaplen wants %u at the most", TAP_SNAPLEN_MAX);
 	if (optind + 2 != argc)
 		return error_set(err, EINVAL, "an interface and a file are wanted");
 	capture->interface = argv[optind];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "options.h"
 
+#include "config/config.h"
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
@@ -66,4 +67,16 @@ int options_read_all(int argc, char **argv, const struct option_to *options, str
 	if (!ret && optind != argc)
 		return error_set(err, EINVAL, "unexpected word: %s", argv[optind]);
 	return ret;
+}
+
+int option_exporter(void *to, const char *value, struct error *err)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	int ret = config_listen_parse(value, &address, &len, err);
+
+	if (ret)
+		return error_prefix(err, -ret, "--exporter");
+	*(const char **)to = value;
+	return 0;
 }

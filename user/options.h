@@ -28,6 +28,9 @@ int options_read(int argc, char **argv, const struct option_to *options, struct 
 /* As options_read(), where no other words are wanted. */
 int options_read_all(int argc, char **argv, const struct option_to *options, struct error *err);
 
+/* A read() for ADDR:PORT of the exporter: `to` is a const char *, which becomes the value. */
+int option_exporter(void *to, const char *value, struct error *err);
+
 /* For who calls getopt_long() himself: the long options' values begin here; no letter is one. */
 #define OPTION_FIRST 256
 

@@ -213,19 +213,6 @@ static int read_alua(void *to, const char *text, struct error *err)
 	return ret ? error_prefix(err, -ret, "--alua") : 0;
 }
 
-static int read_exporter(void *to, const char *text, struct error *err)
-{
-	struct serve_args *args = to;
-	struct sockaddr_storage address;
-	socklen_t len;
-	int ret = config_listen_parse(text, &address, &len, err);
-
-	if (ret)
-		return error_prefix(err, -ret, "--exporter");
-	args->exporter = text;
-	return 0;
-}
-
 static int check(struct serve_args *args, struct error *err)
 {
 	int ret = 0;
@@ -258,7 +245,7 @@ int serve_args_parse(int argc, char **argv, struct serve_args *args, struct erro
 		{"allow", .read = read_allow, .to = args},
 		{"chap", .read = read_chap, .to = args},
 		{"alua", .read = read_alua, .to = args},
-		{"exporter", .read = read_exporter, .to = args},
+		{"exporter", .read = option_exporter, .to = &args->exporter},
 		{"state-dir", .text = &args->state_dir},
 		{"socket", .text = &args->socket},
 		{},

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Metrics over HTTP: opened, and moved to another address while it serves. */
 #include "service/internal.h"
 
 #include "base/listener.h"

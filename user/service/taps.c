@@ -4,12 +4,11 @@
 
 #include "aoe/mac.h"
 #include "base/cleanup.h"
+#include "tap/tap.h"
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
-
-#define SNAPLEN_MAX 262144
 
 static void connection_ended(void *arg)
 {
@@ -37,8 +36,8 @@ json_t *taps_capture(void *ctx, const json_t *request, struct error *err)
 
 	if (!interface || request_number(request, "snaplen", &snaplen, err))
 		return NULL;
-	if (!snaplen || snaplen > SNAPLEN_MAX)
-		snaplen = SNAPLEN_MAX;
+	if (!snaplen || snaplen > TAP_SNAPLEN_MAX)
+		snaplen = TAP_SNAPLEN_MAX;
 	if (target_capture(service->target, interface, snaplen, memory, &tap, err))
 		return NULL;
 	return hold(service, tap, err);

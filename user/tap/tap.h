@@ -17,7 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TAP_SIZE_MAX (64u << 20) /* bytes of a watcher's memory, at most */
+#define TAP_SIZE_MAX	(64u << 20) /* bytes of a watcher's memory, at most */
+#define TAP_SNAPLEN_MAX 262144u	    /* of a frame, for who captures: no frame is longer */
 
 /* ---- the serving process -------------------------------------------------------------------- */
 
