@@ -594,12 +594,17 @@ def test_entries_that_no_frame_meets_are_no_access(pair, daemon):
     assert client.finds((7, 1))
 
 
-def test_map_without_room_says_so(pair, daemon):
+def fill_map(pair, address, left):
+    """With entries of this address, but for so many places."""
     update = f"map update pinned {PINS / pair.port / 'acl'} key"
     fill = pair.lab.path / "fill"
-    fill.write_text("".join(f"{update} {' '.join(odd_key(0x909, f'02:01:{i:08x}'))} value 1 0 0 0\n"
-                            for i in range(MAX_ACL - 3)))
+    fill.write_text("".join(f"{update} {' '.join(odd_key(address, f'02:01:{i:08x}'))} value 1 0 0 0\n"
+                            for i in range(MAX_ACL - left)))
     pair.lab.run(["bpftool", "batch", "file", fill])
+
+
+def test_map_without_room_says_so(pair, daemon):
+    fill_map(pair, 0x909, 3)
     daemon.control("acl", "allow", "7.2", "02:00:00:00:01:01")
     done = daemon.control("acl", "allow", "7.2", "02:00:00:00:01:02", check=False)
     assert done.returncode == 1 and f"room for {MAX_ACL} entries" in done.stderr, done
@@ -609,6 +614,26 @@ def test_map_without_room_says_so(pair, daemon):
     done = daemon.control("initiator", "evict", READER, check=False)
     assert done.returncode == 1 and "7.1" in done.stderr, done
     assert pair.client(7, 2, mac=READER).finds((7, 1))
+
+
+@pytest.mark.parametrize("how", ["command", "reload"])
+def test_list_without_room_admits_nobody_who_is_on_it(pair, daemon, config, how):
+    # A reload takes away what is written for an address that is not served.
+    config["aoe"].append({**config["aoe"][0], "address": "7.3"})
+    daemon.configure(config)
+    daemon.control("reload")
+    fill_map(pair, 0x703, 4)
+    newcomers = ["02:00:00:00:01:01", "02:00:00:00:01:02"]
+    if how == "command":
+        done = daemon.control("acl", "allow", "7.2", ",".join([READER, *newcomers]), check=False)
+    else:
+        config["aoe"][1]["allow"] = [READER, *newcomers]
+        daemon.configure(config)
+        done = daemon.control("reload", check=False)
+    assert done.returncode == 1 and f"room for {MAX_ACL} entries" in done.stderr, done
+    assert allowed(daemon, "7.2") == {READER: "ro"}
+    assert pair.client(7, 2, mac=newcomers[0]).finds((7, 1), (7, 3))
+    daemon.control("acl", "allow", "7.2", newcomers[0])
 
 
 def test_evicted_initiator_is_out_everywhere(pair, daemon):

@@ -240,17 +240,15 @@ static json_t *acl_change(struct service *service, const json_t *request, bool d
 	const char *name = list ? request_text(request, "address", err) : NULL;
 	struct aoe_address addr;
 	struct aoe_acl acl;
-	int ret = 0;
+	int ret;
 
 	if (name && !iscsi_name_check(name, NULL))
 		return edit_iscsi_access(service, name, list, deny, err);
 	if (!name || request_address(request, &addr, err) || aoe_acl_parse(list, &acl, err))
 		return NULL;
-	for (unsigned int i = 0; i < acl.count && !ret; i++) {
-		if (deny)
-			acl.entries[i].access = STGT_ACCESS_DENY;
-		ret = target_acl_entry(service->target, &addr, &acl.entries[i], err);
-	}
+	for (unsigned int i = 0; i < acl.count && deny; i++)
+		acl.entries[i].access = STGT_ACCESS_DENY;
+	ret = target_acl_change(service->target, &addr, &acl, err);
 	aoe_acl_fini(&acl);
 	return done(ret);
 }
@@ -266,10 +264,10 @@ static json_t *run_acl_deny(void *ctx, const json_t *request, struct error *err)
 }
 
 struct eviction {
-	struct service *service;
 	struct aoe_acl_entry entry;
 	struct aoe_address *addresses;
 	size_t n, room;
+	bool no_memory;
 };
 
 static void evict_collect(void *ctx, const struct target_found *found)
@@ -282,8 +280,10 @@ static void evict_collect(void *ctx, const struct target_found *found)
 		size_t room = eviction->room ? 2 * eviction->room : 16;
 		struct aoe_address *more = realloc(eviction->addresses, room * sizeof(*more));
 
-		if (!more)
+		if (!more) {
+			eviction->no_memory = true;
 			return;
+		}
 		eviction->addresses = more;
 		eviction->room = room;
 	}
@@ -293,8 +293,10 @@ static void evict_collect(void *ctx, const struct target_found *found)
 /* Out of every export that admits it, now; its frames are dropped by the XDP program. */
 static json_t *run_initiator_evict(void *ctx, const json_t *request, struct error *err)
 {
-	struct eviction eviction = {.service = ctx, .entry.access = STGT_ACCESS_DENY};
+	struct eviction eviction = {.entry.access = STGT_ACCESS_DENY};
+	const struct aoe_acl denied = {.entries = &eviction.entry, .count = 1};
 	const char *mac = request_text(request, "mac", err);
+	struct service *service = ctx;
 	struct error each;
 	int ret = 0;
 
@@ -304,11 +306,12 @@ static json_t *run_initiator_evict(void *ctx, const json_t *request, struct erro
 		error_set(err, EINVAL, "'%s' is not a MAC address", mac);
 		return NULL;
 	}
-	target_exports_each(eviction.service->target, evict_collect, &eviction);
+	target_exports_each(service->target, evict_collect, &eviction);
+	if (eviction.no_memory)
+		ret = error_set(err, ENOMEM, "out of memory: some exports admit it still");
 	/* One that fails must not leave the others open. */
 	for (size_t i = 0; i < eviction.n; i++) {
-		if (!target_acl_entry(eviction.service->target, &eviction.addresses[i],
-				      &eviction.entry, &each) ||
+		if (!target_acl_change(service->target, &eviction.addresses[i], &denied, &each) ||
 		    ret)
 			continue;
 		ret = -EIO;

@@ -330,17 +330,6 @@ static int access_replace(struct target_interface *interface, const struct targe
 	return ret;
 }
 
-static int access_set_entry(struct target_interface *interface, const struct target_export *export,
-			    const struct aoe_acl_entry *entry)
-{
-	const struct stgt_acl_key key = access_key(&export->addr, entry->mac);
-	int ret = steer_acl_set(interface->steer, &key, entry->access);
-
-	if (!ret)
-		target_interface_run(interface, port_access_changed, export->aoe);
-	return ret;
-}
-
 void target_access_erase(struct target_interface *interface, const struct target_export *export)
 {
 	const struct aoe_acl nobody = {0};
@@ -386,18 +375,22 @@ void target_access_sweep(struct target *target)
 
 /* ---- what administrators ask for ---- */
 
-static int acl_copy_with(const struct aoe_acl *from, const struct aoe_acl_entry *entry,
+/* The list with the entries added, or changed in it. */
+static int acl_copy_with(const struct aoe_acl *from, const struct aoe_acl *entries,
 			 struct aoe_acl *to)
 {
-	struct aoe_acl with = {.entries = calloc(from->count + 1ull, sizeof(*with.entries))};
+	struct aoe_acl with = {
+		.entries = calloc(from->count + entries->count + 1ull, sizeof(*with.entries)),
+	};
 	int ret;
 
 	if (!with.entries)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < from->count; i++)
-		if (memcmp(from->entries[i].mac, entry->mac, sizeof(entry->mac)))
+		if (!acl_lists(entries, from->entries[i].mac))
 			with.entries[with.count++] = from->entries[i];
-	with.entries[with.count++] = *entry;
+	for (unsigned int i = 0; i < entries->count; i++)
+		with.entries[with.count++] = entries->entries[i];
 	ret = aoe_acl_copy(&with, to);
 	aoe_acl_fini(&with);
 	return ret;
@@ -418,29 +411,121 @@ static int acl_failed(const struct target_export *export, int ret, struct error 
 			 strerror(-ret));
 }
 
+/* An entry as it was before it was written. */
+struct access_was {
+	struct target_interface *interface;
+	struct stgt_acl_key key;
+	struct stgt_acl value;
+	bool listed;
+};
+
+static void access_undo(const struct access_was *was, size_t n)
+{
+	while (n--) {
+		struct steer *steer = was[n].interface->steer;
+
+		if (was[n].listed)
+			steer_acl_set(steer, &was[n].key, (enum stgt_access)was[n].value.access);
+		else
+			steer_acl_del(steer, &was[n].key);
+	}
+}
+
+/* Writes the entries on one interface, and to was[*n] on what was there. */
+static int access_add_noted(struct target_interface *interface, const struct target_export *export,
+			    const struct aoe_acl *entries, struct access_was *was, size_t *n)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < entries->count && !ret; i++) {
+		struct access_was *entry = &was[*n];
+
+		entry->interface = interface;
+		entry->key = access_key(&export->addr, entries->entries[i].mac);
+		entry->listed =
+			!steer_acl_get(steer_maps(interface->steer), &entry->key, &entry->value);
+		ret = steer_acl_set(interface->steer, &entry->key, entries->entries[i].access);
+		*n += !ret;
+	}
+	return ret;
+}
+
+/*
+ * Writes the entries on every interface that serves the export, or none on any; then `whole` takes
+ * out what else is there. New entries first: who is on both lists is never shut out.
+ */
+static int access_write(struct target *target, const struct target_export *export,
+			const struct aoe_acl *entries, bool whole)
+{
+	struct target_interface *interface;
+	struct access_was *was;
+	size_t n = 0;
+	int ret = 0;
+
+	list_for_each_entry (interface, &target->interfaces, link)
+		n++;
+	was = calloc(n * entries->count + 1, sizeof(*was));
+	if (!was)
+		return -ENOMEM;
+	n = 0;
+	list_for_each_entry (interface, &target->interfaces, link) {
+		if (!ret && target_interface_serves(interface, export))
+			ret = access_add_noted(interface, export, entries, was, &n);
+	}
+	if (ret)
+		access_undo(was, n);
+	free(was);
+	list_for_each_entry (interface, &target->interfaces, link) {
+		if (!target_interface_serves(interface, export))
+			continue;
+		if (!ret && whole)
+			access_prune(interface, export, entries);
+		target_interface_run(interface, port_access_changed, export->aoe);
+	}
+	return ret;
+}
+
+/* `list`, which new interfaces get, becomes the export's; if that fails it is freed. */
+static int acl_write(struct target *target, struct target_export *export,
+		     const struct aoe_acl *entries, bool whole, struct aoe_acl *list,
+		     struct error *err)
+{
+	int ret = access_write(target, export, entries, whole);
+
+	if (ret) {
+		aoe_acl_fini(list);
+		return acl_failed(export, ret, err);
+	}
+	aoe_acl_fini(&export->acl);
+	export->acl = *list;
+	return 0;
+}
+
 int target_acl_set(struct target *target, const struct aoe_address *addr, const struct aoe_acl *acl,
 		   struct error *err)
 {
 	struct target_export *export = target_export_find(target, addr);
-	struct target_interface *interface;
-	struct aoe_acl copy;
-	int ret = 0;
+	struct aoe_acl list;
 
 	if (!export)
 		return target_no_export(addr, err);
-	if (aoe_acl_copy(acl, &copy))
+	if (aoe_acl_copy(acl, &list))
 		return error_set(err, ENOMEM, "out of memory");
-	list_for_each_entry (interface, &target->interfaces, link) {
-		if (!ret && target_interface_serves(interface, export))
-			ret = access_replace(interface, export, &copy);
-	}
-	if (ret) {
-		aoe_acl_fini(&copy);
-		return acl_failed(export, ret, err);
-	}
-	aoe_acl_fini(&export->acl);
-	export->acl = copy;
-	return 0;
+	return acl_write(target, export, acl, true, &list, err);
+}
+
+int target_acl_change(struct target *target, const struct aoe_address *addr,
+		      const struct aoe_acl *entries, struct error *err)
+{
+	struct target_export *export = target_export_find(target, addr);
+	struct aoe_acl list;
+
+	if (!export)
+		return target_no_export(addr, err);
+	if (acl_copy_with(&export->acl, entries, &list))
+		return error_set(err, ENOMEM, "out of memory");
+	/* Other entries stay as they are, which need not be the same everywhere. */
+	return acl_write(target, export, entries, false, &list, err);
 }
 
 int target_acl_set_on(struct target *target, const struct aoe_address *addr, const char *name,
@@ -455,31 +540,4 @@ int target_acl_set_on(struct target *target, const struct aoe_address *addr, con
 	if (interface && target_interface_serves(interface, export))
 		ret = access_replace(interface, export, acl);
 	return ret ? acl_failed(export, ret, err) : 0;
-}
-
-int target_acl_entry(struct target *target, const struct aoe_address *addr,
-		     const struct aoe_acl_entry *entry, struct error *err)
-{
-	struct target_export *export = target_export_find(target, addr);
-	struct target_interface *interface;
-	struct aoe_acl wanted;
-	int ret;
-
-	if (!export)
-		return target_no_export(addr, err);
-	ret = acl_copy_with(&export->acl, entry, &wanted);
-	if (ret)
-		return error_set(err, -ret, "out of memory");
-	/* Other entries stay as they are, which need not be the same everywhere. */
-	list_for_each_entry (interface, &target->interfaces, link) {
-		if (!ret && target_interface_serves(interface, export))
-			ret = access_set_entry(interface, export, entry);
-	}
-	if (ret) {
-		aoe_acl_fini(&wanted);
-		return acl_failed(export, ret, err);
-	}
-	aoe_acl_fini(&export->acl);
-	export->acl = wanted;
-	return 0;
 }

@@ -92,13 +92,16 @@ int target_settle_disk(struct target *target, const char *name, uint64_t deadlin
 /* Until the disk of that name can be shown as a LUN again: what goes on by itself ends first. */
 int target_settle_unit(struct target *target, const char *disk, uint64_t deadline_ns);
 
-/* The export's access list, on every interface or on one; or one entry of it, added or changed. */
+/*
+ * The export's access list, on every interface or on one; or entries of it, added or changed. After
+ * a failure (-E2BIG: there is no room) the list is what it was, but for target_acl_set_on().
+ */
 int target_acl_set(struct target *target, const struct aoe_address *addr, const struct aoe_acl *acl,
 		   struct error *err);
 int target_acl_set_on(struct target *target, const struct aoe_address *addr, const char *interface,
 		      const struct aoe_acl *acl, struct error *err);
-int target_acl_entry(struct target *target, const struct aoe_address *addr,
-		     const struct aoe_acl_entry *entry, struct error *err);
+int target_acl_change(struct target *target, const struct aoe_address *addr,
+		      const struct aoe_acl *entries, struct error *err);
 
 /*
  * What administrators may have changed past whoever set it up: borrowed for the call. The lists are

@@ -224,6 +224,12 @@ static void acl_visit(void *ctx, const void *key, const void *value)
 	walk->entry(walk->ctx, key, value);
 }
 
+int steer_acl_get(const struct steer_maps *maps, const struct stgt_acl_key *key,
+		  struct stgt_acl *value)
+{
+	return bpf_map_lookup_elem(maps->acl, key, value) < 0 ? -errno : 0;
+}
+
 int steer_acl_each(const struct steer_maps *maps,
 		   void (*entry)(void *ctx, const struct stgt_acl_key *key,
 				 const struct stgt_acl *value),

@@ -46,6 +46,9 @@ int steer_exports_each(const struct steer_maps *maps,
  * what the program does with it. STGT_ACCESS_DENY also when the map cannot be read.
  */
 enum stgt_access steer_acl_lookup(const struct steer_maps *maps, const struct stgt_acl_key *key);
+/* The entry itself, whatever somebody wrote there. 0, -ENOENT or another negative errno. */
+int steer_acl_get(const struct steer_maps *maps, const struct stgt_acl_key *key,
+		  struct stgt_acl *value);
 int steer_acl_each(const struct steer_maps *maps,
 		   void (*entry)(void *ctx, const struct stgt_acl_key *key,
 				 const struct stgt_acl *value),
