@@ -199,6 +199,63 @@ static void test_data_that_comes_slowly_is_waited_for(void **state)
 	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
 }
 
+/* A PDU that takes long is not whole, but TCP has counted what came. */
+static void test_long_data_that_comes_slowly_is_waited_for(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	write_header(&c, 0, 8);
+	for (unsigned int i = 0; i < 8; i++) {
+		iscsi_rig_sleep(&rig, 14 * SECOND);
+		c.moved += 2048; /* what the receive under way would bring */
+	}
+	/* Its answer would come behind the data. */
+	host_expect(&c, ISCSI_NOP_IN, &pdu);
+	host_send_bytes(&c, data, 4096);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+}
+
+static void write_whole(struct host_conn *h, const struct host_pdu *asked)
+{
+	host_data_out(h, asked, 0, 0, data, 4096, true);
+	host_expect(h, ISCSI_RESPONSE, &pdu);
+	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
+}
+
+/* All are asked for at once, and data of one comes after that of the other. */
+static void test_data_that_is_behind_others_is_waited_for(void **state)
+{
+	struct host_pdu asked[8];
+
+	host_ready(&rig, &c, 0, NULL);
+	for (unsigned int i = 0; i < 8; i++) {
+		host_write(&c, 0, 8, NULL, 0);
+		host_expect(&c, ISCSI_R2T, &asked[i]);
+	}
+	for (unsigned int i = 0; i < 8; i++) {
+		iscsi_rig_sleep(&rig, 14 * SECOND);
+		write_whole(&c, &asked[i]);
+	}
+}
+
+/* That others go on keeps its memory not for ever. */
+static void test_data_that_never_comes_ends_the_session(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	host_write(&c, 0, 8, NULL, 0);
+	host_expect(&c, ISCSI_R2T, &pdu);
+	for (unsigned int i = 0; i < 100; i++) {
+		iscsi_rig_sleep(&rig, 5 * SECOND);
+		if (c.hung_up)
+			break;
+		host_write(&c, 0, 8, NULL, 0);
+		host_expect(&c, ISCSI_R2T, &r2t);
+		write_whole(&c, &r2t);
+	}
+	assert_true(c.hung_up);
+	assert_non_null(strstr(rig.log, "it does not send the data of a command"));
+}
+
 /* However much one session asks for, there is some left for the next. */
 static void test_no_session_takes_all_memory(void **state)
 {
@@ -455,6 +512,9 @@ int main(void)
 		T(test_data_that_is_withheld_ends_the_session),
 		T(test_data_that_trickles_ends_the_session),
 		T(test_data_that_comes_slowly_is_waited_for),
+		T(test_long_data_that_comes_slowly_is_waited_for),
+		T(test_data_that_is_behind_others_is_waited_for),
+		T(test_data_that_never_comes_ends_the_session),
 		T(test_no_session_takes_all_memory),
 		T(test_small_requests_do_not_wait_for_large_ones),
 		T(test_who_waits_gets_memory_that_is_left_idle),

@@ -181,10 +181,13 @@ void iscsi_conn_adopt(struct iscsi_conn *conn, struct iscsi_worker *worker, uint
 
 /* ---- timers ---- */
 
-/* When the connection is given up for data that memory is kept for and that does not come. */
+/*
+ * When the connection is given up for data that memory is kept for and that does not come. One
+ * command's data comes after that of others, so those wait longer, but not for ever.
+ */
 static uint64_t conn_stall(const struct iscsi_conn *conn)
 {
-	uint64_t heard = UINT64_MAX - ISCSI_STALL_NS;
+	uint64_t heard = UINT64_MAX - ISCSI_STALL_MAX_NS, last;
 	const struct iscsi_task *task;
 
 	if (conn->state != ISCSI_CONN_FULL || conn->rx.state == ISCSI_RX_STUCK)
@@ -195,7 +198,10 @@ static uint64_t conn_stall(const struct iscsi_conn *conn)
 		list_for_each_entry (task, &conn->tasks, conn_link)
 			if (task->receiving && task->heard < heard)
 				heard = task->heard;
-	return heard + ISCSI_STALL_NS;
+	last = heard + ISCSI_STALL_MAX_NS;
+	if (conn->brought_at > heard)
+		heard = conn->brought_at;
+	return heard + ISCSI_STALL_NS < last ? heard + ISCSI_STALL_NS : last;
 }
 
 uint64_t iscsi_conn_due(const struct iscsi_conn *conn)
@@ -218,6 +224,23 @@ uint64_t iscsi_conn_due(const struct iscsi_conn *conn)
 	ping = conn->pinged ? conn->pinged + settings->nop_timeout_ns
 			    : conn->last_rx + settings->nop_interval_ns;
 	return ping < due ? ping : due;
+}
+
+/*
+ * Part of a long PDU has come since this was asked the last time, which only TCP knows. The first
+ * time cannot tell, and counts as if it had.
+ */
+static bool conn_brings(struct iscsi_conn *conn)
+{
+	struct iscsi_rx *rx = &conn->rx;
+	uint64_t moved = conn->worker->config.ops->moved(conn);
+	bool brings = rx->state == ISCSI_RX_DATA && rx->task &&
+		      (!rx->moved || moved - rx->moved >= MOVES);
+
+	rx->moved = moved;
+	if (brings)
+		conn->brought_at = conn->worker->now;
+	return brings;
 }
 
 /*
@@ -245,7 +268,8 @@ void iscsi_conn_tick(struct iscsi_conn *conn)
 					? "the login took too long"
 					: "its time was over");
 	} else if (conn_stall(conn) <= now) {
-		iscsi_conn_drop(conn, "it does not send the data of a command");
+		if (!conn_brings(conn) || conn_stall(conn) <= now)
+			iscsi_conn_drop(conn, "it does not send the data of a command");
 	} else if (!conn->pinged) {
 		conn->pinged = now;
 		conn->pinged_moved = conn->worker->config.ops->moved(conn);

@@ -19,6 +19,7 @@ static void rx_reset(struct iscsi_rx *rx)
 	rx->got = 0;
 	rx->need = ISCSI_BHS;
 	rx->len = rx->off = rx->room = 0;
+	rx->moved = 0;
 }
 
 bool iscsi_input_open(const struct iscsi_conn *conn)
@@ -102,6 +103,8 @@ static void rx_whole(struct iscsi_conn *conn, bool good)
 	struct iscsi_rx *rx = &conn->rx;
 	struct iscsi_task *task = rx->task;
 
+	if (task && rx->len)
+		conn->brought_at = conn->worker->now;
 	if (!good)
 		rx_reject_data(conn);
 	if (rx->ignore)

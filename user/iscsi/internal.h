@@ -156,7 +156,8 @@ struct iscsi_rx {
 	uint32_t off;
 	uint8_t *buffer; /* or here; NULL both: nowhere */
 	uint32_t room;
-	bool ignore; /* the PDU is as if it had not come */
+	uint64_t moved; /* on the connection, when this was last asked for its sake; 0: never */
+	bool ignore;	/* the PDU is as if it had not come */
 };
 
 struct iscsi_login;
@@ -190,6 +191,7 @@ struct iscsi_conn {
 	uint32_t stat_sn;
 	uint32_t last_ping;	  /* TTT */
 	unsigned int owed;	  /* tasks that wait for Data-Out */
+	uint64_t brought_at;	  /* when it last brought data of a command */
 	uint64_t moved, moved_at; /* see reclaim.c */
 	uint64_t seen, looked;	  /* bytes that had moved when it was looked the last time */
 	uint64_t active_until;
@@ -376,9 +378,10 @@ void iscsi_conn_async(struct iscsi_conn *conn, enum iscsi_async_event event, uin
 
 /*
  * How long an initiator may leave us with memory for a command whose next PDU of data does not
- * come; its answers to pings do not count.
+ * come; its answers to pings do not count. Nor, for the longer time, does data of other commands.
  */
-#define ISCSI_STALL_NS 30000000000ull
+#define ISCSI_STALL_NS	   30000000000ull
+#define ISCSI_STALL_MAX_NS (10 * ISCSI_STALL_NS)
 
 enum iscsi_task_state {
 	ISCSI_TASK_ARRIVING,  /* its PDU is not whole yet, or came before its turn */
