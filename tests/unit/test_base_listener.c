@@ -40,6 +40,51 @@ static void rig_open(struct rig *rig)
 	assert_int_equal(getsockname(rig->fd, (struct sockaddr *)&rig->address, &len), 0);
 }
 
+static void test_addresses(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		":1",
+		"1",
+		"127.0.0.1",
+		"127.0.0.1:",
+		"::1:1",
+		"[::1]",
+		"[::1]:0",
+		"[::1:1",
+		"[127.0.0.1]:1",
+		"host:1",
+		"1.2.3:1",
+		"1.2.3.4:+1",
+		"1.2.3.4: 1",
+		"1.2.3.4:65536",
+		"1.2.3.4:x",
+		"1.2.3.4:1x",
+		"[]:1",
+		"[::1%lo]:1",
+		"1.2.3.4:99999999999999999999",
+	};
+	struct sockaddr_storage address;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+	socklen_t len = 0;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		if (listener_address_parse(wrong[i], &address, &len))
+			fail_msg("'%s' was taken", wrong[i]);
+	assert_true(listener_address_parse("192.0.2.1:3260", &address, &len));
+	assert_int_equal(len, sizeof(*in));
+	assert_int_equal(in->sin_family, AF_INET);
+	assert_int_equal(ntohl(in->sin_addr.s_addr), 0xc0000201);
+	assert_int_equal(ntohs(in->sin_port), 3260);
+	assert_true(listener_address_parse("[::1]:65535", &address, &len));
+	assert_int_equal(len, sizeof(*in6));
+	assert_int_equal(in6->sin6_family, AF_INET6);
+	assert_memory_equal(&in6->sin6_addr, &in6addr_loopback, sizeof(in6addr_loopback));
+	assert_int_equal(ntohs(in6->sin6_port), 65535);
+	assert_int_equal(in6->sin6_scope_id, 0);
+}
+
 static void test_an_address_in_use_is_refused(void **state)
 {
 	struct error err;
@@ -76,6 +121,7 @@ static void test_holder_that_is_about_to_let_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_an_address_in_use_is_refused),
 		cmocka_unit_test(test_holder_that_is_about_to_let_go),
 	};

@@ -4,11 +4,74 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/patience.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Decimal digits and nothing else. */
+static bool port_parse(const char *text, uint16_t *port)
+{
+	size_t len = strlen(text);
+	unsigned long value = strtoul(text, NULL, 10);
+
+	if (strspn(text, "0123456789") != len || len > 16 || !value || value > UINT16_MAX)
+		return false;
+	*port = (uint16_t)value;
+	return true;
+}
+
+/* Cuts "HOST:PORT" or "[HOST]:PORT"; `host` has room for INET6_ADDRSTRLEN. */
+static bool address_cut(const char *text, char *host, uint16_t *port)
+{
+	const char *colon = strrchr(text, ':');
+	size_t len;
+
+	if (!colon || !port_parse(colon + 1, port))
+		return false;
+	len = (size_t)(colon - text);
+	if (*text == '[') {
+		if (len < 2 || text[len - 1] != ']')
+			return false;
+		text++;
+		len -= 2;
+	} else if (memchr(text, ':', len)) {
+		return false;
+	}
+	if (len >= INET6_ADDRSTRLEN)
+		return false;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	return true;
+}
+
+bool listener_address_parse(const char *text, struct sockaddr_storage *addr, socklen_t *len)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)addr;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)addr;
+	char host[INET6_ADDRSTRLEN];
+	uint16_t port;
+
+	memset(addr, 0, sizeof(*addr));
+	if (!address_cut(text, host, &port))
+		return false;
+	if (*text != '[' && inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		*len = sizeof(*in);
+		return true;
+	}
+	if (*text == '[' && inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		*len = sizeof(*in6);
+		return true;
+	}
+	return false;
+}
 
 static int set(int fd, int level, int option)
 {

@@ -4,7 +4,14 @@
 #define STGT_BASE_LISTENER_H
 
 #include "base/error.h"
+#include <stdbool.h>
 #include <sys/socket.h>
+
+/*
+ * "ADDR:PORT", or "[ADDR]:PORT" for IPv6: numbers, no names, and no port 0. False when `text` is
+ * something else. What is not of the address in *addr is zeroes.
+ */
+bool listener_address_parse(const char *text, struct sockaddr_storage *addr, socklen_t *len);
 
 enum listener_flag {
 	/* [::] is for IPv6 alone. */

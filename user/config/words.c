@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "config/words.h"
 
+#include "base/listener.h"
 #include "config/config.h"
 #include "config/schema.h"
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -128,55 +128,11 @@ int config_log_level_parse(const char *text, int *level, struct error *err)
 			 "'%s' is no log level: use error, warning, notice, info or debug", text);
 }
 
-/* Cuts "HOST:PORT" or "[HOST]:PORT"; `host` has room for INET6_ADDRSTRLEN. */
-static bool listen_cut(const char *text, char *host, uint16_t *port)
-{
-	const char *colon = strrchr(text, ':');
-	uint64_t value;
-	size_t len;
-
-	if (!colon || !config_number_parse(colon + 1, UINT16_MAX, &value) || !value)
-		return false;
-	*port = (uint16_t)value;
-	len = (size_t)(colon - text);
-	if (*text == '[') {
-		if (len < 2 || text[len - 1] != ']')
-			return false;
-		text++;
-		len -= 2;
-	} else if (memchr(text, ':', len)) {
-		return false;
-	}
-	if (len >= INET6_ADDRSTRLEN)
-		return false;
-	memcpy(host, text, len);
-	host[len] = '\0';
-	return true;
-}
-
 int config_listen_parse(const char *text, struct sockaddr_storage *addr, socklen_t *len,
 			struct error *err)
 {
-	struct sockaddr_in *in = (struct sockaddr_in *)addr;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)addr;
-	char host[INET6_ADDRSTRLEN];
-	uint16_t port;
-
-	memset(addr, 0, sizeof(*addr));
-	if (listen_cut(text, host, &port)) {
-		if (*text != '[' && inet_pton(AF_INET, host, &in->sin_addr) == 1) {
-			in->sin_family = AF_INET;
-			in->sin_port = htons(port);
-			*len = sizeof(*in);
-			return 0;
-		}
-		if (*text == '[' && inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
-			in6->sin6_family = AF_INET6;
-			in6->sin6_port = htons(port);
-			*len = sizeof(*in6);
-			return 0;
-		}
-	}
+	if (listener_address_parse(text, addr, len))
+		return 0;
 	return error_set(err, EINVAL,
 			 "'%.64s' is no address and port: write 127.0.0.1:9464 or [::1]:9464",
 			 text);

@@ -5,13 +5,11 @@
 #include "base/listener.h"
 #include "base/log.h"
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define BACKLOG	      1024
-#define HOST_MAX      (ISCSI_PORTAL_MAX - 7)
 #define PAUSE_SECONDS 1 /* after an accept failed for want of descriptors or memory */
 
 /* ---- accepting: the worker's thread ---- */
@@ -140,37 +138,6 @@ static void portal_end(struct message *message)
 
 /* ---- listening: the control thread ---- */
 
-static int portal_parse(const char *text, struct sockaddr_storage *address, socklen_t *len,
-			struct error *err)
-{
-	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-				       .ai_socktype = SOCK_STREAM};
-	const char *colon = strrchr(text, ':'), *host = text;
-	size_t host_len = colon ? (size_t)(colon - text) : 0;
-	struct addrinfo *found;
-	char name[HOST_MAX];
-	int ret;
-
-	if (host_len > 2 && host[0] == '[' && host[host_len - 1] == ']') {
-		host++;
-		host_len -= 2;
-	} else if (memchr(host, ':', host_len)) {
-		host_len = 0;
-	}
-	if (!host_len || host_len >= sizeof(name))
-		return error_set(err, EINVAL, "\"%s\" is no portal: ADDR:PORT or [ADDR]:PORT",
-				 text);
-	memcpy(name, host, host_len);
-	name[host_len] = '\0';
-	ret = getaddrinfo(name, colon + 1, &hints, &found);
-	if (ret)
-		return error_set(err, EINVAL, "\"%s\" is no portal: %s", text, gai_strerror(ret));
-	memcpy(address, found->ai_addr, found->ai_addrlen);
-	*len = found->ai_addrlen;
-	freeaddrinfo(found);
-	return 0;
-}
-
 static struct tcp_portal *portal_find(struct tcp_server *server,
 				      const struct sockaddr_storage *address, socklen_t len)
 {
@@ -188,10 +155,10 @@ int tcp_server_listen(struct tcp_server *server, const char *text, uint16_t grou
 	struct sockaddr_storage address = {};
 	struct tcp_portal *portal;
 	socklen_t len = 0;
-	int ret = portal_parse(text, &address, &len, err);
 
-	if (ret)
-		return ret;
+	if (!listener_address_parse(text, &address, &len))
+		return error_set(err, EINVAL, "\"%s\" is no portal: ADDR:PORT or [ADDR]:PORT",
+				 text);
 	portal = portal_find(server, &address, len);
 	if (portal && portal->group != group)
 		return error_set(err, EINVAL, "%s is in portal group %u already", text,
@@ -217,7 +184,8 @@ int tcp_server_listen(struct tcp_server *server, const char *text, uint16_t grou
 				   LISTENER_V6ONLY | (may_come ? LISTENER_MAY_COME : 0), BACKLOG,
 				   text, err);
 	if (portal->fd < 0) {
-		ret = portal->fd;
+		int ret = portal->fd;
+
 		free(portal);
 		return ret;
 	}
@@ -238,10 +206,9 @@ void tcp_server_unlisten(struct tcp_server *server, const char *text)
 {
 	struct sockaddr_storage address = {};
 	struct tcp_portal *portal = NULL;
-	struct error err;
 	socklen_t len = 0;
 
-	if (!portal_parse(text, &address, &len, &err))
+	if (listener_address_parse(text, &address, &len))
 		portal = portal_find(server, &address, len);
 	if (portal && !--portal->users)
 		tcp_portal_close(portal);
