@@ -110,6 +110,9 @@ static void test_write_same_refused(void **state)
 {
 	assert_int_equal(write_same(0x10, 0, 1, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
 	assert_int_equal(write_same(0x20, 0, 1, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	/* Each block with its own number in it: not what was sent. */
+	assert_int_equal(write_same(0x02, 0, 1, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
+	assert_int_equal(write_same(0x04, 0, 1, 512).asc, SCSI_ASC_INVALID_FIELD_CDB);
 	assert_int_equal(write_same(0, 4095, 2, 512).asc, SCSI_ASC_LBA_RANGE);
 	assert_int_equal(write_same(0, 0, UINT32_MAX, 512).asc, SCSI_ASC_LBA_RANGE);
 	assert_int_equal(write_same(0, 0, 1, 256).asc, SCSI_ASC_LIST_LENGTH);

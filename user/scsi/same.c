@@ -6,7 +6,9 @@
 
 #define SAME_ANCHOR	 0x10
 #define SAME_UNMAP	 0x08
-#define SAME_NDOB	 0x01  /* no data-out: zeroes */
+#define SAME_NUMBERED	 0x06 /* SBC-2: each block with its number in it */
+#define SAME_NDOB	 0x01 /* no data-out: zeroes */
+#define SAME_REFUSED	 (SCSI_PROTECT_BITS | SAME_ANCHOR | SAME_NUMBERED)
 #define BLOCK_MAX	 4096u /* bytes of a logical block */
 #define UNMAP_ANCHOR	 0x01
 #define UNMAP_HEADER	 8u
@@ -115,10 +117,11 @@ void scsi_write_same(struct scsi_device *dev, struct command *cmd)
 {
 	struct scsi_command *scsi = &cmd->scsi;
 	bool no_data = scsi->opcode->cdb_len == 16 && scsi->cdb[1] & SAME_NDOB;
+	unsigned int wrong = scsi->cdb[1] & SAME_REFUSED;
 
 	scsi_cdb_extent(scsi, &scsi->lba, &scsi->blocks);
-	if (scsi->cdb[1] & (SCSI_PROTECT_BITS | SAME_ANCHOR)) {
-		scsi_bad_cdb(cmd, 1, scsi->cdb[1] & SCSI_PROTECT_BITS ? 7 : 4);
+	if (wrong) {
+		scsi_bad_cdb(cmd, 1, 31 - (unsigned int)__builtin_clz(wrong));
 		return;
 	}
 	if (scsi->cdb[1] & SAME_UNMAP && !dev->thin) {
