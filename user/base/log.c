@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/log.h"
 
+#include "base/log_queue.h"
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -33,17 +35,10 @@ static bool log_to_journal(int priority, const char *line)
 	return !access(JOURNAL_SOCKET, F_OK) && sd_journal_print(priority, "%s", line) == 0;
 }
 
-void log_write(int priority, const char *fmt, ...)
+static void line_write(int priority, const char *line)
 {
 	int place = atomic_load(&log_place);
-	char line[1024];
-	va_list ap;
 
-	if (priority > atomic_load(&log_level))
-		return;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
 	/* Where there is no journal, a line on stderr is better than none. */
 	if (place == LOG_TO_JOURNAL && log_to_journal(priority, line))
 		return;
@@ -52,4 +47,29 @@ void log_write(int priority, const char *fmt, ...)
 		fprintf(stderr, "<%d>%s\n", priority, line);
 	else
 		fprintf(stderr, "stgt-xdp: %s\n", line);
+}
+
+void log_write(int priority, const char *fmt, ...)
+{
+	char line[LOG_LINE];
+	va_list ap;
+
+	if (priority > atomic_load(&log_level))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (!log_queue_put(priority, line))
+		line_write(priority, line);
+}
+
+void log_start(void)
+{
+	if (!log_queue_start(line_write))
+		log_warning("no thread for the log: who does not read it stops the service");
+}
+
+void log_stop(void)
+{
+	log_queue_stop();
 }

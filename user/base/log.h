@@ -23,6 +23,13 @@ void log_set_level(int level);
 
 void log_write(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Between the two a thread writes, and who logs waits for a line only where it is taken at once:
+ * see base/log_queue.h. Control thread, while no other logs.
+ */
+void log_start(void);
+void log_stop(void);
+
 #define log_error(...)	 log_write(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_WARNING, __VA_ARGS__)
 #define log_notice(...)	 log_write(LOG_NOTICE, __VA_ARGS__)

@@ -72,6 +72,7 @@ int service_open(const struct service_options *options, struct service **service
 	if (!ret)
 		ret = s->signals = open_signals(err);
 	if (ret >= 0) {
+		log_start();
 		raise_descriptor_limit();
 		ret = target_open(&target, &s->target, err);
 	}
@@ -95,6 +96,7 @@ void service_close(struct service *service)
 	config_free(service->running);
 	free(service->config_path);
 	free(service);
+	log_stop();
 }
 
 int service_listen(struct service *service, const char *socket, const char *beside,
