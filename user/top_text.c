@@ -264,7 +264,7 @@ void top_text_layout(struct top_layout *layout, const struct top_table *table, e
 			sum += wanted[kind] + 1; /* and a blank */
 		}
 		/* Better cut what the row is than not to tell; the first column has no blank. */
-		if (rank > 0 && sum > left + 1)
+		if (rank > 0 && sum - 1 > left)
 			continue;
 		left -= sum;
 		for (enum kind kind = 0; kind < KINDS; kind++)

@@ -146,6 +146,17 @@ static void test_scripts_get_all_in_one_unit(void **state)
 	       "    123.5     1.50       47 >10000000        0 -");
 }
 
+/* Also where no column has to be shown whatever the width. */
+static void test_scripts_get_all_of_interfaces(void **state)
+{
+	struct top_row row = row_of("copy+sg");
+
+	row.name.interface = "eth1";
+	expect(row, TOP_INTERFACES, 0,
+	       "INTERFACE     IOPS      r/s      w/s    rMB/s    wMB/s   p50_us   p99_us    err/s XDP    ",
+	       "eth1      12345679     0.50        0    123.5     1.50       47     1234        0 copy+sg");
+}
+
 static void test_what_is_not_known(void **state)
 {
 	struct top_row row = row_of("vol0");
@@ -224,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_60_columns_keep_what_matters),
 		cmocka_unit_test(test_a_wide_line_says_more),
 		cmocka_unit_test(test_scripts_get_all_in_one_unit),
+		cmocka_unit_test(test_scripts_get_all_of_interfaces),
 		cmocka_unit_test(test_what_is_not_known),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_the_end_of_a_long_disk_shows),
