@@ -19,7 +19,6 @@ ORDERS = 250
 MACS = [f"02:00:00:00:00:{i:02x}" for i in range(1, 5)]
 ADDRESSES = ["7.1", "7.2", "8.1", "8.2"]
 DISKS = ["a", "b", "c", "d"]
-ACCESS = ["rw", "ro", "deny"]
 
 # Shapes that no command expects, in the place of each member.
 ODD = [None, True, -1, 1 << 40, 1e308, "", "\u0000", "x" * 3000, [], {}, [[]], [None], {"x": [1]}]

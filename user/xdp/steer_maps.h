@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Reading the steering program's maps: by the process that serves the interface, and through the
- * pins by any other (status, stats).
+ * pins by any other, as whoever looks at what bpftool shows (`status` asks the process).
  *
  * Any thread. Iterating reads maps that change meanwhile: an entry may be missed or
  * come twice.
