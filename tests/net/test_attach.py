@@ -248,6 +248,22 @@ def test_no_privilege(pair):
     assert "root" in line or "CAP_" in line
 
 
+@pytest.mark.parametrize("words,option", [((), "--state-dir"), (("--state-dir", "own"), "--socket")])
+def test_no_privilege_for_the_default_places(pair, words, option):
+    """Who forgot sudo: the first place that is root's is named, and what to do about it."""
+    lab = pair.lab
+    binary = shutil.copy(PROGRAM, lab.path / "stgt-xdp")
+    own = lab.path / "own"
+    own.mkdir()
+    shutil.chown(own, 65534, 65534)
+    fresh = " && ".join(f"mount -t tmpfs tmpfs {place} && mkdir -m 700 {place}/stgt-xdp" for place in ("/var/lib", "/run"))
+    script = (f"{fresh} && exec setpriv --reuid=65534 --regid=65534 --clear-groups {binary} serve --iscsi "
+              f"iqn.2026-11.org.example:x --lun 0=ram:1M --allow any --portal 127.0.0.1:3999 {' '.join(words)}")
+    done = lab.run(["unshare", "--mount", "sh", "-c", script], pair.storage, check=False, cwd=lab.path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+    assert "Permission denied: be root" in done.stderr and option in done.stderr, done
+
+
 def test_no_space_for_the_state(pair):
     home = pair.lab.tmpfs("64k")
     (home / "state").mkdir()

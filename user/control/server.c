@@ -76,6 +76,12 @@ static int control_clear_path(const struct sockaddr_un *addr, struct error *err)
 	return 0;
 }
 
+static int cannot_listen(const char *path, int code, struct error *err)
+{
+	return error_set(err, code, "cannot listen on %s: %s%s", path, strerror(code),
+			 code == EACCES ? ": be root, or name another path with --socket" : "");
+}
+
 /* A socket that listens at the path, which is nobody else's while the caller's lock is held. */
 static int control_bind(const struct sockaddr_un *addr, struct error *err)
 {
@@ -89,9 +95,9 @@ static int control_bind(const struct sockaddr_un *addr, struct error *err)
 	if (fd < 0)
 		return error_set(err, errno, "cannot make a control socket: %s", strerror(errno));
 	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)))
-		return error_set(err, errno, "cannot listen on %s: %s", path, strerror(errno));
+		return cannot_listen(path, errno, err);
 	if (chmod(path, 0600) || listen(fd, CONTROL_CLIENTS)) {
-		ret = error_set(err, errno, "cannot listen on %s: %s", path, strerror(errno));
+		ret = cannot_listen(path, errno, err);
 		unlink(path);
 		return ret;
 	}
@@ -122,7 +128,7 @@ static int control_listen(const char *path, struct error *err)
 				 "another path with --socket",
 				 path);
 	if (lock < 0)
-		return error_set(err, -lock, "cannot listen on %s: %s", path, strerror(-lock));
+		return cannot_listen(path, -lock, err);
 	ret = control_bind(&addr, err);
 	lockfile_release(lock_path, lock);
 	return ret;

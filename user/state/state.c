@@ -147,18 +147,24 @@ static int parent_sync(int dir)
 	return parent < 0 || fsync(parent) ? -errno : 0;
 }
 
+/* Behind what the kernel said of the state directory. */
+static const char *advice(int code)
+{
+	return code == EACCES ? ": be root or its owner, or name another with --state-dir" : "";
+}
+
 static int dir_open(const char *dir, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
 	bool made = !mkdir(dir, 0700);
 
 	if (!made && errno != EEXIST)
-		return error_set(err, errno, "cannot make the state directory %s: %s", dir,
-				 strerror(errno));
+		return error_set(err, errno, "cannot make the state directory %s: %s%s", dir,
+				 strerror(errno), advice(errno));
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return error_set(err, errno, "cannot open the state directory %s: %s", dir,
-				 strerror(errno));
+		return error_set(err, errno, "cannot open the state directory %s: %s%s", dir,
+				 strerror(errno), advice(errno));
 	if (made && parent_sync(fd))
 		return error_set(err, errno, "cannot sync what the state directory %s is in: %s",
 				 dir, strerror(errno));
@@ -181,8 +187,8 @@ int state_dir_check(const char *dir, struct error *err)
 	if (!ret && fsync(file))
 		ret = -errno;
 	if (ret)
-		return error_set(err, -ret, "cannot write to the state directory %s: %s", dir,
-				 strerror(-ret));
+		return error_set(err, -ret, "cannot write to the state directory %s: %s%s", dir,
+				 strerror(-ret), advice(-ret));
 	return 0;
 }
 
@@ -199,8 +205,9 @@ static int state_lock(struct state *state, struct error *err)
 				 state->dir_path, state->file, (int)holder);
 	if (state->lock < 0)
 		return error_set(err, -state->lock,
-				 "cannot write to the state directory %s: %s.lock: %s",
-				 state->dir_path, state->key, strerror(-state->lock));
+				 "cannot write to the state directory %s: %s.lock: %s%s",
+				 state->dir_path, state->key, strerror(-state->lock),
+				 advice(-state->lock));
 	return 0;
 }
 
@@ -340,8 +347,8 @@ int state_peek(const char *dir, const char *key, const char *section, json_t **v
 	if (fd < 0 && errno == ENOENT)
 		return 0;
 	if (fd < 0)
-		return error_set(err, errno, "cannot open the state directory %s: %s", dir,
-				 strerror(errno));
+		return error_set(err, errno, "cannot open the state directory %s: %s%s", dir,
+				 strerror(errno), advice(errno));
 	if (asprintf(&file, "%s.json", key) < 0) {
 		file = NULL;
 		return error_set(err, ENOMEM, "out of memory");
