@@ -65,6 +65,13 @@ def test_serves_what_the_file_says(pair, daemon, config):
     assert not pair.attached() and not pair.pinned()
 
 
+def test_file_that_serves_nothing_says_so(pair):
+    """As the package installs it: comments alone."""
+    daemon = Daemon(pair.lab, pair.storage, "# disks:\n")
+    assert "ready: nothing is served yet\n" in daemon.output()
+    assert daemon.control("config", "show").returncode == 0 and addresses(daemon) == []
+
+
 def test_show_and_save_is_the_identity(pair, daemon):
     shown = daemon.shown()
     daemon.configure(shown)

@@ -219,10 +219,11 @@ static void handle_signals(struct service *service)
 static void say_ready(struct service *service)
 {
 	_cleanup_free_ char *summary = target_summary(service->target);
+	const char *what = summary && *summary ? summary : "nothing is served yet";
 
-	printf("ready: %s\n", summary ? summary : "");
+	printf("ready: %s\n", what);
 	fflush(stdout);
-	sd_notifyf(0, "READY=1\nSTATUS=%s", summary ? summary : "");
+	sd_notifyf(0, "READY=1\nSTATUS=%s", what);
 }
 
 /* Without an interface a daemon waits for new ones; what `attach` began is over. */
