@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "cmd.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct subcommand {
 	const char *name;
@@ -52,10 +56,29 @@ static void print_help(void)
 	printf("\n'stgt-xdp COMMAND --help' tells more; so does the manual page stgt-xdp(8).\n");
 }
 
+/*
+ * Who starts us may have closed them. What is opened next, a disk even, would get their numbers,
+ * and what is printed would be written into it: so that it fails as it did, in their places.
+ */
+static bool fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode) != fd)
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
+	if (!fill_standard_descriptors()) {
+		fprintf(stderr, "stgt-xdp: cannot open /dev/null: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
 	if (!name) {
 		fprintf(stderr, "stgt-xdp: a command is missing (see 'stgt-xdp --help')\n");
 		return EXIT_USAGE;

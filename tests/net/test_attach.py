@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Attach, detach, death and takeover; the interface goes on working for everybody else."""
 
+import os
 import shutil
 import signal
 
@@ -288,6 +289,22 @@ def test_control_socket_in_use_is_refused(pair):
 def test_status_of_nobody(pair):
     line = pair.refused("status", "--socket", pair.lab.path / "nobody.sock")
     assert "nobody.sock" in line or "attach" in line
+
+
+@pytest.mark.parametrize("closed", ["0<&- 1>&- 2>&-", "1>&- 2>&-", "2>&-"])
+def test_started_with_nowhere_to_print(pair, until, closed):
+    """What is printed goes into no file that was opened in the place of standard error."""
+    home, disk = pair.lab.path, pair.lab.disk()
+    words = ["attach", pair.port, "--aoe", f"7.1={disk}", "--allow", "any", "--state-dir", home / "state",
+             "--socket", home / "socket"]
+    child = pair.lab.spawn(["sh", "-c", f'exec "$@" {closed}', "sh", PROGRAM, *words], pair.storage)
+    until((home / "socket").exists, 15, "the target serves")
+    assert pair.client().read(3, 2) == pattern(3, 2)
+    for number in [word[0] for word in closed.split()]:
+        assert os.readlink(f"/proc/{child.pid}/fd/{number}") == "/dev/null"
+    child.terminate()
+    assert child.wait(patience(10)) == 0
+    assert disk.read_bytes() == pattern(0, disk.stat().st_size // 512)
 
 
 def test_nothing_is_left_in_the_pin_folder(pair):
