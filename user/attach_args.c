@@ -5,6 +5,7 @@
 #include "cmd.h"
 #include "config/words.h"
 #include "options.h"
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <net/if.h>
@@ -125,13 +126,23 @@ static int read_busy_poll(const char *text, unsigned int *us, struct error *err)
 		    : 0;
 }
 
+/* A word that is no option's. Those with a value that may be missing want it behind a '='. */
+static int read_word(struct attach_args *args, char **argv, struct error *err)
+{
+	const char *before = argv[optind - 2];
+
+	if (strcmp(before, "--busy-poll") == 0 && isdigit((unsigned char)*optarg))
+		return error_set(err, EINVAL, "write %s=%s, without a blank", before, optarg);
+	return read_interface(args, optarg, err);
+}
+
 static int read_option(struct attach_args *args, int option, char **argv, struct error *err)
 {
 	const char *value = optarg;
 
 	switch (option) {
 	case 1:
-		return read_interface(args, value, err);
+		return read_word(args, argv, err);
 	case OPT_AOE:
 		return read_export(args, value, err);
 	case OPT_ALLOW:

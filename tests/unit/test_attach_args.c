@@ -131,6 +131,7 @@ static void test_wrong_usage_names_the_word(void **state)
 		{"eth0 --aoe 7.1=a --allow any --flood-guard 0", "'0'"},
 		{"eth0 --aoe 7.1=a --allow any --flood-guard -1", "'-1'"},
 		{"eth0 --aoe 7.1=a --allow any --flood-guard 10000001", "up to 10000000"},
+		{"eth0 --aoe 7.1=a --allow any --busy-poll 50", "write --busy-poll=50,"},
 		{"eth0 --aoe 7.1=a --allow any --fast", "unknown option: --fast"},
 		{"eth0 --aoe 7.1=a --allow any -f", "unknown option: -f"},
 		{"eth0 --aoe 7.1=a --allow any -fg", "unknown option: -f"},
