@@ -126,6 +126,10 @@ static void test_large_blocks(void **state)
 	bench_assert_pattern(disk, 5, 14, 2);
 	bench_assert_pattern(disk, 19, 12, 1);
 	bench_assert_pattern(disk, 31, 1, 3);
+	/* Nor can it be zeroed but by a write, which is whoever asks for it to do. */
+	assert_int_equal(bench_range(disk, BLK_WRITE_ZEROES, 6, 12, 0), BLK_ENOTSUP);
+	assert_int_equal(bench_range(disk, BLK_WRITE_ZEROES, 6, 12, BLK_GIVE_BACK), BLK_ENOTSUP);
+	bench_assert_pattern(disk, 5, 14, 2);
 	if (disk->can_unmap) {
 		/* Less than a block cannot be freed: its data stays. */
 		assert_int_equal(bench_range(disk, BLK_UNMAP, 6, 12, 0), BLK_OK);
