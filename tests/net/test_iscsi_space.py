@@ -137,6 +137,26 @@ def test_writes_without_space_say_so_and_the_rest_goes_on(target, hosts, home):
     assert write(host, lba, block) == b""
 
 
+def test_space_taken_in_advance_is_kept(lab, netns, home):
+    """On a file system that has no other zeroes than holes and what is written (as NFS 4.2)."""
+    path = home / "thick.img"
+    Serve(lab, netns, ["--iscsi", IQN, "--portal", PORTAL, "--lun",
+                       f"0=file:{path},size=8M,prealloc,thin=off", "--allow", "any"])
+    with inside(netns):
+        sock = socket.create_connection(("127.0.0.1", 3260))
+    with Scsi(sock) as host:
+        host.login()
+        host.ready()
+        host.write_blocks(7, b"\1" * 8192)
+        assert host.run(bytes([0x93, 0x01]) + bytes(14))[0] == GOOD, host.sense.hex()
+        assert host.read_blocks(7, 16) == bytes(8192)
+        assert path.stat().st_blocks * 512 == 8 * MIB
+        # What is not to be read any more goes by whatever way there is.
+        host.write_blocks(7, b"\1" * 8192)
+        assert host.run(bytes([0x48, 0x02]) + bytes(8))[0] == GOOD, host.sense.hex()
+        assert host.read_blocks(7, 16) == bytes(8192)
+
+
 def test_zeroes_that_give_space_back_take_none(lab, netns):
     """WRITE SAME with UNMAP, by which hosts zero what they need not keep (blkdiscard -z)"""
     home = lab.path / "ext4"

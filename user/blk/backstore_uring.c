@@ -151,13 +151,26 @@ static void uring_prep_fallocate(struct io_uring_sqe *sqe, struct blk_io *io, in
 				(off_t)off, (off_t)len);
 }
 
-/*
- * Zeroes by a hole, which takes no space, or by blocks of zeroes. Either may be what the store does
- * not know, and then it is the other.
- */
+/* Zeroes by a hole, which takes no space, or by blocks of zeroes. */
 static enum uring_step uring_zeroes(const struct blk_io *io)
 {
 	return io->flags & BLK_GIVE_BACK ? STEP_PUNCH : STEP_ZERO;
+}
+
+/*
+ * The other way, where the store does not know the first one; false: there is none. A disk that was
+ * promised its space does not lose it by zeroes.
+ */
+static bool uring_zeroes_again(struct blk_io *io)
+{
+	const struct disk_spec *spec = &io->disk->spec;
+	bool keeps = spec->prealloc || spec->thin == DISK_THIN_OFF;
+
+	if (io->op != BLK_WRITE_ZEROES || io->step != uring_zeroes(io) ||
+	    (io->step == STEP_ZERO && keeps))
+		return false;
+	uring_go(io, io->step == STEP_ZERO ? STEP_PUNCH : STEP_ZERO);
+	return true;
 }
 
 static void uring_done(struct ring_event *ev, int res, unsigned int flags);
@@ -251,12 +264,10 @@ static void uring_done(struct ring_event *ev, int res, unsigned int flags)
 		uring_step_done(io, (uint32_t)res);
 	else if (res == -EINTR || res == -EAGAIN)
 		uring_issue(io);
-	else if (unknown && io->op == BLK_WRITE_ZEROES && io->step == uring_zeroes(io))
-		uring_go(io, io->step == STEP_ZERO ? STEP_PUNCH : STEP_ZERO);
-	else if (unknown)
-		uring_end(io, BLK_ENOTSUP);
-	else
+	else if (!unknown)
 		uring_fail(io, -res);
+	else if (!uring_zeroes_again(io))
+		uring_end(io, BLK_ENOTSUP);
 }
 
 /*

@@ -251,6 +251,12 @@ static void sanitize_done(struct blk_io *io)
 		sanitize_take_turns(s);
 		return;
 	}
+	if (io->status == BLK_ENOTSUP && io->op == BLK_WRITE_ZEROES &&
+	    !(io->flags & BLK_GIVE_BACK)) {
+		s->no_zeroes = true;
+		sanitize_take_turns(s);
+		return;
+	}
 	if (io->status != BLK_OK) {
 		sanitize_over(s, SANITIZE_FAILED);
 		return;
@@ -275,7 +281,7 @@ static void sanitize_done(struct blk_io *io)
 static void submit(struct scsi_sanitize *s, enum blk_op op, uint64_t sectors)
 {
 	s->io.op = op;
-	s->io.flags = op == BLK_WRITE_ZEROES && s->dev->thin ? BLK_GIVE_BACK : 0;
+	s->io.flags = op == BLK_WRITE_ZEROES && (s->dev->thin || s->no_zeroes) ? BLK_GIVE_BACK : 0;
 	s->io.era = s->era;
 	s->io.lba = sectors ? s->at : 0;
 	s->io.nblocks = sectors;

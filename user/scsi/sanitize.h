@@ -34,7 +34,8 @@ struct scsi_sanitize {
 	uint64_t at;	    /* sectors of a pass */
 	uint64_t volatiles; /* sectors written since the last flush */
 	unsigned int pass;
-	uint32_t run; /* memory that holds the pattern */
+	bool no_zeroes; /* the store has no other way to erase than to give its space back */
+	uint32_t run;	/* memory that holds the pattern */
 	uint32_t run_len;
 	struct span span;
 };
