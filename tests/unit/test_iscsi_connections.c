@@ -74,6 +74,18 @@ static void test_second_connection_shares_the_numbers(void **state)
 	assert_int_equal(pdu.bhs[ISCSI_RESPONSE_AT_STATUS], SCSI_GOOD);
 }
 
+/* One that joins need not say it again. */
+static void test_the_alias_is_that_of_the_session(void **state)
+{
+	struct iscsi_session_report report;
+
+	host_ready(&rig, &c, 0, "MaxConnections=4\nInitiatorAlias=a host\n");
+	join(0);
+	assert_int_equal(iscsi_worker_sessions(rig.workers[0], &report, 1), 1);
+	assert_int_equal(report.conns, 2);
+	assert_string_equal(report.alias, "a host");
+}
+
 static void test_connection_is_brought_to_its_sessions_worker(void **state)
 {
 	uint32_t len;
@@ -706,6 +718,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(test_second_connection_shares_the_numbers),
+		T(test_the_alias_is_that_of_the_session),
 		T(test_connection_is_brought_to_its_sessions_worker),
 		T(test_more_connections_than_agreed),
 		T(test_one_connection_logs_out),

@@ -179,7 +179,9 @@ static void login_succeed(struct iscsi_conn *conn, struct iscsi_session *session
 	login_send_last(conn);
 	if (conn->state == ISCSI_CONN_DEAD)
 		return;
-	snprintf(session->alias, sizeof(session->alias), "%s", login->alias);
+	/* A connection that joins need not say it again. */
+	if (login->alias[0])
+		snprintf(session->alias, sizeof(session->alias), "%s", login->alias);
 	conn->header_digest = conn->params.value[ISCSI_HEADER_DIGEST];
 	conn->data_digest = conn->params.value[ISCSI_DATA_DIGEST];
 	conn->chap = login->method == METHOD_CHAP;
