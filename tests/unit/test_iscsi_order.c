@@ -206,6 +206,46 @@ static void test_immediate_commands_are_bounded(void **state)
 	host_expect(&c, ISCSI_DATA_IN, &pdu);
 }
 
+static void ping_with_data(uint8_t opcode, uint32_t len)
+{
+	static const uint8_t bytes[65536];
+	uint8_t bhs[ISCSI_BHS];
+
+	host_request(&c, opcode, ISCSI_FINAL, bhs);
+	put_be32(bhs + ISCSI_AT_TTT, ISCSI_NO_TAG);
+	host_send(&c, bhs, bytes, len);
+}
+
+/* However long they are: who reads no answers is not heard any more. */
+static void test_answers_that_are_not_read_are_bounded(void **state)
+{
+	host_ready(&rig, &c, 0, "MaxRecvDataSegmentLength=65536\n");
+	c.deaf = true;
+	for (unsigned int i = 0; i < 12; i++)
+		ping_with_data(ISCSI_NOP_OUT | ISCSI_IMMEDIATE, 65536);
+	assert_true(c.nunread >= 7 * 65536);
+	c.deaf = false;
+	for (unsigned int i = 0; i < 12; i++) {
+		host_expect(&c, ISCSI_NOP_IN, &pdu);
+		assert_int_equal(pdu.len, 65536);
+	}
+	host_test_unit_ready(&c);
+	host_expect(&c, ISCSI_RESPONSE, &pdu);
+}
+
+/* Nor is what waits for a number that does not come. */
+static void test_requests_before_their_turn_are_bounded(void **state)
+{
+	host_ready(&rig, &c, 0, NULL);
+	c.cmdsn++;
+	for (unsigned int i = 0; i < 4; i++)
+		ping_with_data(ISCSI_NOP_OUT, 65536);
+	host_expect_nothing(&c);
+	assert_non_null(c.conn);
+	ping_with_data(ISCSI_NOP_OUT, 65536);
+	assert_null(c.conn);
+}
+
 /* ---- task management ---- */
 
 static void tmf(struct host_conn *h, uint8_t function, uint32_t ref, uint32_t ref_cmdsn)
@@ -460,6 +500,8 @@ int main(void)
 		T(test_requests_that_there_may_not_be),
 		T(test_a_number_counts_once),
 		T(test_immediate_commands_are_bounded),
+		T(test_answers_that_are_not_read_are_bounded),
+		T(test_requests_before_their_turn_are_bounded),
 		T(test_abort_task_that_waits_for_data),
 		T(test_abort_waits_for_the_disk),
 		T(test_abort_of_what_is_not_there),

@@ -25,7 +25,7 @@ static void rx_reset(struct iscsi_rx *rx)
 bool iscsi_input_open(const struct iscsi_conn *conn)
 {
 	return iscsi_conn_open_for_requests(conn) && conn->rx.state != ISCSI_RX_STUCK &&
-	       conn->nreplies < ISCSI_REPLIES_MAX;
+	       conn->nreplies < ISCSI_REPLIES_MAX && conn->reply_bytes < ISCSI_REPLIES_BYTES_MAX;
 }
 
 static uint8_t rx_opcode(const struct iscsi_rx *rx)

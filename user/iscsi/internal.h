@@ -163,7 +163,9 @@ struct iscsi_rx {
 struct iscsi_login;
 struct iscsi_session;
 
-#define ISCSI_REPLIES_MAX 64u /* that wait to be sent, before requests have to wait too */
+/* That wait to be sent, and bytes of their data, before requests have to wait too. */
+#define ISCSI_REPLIES_MAX	64u
+#define ISCSI_REPLIES_BYTES_MAX (256u << 10)
 
 struct iscsi_conn {
 	struct iscsi_worker *worker;
@@ -200,6 +202,7 @@ struct iscsi_conn {
 	bool idle;	 /* iscsi_conn_want() said ISCSI_WANT_NOTHING */
 	struct list out; /* struct iscsi_tx */
 	unsigned int nreplies;
+	uint32_t reply_bytes;
 	bool waiting;	/* MOVING: has looked since the last session went */
 	bool announced; /* ops->output was called and has not found the end yet */
 	struct iscsi_batch batch;
@@ -252,9 +255,10 @@ bool iscsi_login_concerns(const struct iscsi_conn *conn, const struct iscsi_targ
 
 /* ---- sessions: session.c ---- */
 
-#define ISCSI_TASK_BUCKETS  64u
-#define ISCSI_IMMEDIATE_MAX 16u /* immediate commands in a session at one time */
-#define ISCSI_TMF_MAX	    64u /* task management functions that wait for commands to end */
+#define ISCSI_TASK_BUCKETS   64u
+#define ISCSI_IMMEDIATE_MAX  16u /* immediate commands in a session at one time */
+#define ISCSI_TMF_MAX	     64u /* task management functions that wait for commands to end */
+#define ISCSI_HELD_BYTES_MAX (256u << 10) /* of requests that came before their turn */
 
 /* A request that came before its turn. */
 struct iscsi_held {

@@ -154,8 +154,12 @@ static void batch_release(struct iscsi_conn *conn)
 	list_splice_tail(&replies, &batch->replies);
 	batch->used = batch->niov = batch->sent = 0;
 	while (!list_empty(&replies)) {
+		struct iscsi_reply *reply =
+			container_of(list_pop(&replies), struct iscsi_reply, tx.link);
+
 		conn->nreplies--;
-		free(container_of(list_pop(&replies), struct iscsi_reply, tx.link));
+		conn->reply_bytes -= reply->len;
+		free(reply);
 	}
 	while (!list_empty(&tasks))
 		iscsi_task_sent(container_of(list_pop(&tasks), struct iscsi_task, batch));
@@ -205,6 +209,7 @@ void iscsi_conn_reply(struct iscsi_conn *conn, struct iscsi_reply *reply)
 		return;
 	}
 	conn->nreplies++;
+	conn->reply_bytes += reply->len;
 	iscsi_conn_queue(conn, &reply->tx);
 }
 

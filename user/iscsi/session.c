@@ -275,6 +275,16 @@ static void held_sort_in(struct iscsi_session *session, struct iscsi_held *held)
 	list_add_tail(before, &held->link);
 }
 
+static uint32_t session_held_bytes(const struct iscsi_session *session)
+{
+	const struct iscsi_held *held;
+	uint32_t bytes = 0;
+
+	list_for_each_entry (held, &session->held, link)
+		bytes += held->len;
+	return bytes;
+}
+
 /* Every one has its number within the window, so the list is no longer than that. */
 static bool session_hold(struct iscsi_session *session, struct iscsi_conn *conn, uint32_t cmdsn,
 			 const uint8_t *bhs, const uint8_t *data, uint32_t len,
@@ -284,6 +294,8 @@ static bool session_hold(struct iscsi_session *session, struct iscsi_conn *conn,
 
 	if (task)
 		len = 0;
+	if (len && len > ISCSI_HELD_BYTES_MAX - session_held_bytes(session))
+		return false;
 	held = calloc(1, sizeof(*held) + len);
 	if (!held)
 		return false;
@@ -470,7 +482,7 @@ void iscsi_session_deliver(struct iscsi_session *session, struct iscsi_conn *con
 	}
 	if (cmdsn != session->exp_cmdsn) {
 		if (!session_hold(session, conn, cmdsn, bhs, data, len, task))
-			iscsi_conn_drop(conn, "no memory for a request");
+			iscsi_conn_drop(conn, "no room for a request that comes before its turn");
 		return;
 	}
 	session->exp_cmdsn++;
