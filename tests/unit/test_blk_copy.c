@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 static struct mailbox box;
 static struct copier *copier;
@@ -156,6 +157,39 @@ static void test_holes_stay_holes(void **state)
 	disk_put(b);
 }
 
+static int digs = -1; /* once it is known where data begins, a hole is dug into this file */
+
+/* libc's for the whole program. */
+off_t lseek(int fd, off_t offset, int whence)
+{
+	off_t found = syscall(SYS_lseek, fd, offset, whence);
+
+	if (whence == SEEK_DATA && digs >= 0) {
+		assert_int_equal(
+			fallocate(digs, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1 << 20), 0);
+		digs = -1;
+	}
+	return found;
+}
+
+/* Another host's UNMAP comes in the middle of the question. */
+static void test_what_is_unmapped_meanwhile_is_told_in_some_way(void **state)
+{
+	struct disk *a = bench_disk("%s,size=1M", bench.file);
+	int fd = open(bench.file, O_RDWR | O_CLOEXEC);
+	uint64_t n = 0;
+
+	assert_true(fd >= 0);
+	bench_write_pattern(a, 0, 16, 1, BLK_FUA);
+	digs = fd;
+	disk_mapped(a, 0, 16, &n);
+	assert_int_equal(digs, -1);
+	assert_true(n > 0);
+	assert_true(is_hole(a, 0, 16));
+	close(fd);
+	disk_put(a);
+}
+
 static void test_direct_files_copy_whole_pages(void **state)
 {
 	struct disk *a = bench_disk("%s,size=8M,direct=on", bench.file);
@@ -270,11 +304,16 @@ static void test_truncated_source(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_file_to_file),     TEST(test_within_a_file),
-		TEST(test_holes_stay_holes), TEST(test_direct_files_copy_whole_pages),
-		TEST(test_memory_to_memory), TEST(test_who_shares_no_space),
-		TEST(test_unlike_stores),    TEST(test_out_of_bounds),
+		TEST(test_file_to_file),
+		TEST(test_within_a_file),
+		TEST(test_holes_stay_holes),
+		TEST(test_direct_files_copy_whole_pages),
+		TEST(test_memory_to_memory),
+		TEST(test_who_shares_no_space),
+		TEST(test_unlike_stores),
+		TEST(test_out_of_bounds),
 		TEST(test_truncated_source),
+		TEST(test_what_is_unmapped_meanwhile_is_told_in_some_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -500,9 +500,11 @@ bool uring_mapped(struct disk *disk, uint64_t lba, uint64_t limit, uint64_t *n)
 	bool mapped = data == at || (data < 0 && errno != ENXIO);
 	off_t next = mapped && disk->spec.kind == DISK_FILE ? lseek(fd, at, SEEK_HOLE) : data;
 
-	/* A hole that begins within the sector leaves it mapped. */
+	/* A hole that begins or ends within the sector, or is dug just now, leaves it mapped. */
 	if (next < 0 || next > end || (mapped && disk->spec.kind != DISK_FILE))
 		next = end;
+	mapped |= next - at < BLK_SECTOR;
 	*n = (uint64_t)(next - at + (mapped ? BLK_SECTOR - 1 : 0)) >> BLK_SECTOR_SHIFT;
+	*n += !*n;
 	return mapped;
 }
