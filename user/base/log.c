@@ -3,6 +3,7 @@
 
 #include "base/log_queue.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,18 +36,35 @@ static bool log_to_journal(int priority, const char *line)
 	return !access(JOURNAL_SOCKET, F_OK) && sd_journal_print(priority, "%s", line) == 0;
 }
 
+/* Without stdio: whoever hangs in there has the stream's lock, for which exit() may wait. */
+static void stderr_write(const char *text, size_t len)
+{
+	ssize_t n;
+
+	for (; len; text += n, len -= (size_t)n) {
+		n = write(STDERR_FILENO, text, len);
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		if (n < 0)
+			return;
+	}
+}
+
 static void line_write(int priority, const char *line)
 {
 	int place = atomic_load(&log_place);
+	char text[LOG_LINE + 32];
+	int len;
 
 	/* Where there is no journal, a line on stderr is better than none. */
 	if (place == LOG_TO_JOURNAL && log_to_journal(priority, line))
 		return;
 	/* One write a line, so that lines of several threads never mix. */
 	if (place == LOG_TO_AUTO && getenv("JOURNAL_STREAM"))
-		fprintf(stderr, "<%d>%s\n", priority, line);
+		len = snprintf(text, sizeof(text), "<%d>%s\n", priority, line);
 	else
-		fprintf(stderr, "stgt-xdp: %s\n", line);
+		len = snprintf(text, sizeof(text), "stgt-xdp: %s\n", line);
+	stderr_write(text, (size_t)len);
 }
 
 void log_write(int priority, const char *fmt, ...)
