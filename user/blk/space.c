@@ -121,9 +121,15 @@ void disk_space_set(struct disk *disk, int soft_threshold)
 /* What the file system says. */
 struct found {
 	uint64_t used, free, total;
-	uint64_t size; /* of the file */
+	uint64_t size;	/* of the file */
+	uint64_t bytes; /* of the disk, before: it may grow meanwhile */
 	enum file_loss loss;
 };
+
+static uint64_t bytes_of(const struct disk *disk)
+{
+	return atomic_load(&disk->nblocks) << BLK_SECTOR_SHIFT;
+}
 
 static bool ask(const struct disk_room *room, struct found *found)
 {
@@ -146,7 +152,7 @@ static bool ask(const struct disk_room *room, struct found *found)
 /* A file that has all its blocks takes no more. */
 static bool may_grow(const struct disk *disk, uint64_t used)
 {
-	return !disk->read_only && used < atomic_load(&disk->nblocks) << BLK_SECTOR_SHIFT;
+	return !disk->read_only && used < bytes_of(disk);
 }
 
 static void log_change(const struct disk_room *room, bool low, uint64_t left)
@@ -165,8 +171,8 @@ static void log_change(const struct disk_room *room, bool low, uint64_t left)
 /* The room's lock is held, and the disk is there; so it is below. */
 static void note_loss_locked(struct disk_room *room, const struct found *found)
 {
-	uint64_t bytes = atomic_load(&room->disk->nblocks) << BLK_SECTOR_SHIFT;
-	bool cut = found->loss == FILE_HERE && found->size < bytes;
+	bool cut = found->loss == FILE_HERE && found->size < found->bytes &&
+		   found->size < bytes_of(room->disk);
 	enum file_loss loss = cut ? FILE_CUT : found->loss;
 
 	if (atomic_exchange(&room->loss, loss) != loss)
@@ -200,6 +206,7 @@ enum disk_space_news disk_space_look(struct disk_room *room)
 	if (!room->disk)
 		goto out;
 	room->looking = true;
+	found.bytes = bytes_of(room->disk);
 	pthread_mutex_unlock(&room->lock);
 	answered = ask(room, &found);
 	pthread_mutex_lock(&room->lock);
