@@ -175,8 +175,10 @@ static void note_loss_locked(struct disk_room *room, const struct found *found)
 		   found->size < bytes_of(room->disk);
 	enum file_loss loss = cut ? FILE_CUT : found->loss;
 
-	if (atomic_exchange(&room->loss, loss) != loss)
+	/* First: who sees it in `status` finds it in the log. */
+	if (atomic_load(&room->loss) != loss)
 		file_loss_log(room->disk, loss);
+	atomic_store(&room->loss, loss);
 }
 
 static enum disk_space_news note_locked(struct disk_room *room, const struct found *found)
