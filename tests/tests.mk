@@ -22,6 +22,7 @@ links_aoe := aoe ata lu state blk arena base
 links_scsi := scsi lu state blk arena base
 links_iscsi := iscsi scsi lu state blk arena base
 links_initiator := initiator base
+links_tcp := tcp iscsi scsi lu state blk arena base
 links_classify :=
 links_target := $(MODULES)
 links_control := control base

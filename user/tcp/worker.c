@@ -165,6 +165,19 @@ static void worker_turns(struct tcp_worker *worker)
 		tcp_conn_turn(container_of(list_pop(&worker->dirty), struct tcp_conn, dirty));
 }
 
+/*
+ * Looks whose time is over. We may have been stopped for long ourselves, and what lies in the
+ * sockets came before we knew: it is heard first.
+ */
+static void worker_tick(struct tcp_worker *worker)
+{
+	if (iscsi_worker_next_due(worker->iscsi) > worker->now_ns)
+		return;
+	ring_run(&worker->ring);
+	worker_turns(worker);
+	iscsi_worker_tick(worker->iscsi, worker->now_ns);
+}
+
 /* Until something is to be done, in ns from now; 0: for ever. */
 static uint64_t worker_sleep_ns(struct tcp_worker *worker)
 {
@@ -219,9 +232,8 @@ static void worker_turn(struct tcp_worker *worker)
 	uint64_t sleep_ns;
 
 	worker->now_ns = clock_now_ns();
+	worker_tick(worker);
 	worker_mail(worker);
-	if (iscsi_worker_next_due(worker->iscsi) <= worker->now_ns)
-		iscsi_worker_tick(worker->iscsi, worker->now_ns);
 	worker_turns(worker);
 	if (iscsi_worker_unstamped(worker->iscsi))
 		iscsi_worker_stamp(worker->iscsi, clock_now_ns());
