@@ -82,6 +82,13 @@ static void test_ram_in_advance(void **state)
 	bench_assert_zero(disk, 0, 8);
 	bench_write_pattern(disk, 8, 8, 1, 0);
 	bench_assert_pattern(disk, 8, 8, 1);
+	/* It is given back only to who wants to. */
+	assert_int_equal(bench_range(disk, BLK_WRITE_ZEROES, 0, 32768, 0), BLK_ENOTSUP);
+	bench_assert_pattern(disk, 8, 8, 1);
+	assert_true(resident() >= before + (15u << 20));
+	assert_int_equal(bench_range(disk, BLK_WRITE_ZEROES, 0, 32768, BLK_GIVE_BACK), BLK_OK);
+	bench_assert_zero(disk, 8, 8);
+	assert_true(resident() < before + (15u << 20));
 	disk_put(disk);
 	bench_refused(ENOMEM, "memory", "ram:100T,prealloc");
 }

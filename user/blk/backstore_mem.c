@@ -163,6 +163,13 @@ static void mem_clear(struct mem_disk *mem, uint64_t from, uint64_t to)
 	note_freed(mem, from, to);
 }
 
+/* Memory that was taken in advance stays taken: whoever asks writes the zeroes, piece by piece. */
+static bool mem_cannot_zero(const struct mem_disk *mem, const struct blk_io *io)
+{
+	return io->op == BLK_WRITE_ZEROES && !(io->flags & BLK_GIVE_BACK) &&
+	       mem->disk.spec.prealloc;
+}
+
 static int mem_copy(struct disk *from, uint64_t from_lba, struct disk *to, uint64_t to_lba,
 		    uint64_t nblocks)
 {
@@ -199,6 +206,10 @@ static void mem_submit(struct disk *disk, struct blk_io *io)
 		break;
 	case BLK_UNMAP:
 	case BLK_WRITE_ZEROES:
+		if (mem_cannot_zero(mem, io)) {
+			blk_complete(io, BLK_ENOTSUP);
+			return;
+		}
 		mem_clear(mem, from, from + len);
 		break;
 	case BLK_FLUSH:
