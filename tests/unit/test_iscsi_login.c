@@ -440,6 +440,18 @@ static void test_discovery_lists_targets_and_portals(void **state)
 	host_expect(&c, ISCSI_REJECT, &pdu);
 }
 
+/* It is asked nothing, and sleep without an end is told from a long one. */
+static void test_discovery_that_stays_wakes_nobody(void **state)
+{
+	assert_int_equal(host_login_step(&c, 0x87,
+					 "InitiatorName=" RIG_INITIATOR "\n"
+					 "SessionType=Discovery\n",
+					 &pdu),
+			 0);
+	iscsi_rig_sleep(&rig, 16000000000ull);
+	assert_true(iscsi_worker_next_due(rig.workers[0]) == UINT64_MAX);
+}
+
 static void test_discovery_shows_nobody_what_he_may_not_use(void **state)
 {
 	assert_int_equal(host_login_step(&c, 0x87,
@@ -536,6 +548,7 @@ int main(void)
 		T(test_nobody_goes_around_chap),
 		T(test_base64_is_a_number_too),
 		T(test_discovery_lists_targets_and_portals),
+		T(test_discovery_that_stays_wakes_nobody),
 		T(test_discovery_shows_nobody_what_he_may_not_use),
 		T(test_discovery_may_ask_for_chap),
 		T(test_text_in_a_normal_session),

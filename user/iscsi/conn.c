@@ -187,7 +187,7 @@ void iscsi_conn_adopt(struct iscsi_conn *conn, struct iscsi_worker *worker, uint
  */
 static uint64_t conn_stall(const struct iscsi_conn *conn)
 {
-	uint64_t heard = UINT64_MAX - ISCSI_STALL_MAX_NS, last;
+	uint64_t heard = UINT64_MAX, last;
 	const struct iscsi_task *task;
 
 	if (conn->state != ISCSI_CONN_FULL || conn->rx.state == ISCSI_RX_STUCK)
@@ -198,6 +198,8 @@ static uint64_t conn_stall(const struct iscsi_conn *conn)
 		list_for_each_entry (task, &conn->tasks, conn_link)
 			if (task->receiving && task->heard < heard)
 				heard = task->heard;
+	if (heard == UINT64_MAX)
+		return UINT64_MAX;
 	last = heard + ISCSI_STALL_MAX_NS;
 	if (conn->brought_at > heard)
 		heard = conn->brought_at;
