@@ -163,11 +163,8 @@ static enum uring_step uring_zeroes(const struct blk_io *io)
  */
 static bool uring_zeroes_again(struct blk_io *io)
 {
-	const struct disk_spec *spec = &io->disk->spec;
-	bool keeps = spec->prealloc || spec->thin == DISK_THIN_OFF;
-
 	if (io->op != BLK_WRITE_ZEROES || io->step != uring_zeroes(io) ||
-	    (io->step == STEP_ZERO && keeps))
+	    (io->step == STEP_ZERO && uring_keeps_space(&io->disk->spec)))
 		return false;
 	uring_go(io, io->step == STEP_ZERO ? STEP_PUNCH : STEP_ZERO);
 	return true;

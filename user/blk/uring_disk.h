@@ -26,6 +26,12 @@ static inline struct uring_disk *uring_disk(struct disk *disk)
 	return container_of(disk, struct uring_disk, disk);
 }
 
+/* The disk is to have all its space for itself, and keeps it until an initiator gives it back. */
+static inline bool uring_keeps_space(const struct disk_spec *spec)
+{
+	return spec->prealloc || spec->thin == DISK_THIN_OFF;
+}
+
 /* The backstore's open, close and size: see struct backstore_ops. */
 int uring_open(struct disk *disk, struct error *err);
 void uring_close(struct disk *disk);

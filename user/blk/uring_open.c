@@ -321,8 +321,7 @@ static bool store_block_unmaps(const struct stat *st)
  */
 static bool store_copies(const struct disk_spec *spec)
 {
-	return spec->kind == DISK_FILE && !spec->prealloc && spec->thin != DISK_THIN_OFF &&
-	       !spec->key_file;
+	return spec->kind == DISK_FILE && !uring_keeps_space(spec) && !spec->key_file;
 }
 
 /*
