@@ -15,8 +15,9 @@
 
 #include <cmocka.h>
 
-#define MANY  1000u
-#define A_LOT (10 * CLOCK_NS_PER_S) /* far more than who logs waits in all */
+#define MANY   1000u
+#define A_LOT  (10 * CLOCK_NS_PER_S) /* far more than who logs waits in all */
+#define LITTLE (CLOCK_NS_PER_S / 10) /* less than he does for a line */
 
 static struct {
 	sem_t taken; /* the reader takes a line for each; or all */
@@ -61,17 +62,28 @@ static void test_without_it_lines_are_the_callers(void **state)
 	log_queue_stop();
 }
 
-/* What was logged is written when the call returns: an answer never comes before its line. */
+/*
+ * What was logged is written when the call returns: an answer never comes before its line. Unless
+ * the machine is so busy that the thread did not come to it, for once.
+ */
 static void test_lines_are_written_at_once_and_in_order(void **state)
 {
+	bool at_once = true;
+
 	reader.all = true;
 	assert_true(log_queue_start(take));
 	for (unsigned int i = 0; i < MANY; i++) {
+		uint64_t began = clock_now_ns();
+
 		put(i);
-		assert_int_equal(reader.n, i + 1);
-		assert_line(i, i);
+		at_once = at_once && clock_now_ns() - began < LITTLE;
+		if (at_once)
+			assert_int_equal(reader.n, i + 1);
 	}
 	log_queue_stop();
+	assert_int_equal(reader.n, MANY);
+	for (unsigned int i = 0; i < MANY; i++)
+		assert_line(i, i);
 	assert_false(log_queue_put(3, "line"));
 }
 
