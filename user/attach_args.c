@@ -5,7 +5,6 @@
 #include "cmd.h"
 #include "config/words.h"
 #include "options.h"
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <net/if.h>
@@ -130,8 +129,9 @@ static int read_busy_poll(const char *text, unsigned int *us, struct error *err)
 static int read_word(struct attach_args *args, char **argv, struct error *err)
 {
 	const char *before = argv[optind - 2];
+	uint64_t number;
 
-	if (strcmp(before, "--busy-poll") == 0 && isdigit((unsigned char)*optarg))
+	if (strcmp(before, "--busy-poll") == 0 && config_number_parse(optarg, UINT32_MAX, &number))
 		return error_set(err, EINVAL, "write %s=%s, without a blank", before, optarg);
 	return read_interface(args, optarg, err);
 }

@@ -63,6 +63,7 @@ static void test_groups(void **state)
 		 "eth0: 7.1; eth1: 8.1"},
 		{"eth0 --aoe 7.1=a --allow any --busy-poll eth1 --aoe 8.1=b --allow any",
 		 "eth0: 7.1; eth1: 8.1"},
+		{"--busy-poll 10g0 --aoe 8.1=b --allow any", "10g0: 8.1"},
 		{"eth0 --aoe 7.1=a --allow any --state-dir /d --socket /s eth1 --aoe 8.1=b "
 		 "--allow any",
 		 "eth0: 7.1; eth1: 8.1"},
