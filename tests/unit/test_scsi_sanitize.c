@@ -112,6 +112,26 @@ static void test_the_rest_behind_the_last_block(void **state)
 	assert_true(fixture_disk_is(fs.disk, 0, 4099, 0));
 }
 
+/* It becomes part of one, with the pattern from its beginning. */
+static void test_the_rest_of_a_disk_that_grows(void **state)
+{
+	fixture_scsi_close(&fs);
+	fixture_scsi_open(&fs,
+			  &(struct fixture_scsi_config){.nblocks = 4112, .logical_block = 4096});
+	atomic_store(&fs.disk->disk.nblocks, 4099);
+	fs.disk->hold = true;
+	pattern(0x01, 3, 1);
+	list[4] = 7;
+	assert_int_equal(sanitize(IMMED | OVERWRITE, 7).status, SCSI_GOOD);
+	while (!fixture_disk_count(fs.disk, BLK_FLUSH))
+		release();
+	atomic_store(&fs.disk->disk.nblocks, 4112);
+	release_all();
+	for (unsigned int lba = 0; lba < 4112; lba += 8)
+		assert_memory_equal(fs.disk->data + lba * 512, "\x07\x01\x01\x07\x01\x01", 6);
+	assert_memory_equal(fs.disk->data + 4112 * 512 - 4, "\x07\x01\x01\x07", 4);
+}
+
 /* One request, which conflicts with all others; no bytes are written. */
 static void test_crypto_erase(void **state)
 {
@@ -407,6 +427,7 @@ int main(void)
 		TEST(test_overwrite),
 		TEST(test_block_erase),
 		TEST(test_the_rest_behind_the_last_block),
+		TEST(test_the_rest_of_a_disk_that_grows),
 		TEST(test_crypto_erase),
 		TEST(test_crypto_erase_is_offered_where_it_can_be),
 		TEST(test_refused),

@@ -310,6 +310,9 @@ static void sanitize_next(struct scsi_sanitize *s)
 
 	if (s->at > total)
 		s->at = total;
+	/* A rest that was written as such, and is part of a block since the disk has grown. */
+	if (s->at < total)
+		s->at -= s->at % scsi_sectors(s->dev, 1);
 	left = total - s->at;
 	if (s->cmd && scsi_task_aborted(s->cmd)) {
 		scsi_end(s->cmd, SCSI_TASK_ABORTED);
