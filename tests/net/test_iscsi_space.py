@@ -41,15 +41,18 @@ def target(lab, netns, home):
                               "--allow", "any"], options=["--exporter", LISTEN])
 
 
+def ready_host(netns, *name):
+    with inside(netns):
+        sock = socket.create_connection(("127.0.0.1", 3260))
+    host = Scsi(sock, *name)
+    host.login()
+    host.ready()
+    return host
+
+
 @pytest.fixture
 def hosts(target, netns):
-    found = []
-    for number in range(2):
-        with inside(netns):
-            sock = socket.create_connection(("127.0.0.1", 3260))
-        found.append(Scsi(sock, f"iqn.2026-11.example:host{number}"))
-        found[-1].login()
-        found[-1].ready()
+    found = [ready_host(netns, f"iqn.2026-11.example:host{number}") for number in range(2)]
     yield found
     for host in found:
         host.close()
@@ -142,11 +145,7 @@ def test_space_taken_in_advance_is_kept(lab, netns, home):
     path = home / "thick.img"
     Serve(lab, netns, ["--iscsi", IQN, "--portal", PORTAL, "--lun",
                        f"0=file:{path},size=8M,prealloc,thin=off", "--allow", "any"])
-    with inside(netns):
-        sock = socket.create_connection(("127.0.0.1", 3260))
-    with Scsi(sock) as host:
-        host.login()
-        host.ready()
+    with ready_host(netns) as host:
         host.write_blocks(7, b"\1" * 8192)
         assert host.run(bytes([0x93, 0x01]) + bytes(14))[0] == GOOD, host.sense.hex()
         assert host.read_blocks(7, 16) == bytes(8192)
@@ -166,11 +165,7 @@ def test_zeroes_that_give_space_back_take_none(lab, netns):
     lab.undo.callback(subprocess.run, ["umount", "-l", str(home)])
     Serve(lab, netns, ["--iscsi", IQN, "--portal", PORTAL, "--lun",
                        f"0=file:{home / 'thin.img'},size=1G,soft_threshold=off", "--allow", "any"])
-    with inside(netns):
-        sock = socket.create_connection(("127.0.0.1", 3260))
-    with Scsi(sock) as host:
-        host.login()
-        host.ready()
+    with ready_host(netns) as host:
         host.write_blocks(7, b"\1" * 8192)
         free = shutil.disk_usage(home).free
         assert host.run(bytes([0x93, 0x09]) + bytes(14))[0] == GOOD, host.sense.hex()

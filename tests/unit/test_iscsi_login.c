@@ -414,6 +414,11 @@ static void test_base64_is_a_number_too(void **state)
 
 /* ---- discovery ---- */
 
+static void discovery_login(const char *text)
+{
+	assert_int_equal(host_login_step(&c, 0x87, text, &pdu), 0);
+}
+
 static void discover(const char *request)
 {
 	uint8_t bhs[ISCSI_BHS];
@@ -426,11 +431,8 @@ static void discover(const char *request)
 
 static void test_discovery_lists_targets_and_portals(void **state)
 {
-	assert_int_equal(host_login_step(&c, 0x87,
-					 "InitiatorName=" RIG_INITIATOR "\nSessionType=Discovery\n"
-					 "MaxBurstLength=1024\n",
-					 &pdu),
-			 0);
+	discovery_login("InitiatorName=" RIG_INITIATOR "\nSessionType=Discovery\n"
+			"MaxBurstLength=1024\n");
 	assert_key("MaxBurstLength", "Irrelevant");
 	discover("SendTargets=All");
 	assert_key("TargetName", RIG_TARGET);
@@ -443,22 +445,14 @@ static void test_discovery_lists_targets_and_portals(void **state)
 /* It is asked nothing, and sleep without an end is told from a long one. */
 static void test_discovery_that_stays_wakes_nobody(void **state)
 {
-	assert_int_equal(host_login_step(&c, 0x87,
-					 "InitiatorName=" RIG_INITIATOR "\n"
-					 "SessionType=Discovery\n",
-					 &pdu),
-			 0);
+	discovery_login("InitiatorName=" RIG_INITIATOR "\nSessionType=Discovery\n");
 	iscsi_rig_sleep(&rig, 16000000000ull);
 	assert_true(iscsi_worker_next_due(rig.workers[0]) == UINT64_MAX);
 }
 
 static void test_discovery_shows_nobody_what_he_may_not_use(void **state)
 {
-	assert_int_equal(host_login_step(&c, 0x87,
-					 "InitiatorName=iqn.2026-11.other:x\n"
-					 "SessionType=Discovery\n",
-					 &pdu),
-			 0);
+	discovery_login("InitiatorName=iqn.2026-11.other:x\nSessionType=Discovery\n");
 	discover("SendTargets=All");
 	assert_int_equal(pdu.len, 0);
 	discover("SendTargets=" RIG_TARGET);
